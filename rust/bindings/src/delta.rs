@@ -1,0 +1,258 @@
+//! `Delta`.
+
+use inferail_wire::{Delta, Kind, Reason, Usage};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::{IntoPyObjectExt, intern};
+
+use crate::error::config_error;
+
+/// One piece of a streamed response, the same for every provider.
+///
+/// Which fields are set depends on `kind`; the rest are `None`. The text of a delta never shows in `repr()`.
+#[pyclass(frozen, name = "Delta", module = "inferail._core")]
+#[derive(Debug)]
+pub(crate) struct PyDelta {
+    kind: Kind,
+    /// Which choice (or candidate) the delta belongs to.
+    #[pyo3(get)]
+    index: u32,
+    /// Which content block or tool call of that choice.
+    #[pyo3(get)]
+    block: u32,
+    text: Option<Py<PyString>>,
+    id: Option<Py<PyString>>,
+    name: Option<Py<PyString>>,
+    reason: Option<Py<PyString>>,
+    raw_reason: Option<Py<PyString>>,
+    usage: Option<Py<PyAny>>,
+    /// The HTTP status that says the same as an error.
+    #[pyo3(get)]
+    status: Option<i32>,
+}
+
+impl PyDelta {
+    /// The Python form of `delta`.
+    pub(crate) fn from_wire(py: Python<'_>, delta: &Delta<'_>) -> PyResult<Self> {
+        let string = |text: Option<&str>| text.map(|text| PyString::new(py, text).unbind());
+        Ok(Self {
+            kind: delta.kind,
+            index: delta.index,
+            block: delta.block,
+            text: string(delta.text),
+            id: string(delta.id),
+            name: string(delta.name),
+            reason: delta
+                .reason
+                .map(|reason| reason_name(py, reason).clone().unbind()),
+            raw_reason: string(delta.raw_reason),
+            usage: delta
+                .usage
+                .as_ref()
+                .map(|usage| usage_object(py, usage))
+                .transpose()?,
+            status: delta.status.map(i32::from),
+        })
+    }
+
+    fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let options = PyDict::new(py);
+        options.set_item(intern!(py, "index"), self.index)?;
+        options.set_item(intern!(py, "block"), self.block)?;
+        options.set_item(intern!(py, "text"), &self.text)?;
+        options.set_item(intern!(py, "id"), &self.id)?;
+        options.set_item(intern!(py, "name"), &self.name)?;
+        options.set_item(intern!(py, "reason"), &self.reason)?;
+        options.set_item(intern!(py, "raw_reason"), &self.raw_reason)?;
+        options.set_item(intern!(py, "usage"), &self.usage)?;
+        options.set_item(intern!(py, "status"), self.status)?;
+        Ok(options)
+    }
+
+    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let strings = [
+            &self.text,
+            &self.id,
+            &self.name,
+            &self.reason,
+            &self.raw_reason,
+        ];
+        let start = (self.kind.as_str(), self.index, self.block, self.status);
+        (start, PyTuple::new(py, strings)?, &self.usage).into_pyobject(py)
+    }
+}
+
+#[pymethods]
+impl PyDelta {
+    #[new]
+    #[pyo3(signature = (kind, *, index=0, block=0, text=None, id=None, name=None, reason=None, raw_reason=None, usage=None, status=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of the Python class"
+    )]
+    fn new(
+        py: Python<'_>,
+        kind: &str,
+        index: u32,
+        block: u32,
+        text: Option<Py<PyString>>,
+        id: Option<Py<PyString>>,
+        name: Option<Py<PyString>>,
+        reason: Option<Bound<'_, PyString>>,
+        raw_reason: Option<Py<PyString>>,
+        usage: Option<Py<PyAny>>,
+        status: Option<i32>,
+    ) -> PyResult<Self> {
+        let Some(kind) = Kind::from_name(kind) else {
+            let known = Kind::ALL.map(Kind::as_str).join(", ");
+            return Err(config_error(
+                py,
+                format!("unknown delta kind {kind:?}; known are {known}"),
+            ));
+        };
+        let reason = reason.map(|reason| interned(&reason).unbind());
+        Ok(Self {
+            kind,
+            index,
+            block,
+            text,
+            id,
+            name,
+            reason,
+            raw_reason,
+            usage,
+            status,
+        })
+    }
+
+    /// What the delta says.
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+        kind_name(py, self.kind)
+    }
+
+    /// Text, signature, arguments, citation or message, by kind.
+    #[getter]
+    fn text(&self, py: Python<'_>) -> Option<Py<PyString>> {
+        self.text.as_ref().map(|text| text.clone_ref(py))
+    }
+
+    /// The id of a response or a tool call.
+    #[getter]
+    fn id(&self, py: Python<'_>) -> Option<Py<PyString>> {
+        self.id.as_ref().map(|id| id.clone_ref(py))
+    }
+
+    /// The name of a model, a tool or an error.
+    #[getter]
+    fn name(&self, py: Python<'_>) -> Option<Py<PyString>> {
+        self.name.as_ref().map(|name| name.clone_ref(py))
+    }
+
+    /// Why the choice ended, in the common vocabulary.
+    #[getter]
+    fn reason(&self, py: Python<'_>) -> Option<Py<PyString>> {
+        self.reason.as_ref().map(|reason| reason.clone_ref(py))
+    }
+
+    /// Why the choice ended, in the provider's word.
+    #[getter]
+    fn raw_reason(&self, py: Python<'_>) -> Option<Py<PyString>> {
+        self.raw_reason.as_ref().map(|reason| reason.clone_ref(py))
+    }
+
+    /// Tokens so far.
+    #[getter]
+    fn usage(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.usage.as_ref().map(|usage| usage.clone_ref(py))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let Self {
+            kind, index, block, ..
+        } = self;
+        let length = match &self.text {
+            Some(text) => format!(", len(text)={}", text.bind(py).len()?),
+            None => String::new(),
+        };
+        Ok(format!(
+            "<Delta kind={:?} index={index} block={block}{length}>",
+            kind.as_str()
+        ))
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        match other.cast::<Self>() {
+            Ok(other) => self
+                .fields(py)?
+                .eq(other.get().fields(py)?)?
+                .into_py_any(py),
+            Err(_) => Ok(py.NotImplemented()),
+        }
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        self.fields(py)?.hash()
+    }
+
+    fn __getnewargs_ex__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<((&'static str,), Bound<'py, PyDict>)> {
+        Ok(((self.kind.as_str(),), self.options(py)?))
+    }
+}
+
+/// The interned name of a kind.
+fn kind_name(py: Python<'_>, kind: Kind) -> &Bound<'_, PyString> {
+    static NAMES: [PyOnceLock<Py<PyString>>; Kind::ALL.len()] =
+        [const { PyOnceLock::new() }; Kind::ALL.len()];
+    let make = || PyString::intern(py, kind.as_str()).unbind();
+    NAMES[kind as usize].get_or_init(py, make).bind(py)
+}
+
+/// The interned name of a reason.
+fn reason_name(py: Python<'_>, reason: Reason) -> &Bound<'_, PyString> {
+    static NAMES: [PyOnceLock<Py<PyString>>; Reason::ALL.len()] =
+        [const { PyOnceLock::new() }; Reason::ALL.len()];
+    let make = || PyString::intern(py, reason.as_str()).unbind();
+    NAMES[reason as usize].get_or_init(py, make).bind(py)
+}
+
+/// The interned name of a known reason, or the string itself.
+fn interned<'py>(reason: &Bound<'py, PyString>) -> Bound<'py, PyString> {
+    let known = Reason::ALL
+        .into_iter()
+        .find(|known| reason.to_str().is_ok_and(|r| r == known.as_str()));
+    known.map_or_else(
+        || reason.clone(),
+        |known| reason_name(reason.py(), known).clone(),
+    )
+}
+
+/// `usage` as an `inferail.types.usage.Usage`.
+fn usage_object(py: Python<'_>, usage: &Usage) -> PyResult<Py<PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "inferail.types.usage", "Usage")?;
+    let counts = [
+        (intern!(py, "input_tokens"), usage.input_tokens),
+        (intern!(py, "output_tokens"), usage.output_tokens),
+        (intern!(py, "cache_read_tokens"), usage.cache_read_tokens),
+        (intern!(py, "cache_write_tokens"), usage.cache_write_tokens),
+        (intern!(py, "reasoning_tokens"), usage.reasoning_tokens),
+        (intern!(py, "input_audio_tokens"), usage.input_audio_tokens),
+        (
+            intern!(py, "output_audio_tokens"),
+            usage.output_audio_tokens,
+        ),
+    ];
+    // What the provider did not say keeps the default of the class.
+    let fields = PyDict::new(py);
+    for (name, count) in counts {
+        if let Some(count) = count {
+            fields.set_item(name, count)?;
+        }
+    }
+    Ok(class.call((), Some(&fields))?.unbind())
+}

@@ -1,0 +1,39 @@
+//! Errors of the crates as the exceptions of `inferail.errors`, which defines the classes.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyType};
+
+/// `ConfigError(message)`.
+pub(crate) fn config_error(py: Python<'_>, message: String) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    match CLASS.import(py, "inferail.errors", "ConfigError") {
+        Ok(class) => PyErr::from_type(class.clone(), (message,)),
+        Err(error) => error,
+    }
+}
+
+/// The framing error `error`, with what was parsed before it as `StreamError.partial`.
+pub(crate) fn sse_error<'py, T: IntoPyObject<'py>>(
+    py: Python<'py>,
+    error: inferail_sse::Error,
+    partial: T,
+) -> PyErr {
+    let message = match error {
+        error @ inferail_sse::Error::EventTooLarge { .. } => error.to_string(),
+        other => other.to_string(),
+    };
+    stream_error(py, message, partial).unwrap_or_else(|error| error)
+}
+
+fn stream_error<'py, T: IntoPyObject<'py>>(
+    py: Python<'py>,
+    message: String,
+    partial: T,
+) -> PyResult<PyErr> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "inferail.errors", "StreamError")?;
+    let options = PyDict::new(py);
+    options.set_item("partial", partial)?;
+    Ok(PyErr::from_value(class.call((message,), Some(&options))?))
+}

@@ -1,0 +1,34 @@
+//! `inferail._core`: the Rust crates as Python classes. Conversion and locking only, one file per class.
+#![deny(unsafe_code)]
+
+mod buffer;
+mod build_info;
+mod delta;
+mod error;
+mod gil;
+mod ndjson_parser;
+mod sse_parser;
+mod stream_decoder;
+
+/// The compiled part of inferail; `inferail.core` is its public door.
+#[pyo3::pymodule(gil_used = false, name = "_core")]
+mod core_module {
+    use pyo3::prelude::*;
+
+    use super::build_info;
+
+    #[pymodule_export]
+    use super::delta::PyDelta;
+    #[pymodule_export]
+    use super::ndjson_parser::PyNdjsonParser;
+    #[pymodule_export]
+    use super::sse_parser::{PySseEvent, PySseParser};
+    #[pymodule_export]
+    use super::stream_decoder::PyStreamDecoder;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("BUILD_INFO", build_info::build_info(module.py())?)
+    }
+}

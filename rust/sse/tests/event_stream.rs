@@ -1,0 +1,328 @@
+//! The WHATWG event-stream rules, each fed whole and byte by byte, and the parser against its twin.
+
+mod support;
+
+use inferail_sse::{DEFAULT_MAX_EVENT_BYTES, Error, Event, Parser, Sink};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use support::{Owned, parse};
+
+fn feed(parser: &mut Parser, chunks: &[&[u8]]) -> Vec<Owned> {
+    let mut events = Vec::new();
+    for chunk in chunks {
+        let mut sink = |event: Event<'_>| {
+            events.push(Owned {
+                event: event.event.to_owned(),
+                data: event.data.to_owned(),
+                id: event.id.to_owned(),
+                retry: event.retry,
+            });
+        };
+        assert_eq!(parser.feed(chunk, &mut sink), Ok(()));
+    }
+    events
+}
+
+fn whole(bytes: &[u8]) -> Vec<Owned> {
+    feed(&mut Parser::new(), &[bytes])
+}
+
+fn by_byte(bytes: &[u8]) -> Vec<Owned> {
+    let chunks: Vec<&[u8]> = bytes.chunks(1).collect();
+    feed(&mut Parser::new(), &chunks)
+}
+
+fn messages(data: &[&str]) -> Vec<Owned> {
+    let message = |data: &&str| Owned {
+        event: "message".to_owned(),
+        data: (*data).to_owned(),
+        ..Owned::default()
+    };
+    data.iter().map(message).collect()
+}
+
+#[test]
+fn data_follows_every_rule_of_the_standard() {
+    let table: &[(&str, &[u8], &[&str])] = &[
+        ("one line", b"data: a\n\n", &["a"]),
+        ("several lines", b"data: a\ndata: b\ndata\n\n", &["a\nb\n"]),
+        (
+            "carriage returns",
+            b"data: a\rdata: b\r\rdata: c\r\r",
+            &["a\nb", "c"],
+        ),
+        (
+            "both",
+            b"data: a\r\ndata: b\r\n\r\ndata: c\r\n\r\n",
+            &["a\nb", "c"],
+        ),
+        (
+            "line feed, then carriage return",
+            b"data: a\n\rdata: b\n\r",
+            &["a", "b"],
+        ),
+        (
+            "mixed endings",
+            b"data: a\r\n\ndata: b\r\r\ndata: c\n\r\n",
+            &["a", "b", "c"],
+        ),
+        ("byte order mark", b"\xef\xbb\xbfdata: a\n\n", &["a"]),
+        (
+            "only the first mark",
+            b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\ndata: b\n\n",
+            &["b"],
+        ),
+        ("half a mark", b"\xef\xbbdata: a\n\ndata: b\n\n", &["b"]),
+        ("a mark inside", b"data: \xef\xbb\xbfa\n\n", &["\u{feff}a"]),
+        ("no space", b"data:a\n\n", &["a"]),
+        ("one of two spaces", b"data:  a\n\n", &[" a"]),
+        ("a tab stays", b"data:\ta\n\n", &["\ta"]),
+        ("a colon in the value", b"data: a: b:c\n\n", &["a: b:c"]),
+        ("no colon", b"data\n\n", &[""]),
+        ("empty data", b"data:\n\n", &[""]),
+        ("two empty lines", b"data\ndata\n\n", &["\n"]),
+        ("comments", b": hello\ndata: a\n:\n\n: bye\n\n", &["a"]),
+        (
+            "unknown fields",
+            b"foo: bar\ndata: a\nDATA: b\n data: c\ndata : d\n\n",
+            &["a"],
+        ),
+        (
+            "no data, no event",
+            b"event: x\n\nid: 1\n\nretry: 1\n\n\n\n",
+            &[],
+        ),
+        ("unterminated at the end", b"data: a\n\ndata: b\n", &["a"]),
+        ("unterminated line", b"data: a\n\ndata: b", &["a"]),
+        (
+            "separators of Unicode",
+            "data: a\u{2028}b\u{2029}c\u{85}d\u{b}\u{c}\n\n".as_bytes(),
+            &["a\u{2028}b\u{2029}c\u{85}d\u{b}\u{c}"],
+        ),
+        ("NUL", b"data: a\0b\n\n", &["a\0b"]),
+        (
+            "invalid UTF-8",
+            b"data: a\xff\xc3b\n\n",
+            &["a\u{fffd}\u{fffd}b"],
+        ),
+        (
+            "a sequence cut by the line",
+            b"data: \xe2\x82\ndata: \xac\n\n",
+            &["\u{fffd}\n\u{fffd}"],
+        ),
+        ("four bytes", "data: 😀é\n\n".as_bytes(), &["😀é"]),
+    ];
+    for (rule, bytes, expected) in table {
+        assert_eq!(whole(bytes), messages(expected), "{rule}, whole");
+        assert_eq!(by_byte(bytes), messages(expected), "{rule}, byte by byte");
+    }
+}
+
+#[test]
+fn event_type_lasts_for_one_event() {
+    let bytes =
+        b"event: a\nevent: b\ndata: 1\n\ndata: 2\n\nevent: c\n\ndata: 3\n\nevent\ndata: 4\n\n";
+
+    for events in [whole(bytes), by_byte(bytes)] {
+        let names: Vec<&str> = events.iter().map(|event| event.event.as_str()).collect();
+        assert_eq!(names, ["b", "message", "message", "message"]);
+    }
+}
+
+#[test]
+fn id_persists_until_replaced_and_ignores_values_with_nul() {
+    let bytes =
+        b"id: 1\ndata: a\n\ndata: b\n\nid: x\0y\ndata: c\n\nid\ndata: d\n\nid: 2\n\ndata: e\n\n";
+
+    for events in [whole(bytes), by_byte(bytes)] {
+        let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+        assert_eq!(ids, ["1", "1", "1", "", "2"]);
+    }
+}
+
+#[test]
+fn last_event_id_changes_only_at_a_blank_line() {
+    let mut parser = Parser::new();
+
+    feed(&mut parser, &[b"id: 1\n\nid: 2\n"]);
+    let before = parser.last_event_id().to_owned();
+    feed(&mut parser, &[b"\n"]);
+
+    assert_eq!((before.as_str(), parser.last_event_id()), ("1", "2"));
+}
+
+#[test]
+fn retry_takes_ascii_digits_only() {
+    for (value, expected) in [
+        ("3000", Some(3000)),
+        ("007", Some(7)),
+        ("-5", None),
+        ("+5", None),
+        (" 5", None),
+        ("1_0", None),
+        ("5 ", None),
+        ("1.5", None),
+        ("٣", None),
+        ("", None),
+        ("99999999999999999999", Some(u64::MAX)),
+    ] {
+        let mut parser = Parser::new();
+
+        let events = feed(
+            &mut parser,
+            &[format!("retry: {value}\ndata\n\ndata\n\n").as_bytes()],
+        );
+
+        assert_eq!(parser.reconnection_time(), expected, "{value:?}");
+        assert_eq!(
+            (events[0].retry, events[1].retry),
+            (expected, None),
+            "{value:?}"
+        );
+    }
+}
+
+#[test]
+fn inside_event_is_known_at_every_place() {
+    for (bytes, expected) in [
+        (&b""[..], false),
+        (b"\xef\xbb", false),
+        (b"data: a\n\n", false),
+        (b"data: a\r\n\r", false),
+        (b": comment\n", false),
+        (b"data: a\n", true),
+        (b"id: 1\n", true),
+        (b"d", true),
+    ] {
+        let mut parser = Parser::new();
+        feed(&mut parser, &[bytes]);
+        assert_eq!(parser.is_inside_event(), expected, "{bytes:?}");
+    }
+}
+
+#[test]
+fn unfinished_data_is_what_a_blank_line_would_dispatch() {
+    for (bytes, expected) in [
+        (&b"data: a\n\n"[..], None),
+        (b"data: a\n", Some("a")),
+        (b"data: a", Some("a")),
+        (b"data: a\ndata: b\n", Some("a\nb")),
+        (b"data: a\ndata: b", None),
+        (b"event: a", None),
+    ] {
+        let mut parser = Parser::new();
+        feed(&mut parser, &[bytes]);
+        assert_eq!(parser.unfinished_data().as_deref(), expected, "{bytes:?}");
+    }
+}
+
+#[test]
+fn single_data_line_is_not_copied() {
+    let chunk = b"event: x\ndata: borrowed\n\n".to_vec();
+    let mut address = None;
+
+    Parser::new()
+        .feed(&chunk, &mut |event: Event<'_>| {
+            address = Some(event.data.as_ptr() as usize);
+        })
+        .unwrap();
+
+    assert_eq!(address, Some(chunk[15..].as_ptr() as usize));
+}
+
+#[test]
+fn event_beyond_the_bound_is_an_error_after_earlier_events() {
+    let bytes = b"data: ok\n\ndata: 12345\ndata: 67890\n\n";
+    for size in [1, 3, bytes.len()] {
+        let mut parser = Parser::with_max_event_bytes(12);
+        let mut seen = 0;
+
+        let failed = bytes
+            .chunks(size)
+            .find_map(|chunk| parser.feed(chunk, &mut |_: Event<'_>| seen += 1).err());
+        let again = parser.feed(b"data: x\n\n", &mut |_: Event<'_>| seen += 1);
+
+        assert_eq!(
+            failed,
+            Some(Error::EventTooLarge { limit: 12 }),
+            "chunks of {size}"
+        );
+        assert_eq!(
+            again,
+            Err(Error::EventTooLarge { limit: 12 }),
+            "chunks of {size}"
+        );
+        assert_eq!(seen, 1, "chunks of {size}");
+    }
+}
+
+#[test]
+fn large_event_arrives_whole_in_small_chunks() {
+    let mut bytes = b"data: ".to_vec();
+    bytes.resize(8 * 1024 * 1024, b'x');
+    bytes.extend(b"\n\n");
+    assert!(bytes.len() < DEFAULT_MAX_EVENT_BYTES);
+    let mut lengths = Vec::new();
+    let mut parser = Parser::new();
+
+    for chunk in bytes.chunks(64) {
+        parser
+            .feed(chunk, &mut |event: Event<'_>| {
+                lengths.push(event.data.len());
+            })
+            .unwrap();
+    }
+
+    assert_eq!(lengths, [8 * 1024 * 1024 - 6]);
+}
+
+#[test]
+fn unknown_lines_reach_the_hook() {
+    #[derive(Default)]
+    struct Hook(Vec<String>);
+    impl Sink for Hook {
+        fn event(&mut self, event: Event<'_>) {
+            self.0.push(format!("event {}", event.data));
+        }
+        fn unknown_line(&mut self, line: &str) {
+            self.0.push(line.to_owned());
+        }
+    }
+    let mut hook = Hook::default();
+
+    Parser::new()
+        .feed(b"data: a\n\n{\"error\": 1}\n: c\nfoo\n\n", &mut hook)
+        .unwrap();
+
+    assert_eq!(hook.0, ["event a", "{\"error\": 1}", "foo"]);
+}
+
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let piece = select(
+        &[
+            "data", "data:", "data: ", "event: e", "id: ", "id", "retry: ", ":", "\n", "\n", "\r",
+            "\r\n", "\n\n", "12", " ", "x", "é", "😀", "\0", "\u{feff}",
+        ][..],
+    );
+    let piece = prop_oneof![
+        9 => piece.prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => any::<u8>().prop_map(|byte| vec![byte]),
+    ];
+    vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_split_gives_what_the_twin_gives(bytes in stream(), cuts in vec(0_usize..400, 0..20)) {
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let chunks: Vec<&[u8]> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
+
+        let events = feed(&mut Parser::new(), &chunks);
+
+        prop_assert_eq!(&events, &parse(&bytes));
+        prop_assert_eq!(whole(&bytes), events);
+    }
+}

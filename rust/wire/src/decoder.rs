@@ -1,0 +1,323 @@
+//! Framing and grammar together.
+
+use std::mem;
+
+use inferail_sse::{DEFAULT_MAX_EVENT_BYTES, Event, Parser, Sink as EventSink};
+
+use crate::delta::{Delta, Kind, Sink};
+use crate::fault::Fault;
+use crate::json::MAX_SOURCE_BYTES;
+use crate::output::{Memory, Output};
+use crate::{Error, anthropic, gemini, openai_chat};
+
+/// Whose stream it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provider {
+    /// OpenAI Chat Completions, and whoever speaks it.
+    OpenAiChat,
+    /// Anthropic Messages.
+    Anthropic,
+    /// Gemini `streamGenerateContent?alt=sse`.
+    Gemini,
+}
+
+impl Provider {
+    /// Every provider grammar.
+    pub const ALL: [Self; 3] = [Self::OpenAiChat, Self::Anthropic, Self::Gemini];
+
+    /// The name Python sees.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAiChat => "openai_chat",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+        }
+    }
+
+    /// The grammar of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|provider| provider.as_str() == name)
+    }
+}
+
+/// What a caller may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Most bytes one event may hold; two gigabytes is the most there is.
+    pub max_event_bytes: usize,
+    /// In the OpenAI shape: whether a stream without `[DONE]` is incomplete even if every choice finished.
+    pub require_done: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_event_bytes: DEFAULT_MAX_EVENT_BYTES,
+            require_done: true,
+        }
+    }
+}
+
+/// Turns the body of one streamed response into deltas.
+///
+/// Any split of the body gives the same deltas. A stream that breaks is never passed off as complete:
+/// [`StreamDecoder::finish`] says what is missing.
+#[derive(Debug)]
+pub struct StreamDecoder {
+    parser: Parser,
+    state: State,
+}
+
+#[derive(Debug)]
+struct State {
+    grammar: Grammar,
+    memory: Memory,
+    stray: StrayJson,
+    max_event_bytes: usize,
+    /// Why nothing more is decoded.
+    dead: Option<&'static str>,
+}
+
+#[derive(Debug)]
+enum Grammar {
+    OpenAiChat(openai_chat::Grammar),
+    Anthropic(anthropic::Grammar),
+    Gemini(gemini::Grammar),
+}
+
+impl StreamDecoder {
+    /// A decoder with the default [`Options`].
+    pub fn new(provider: Provider) -> Self {
+        Self::with_options(provider, Options::default())
+    }
+
+    /// A decoder with `options`.
+    pub fn with_options(provider: Provider, options: Options) -> Self {
+        let grammar = match provider {
+            Provider::OpenAiChat => {
+                Grammar::OpenAiChat(openai_chat::Grammar::new(options.require_done))
+            }
+            Provider::Anthropic => Grammar::Anthropic(anthropic::Grammar::default()),
+            Provider::Gemini => Grammar::Gemini(gemini::Grammar::default()),
+        };
+        let max_event_bytes = options.max_event_bytes.min(MAX_SOURCE_BYTES);
+        Self {
+            parser: Parser::with_max_event_bytes(max_event_bytes),
+            state: State {
+                grammar,
+                memory: Memory::default(),
+                stray: StrayJson::default(),
+                max_event_bytes,
+                dead: None,
+            },
+        }
+    }
+
+    /// Takes the next bytes of the body and sends the deltas they complete.
+    ///
+    /// A broken or oversized event sends one delta of [`Kind::Error`], named `malformed_event` or
+    /// `event_too_large`, and ends decoding. Bytes after the end of the stream are ignored.
+    pub fn feed(&mut self, chunk: &[u8], sink: &mut Sink<'_>) {
+        if self.is_terminal() {
+            return;
+        }
+        let framed = self.parser.feed(
+            chunk,
+            &mut Router {
+                state: &mut self.state,
+                sink,
+            },
+        );
+        if let Err(error) = framed
+            && !self.is_terminal()
+        {
+            self.state.die("event_too_large", &error.to_string(), sink);
+        }
+    }
+
+    /// Whether no further byte can say anything: the terminal event has come, or decoding has ended.
+    pub fn is_terminal(&self) -> bool {
+        self.state.dead.is_some() || self.state.grammar.is_over()
+    }
+
+    /// Why the stream is not complete at the end of its body; `None` where it is complete.
+    pub fn finish(&self) -> Option<&'static str> {
+        if let Some(reason) = self.state.dead {
+            return Some(reason);
+        }
+        if self.state.memory.has_error {
+            return Some("ended by an error event");
+        }
+        if self.state.grammar.is_over() {
+            return self.state.grammar.incomplete(true);
+        }
+        // Some servers close right behind the marker, without the blank line that would dispatch it.
+        let closing = self.parser.unfinished_data();
+        if closing.is_some_and(|data| self.state.grammar.is_done_marker(&data)) {
+            return self.state.grammar.incomplete(true);
+        }
+        if self.parser.is_inside_event() || !self.state.stray.is_empty() {
+            return Some("ended inside an event");
+        }
+        self.state.grammar.incomplete(false)
+    }
+}
+
+impl State {
+    fn decode(&mut self, name: &str, data: &str, sink: &mut Sink<'_>) {
+        // Some proxies keep a connection alive with empty events.
+        if data.trim_ascii().is_empty() {
+            return;
+        }
+        let mut output = Output {
+            source: data,
+            memory: &mut self.memory,
+            sink,
+        };
+        let decoded = match &mut self.grammar {
+            Grammar::OpenAiChat(grammar) => grammar.event(name, &mut output),
+            Grammar::Anthropic(grammar) => grammar.event(name, &mut output),
+            Grammar::Gemini(grammar) => grammar.event(&mut output),
+        };
+        if let Err(error) = decoded {
+            self.reject(error, sink);
+        }
+    }
+
+    /// Reads bare JSON between the events, which can only be an error.
+    fn decode_stray(&mut self, data: &str, sink: &mut Sink<'_>) {
+        if let Ok(Some(fault)) = Fault::find(data, false) {
+            fault.send(&mut Output {
+                source: data,
+                memory: &mut self.memory,
+                sink,
+            });
+        }
+    }
+
+    fn reject(&mut self, error: Error, sink: &mut Sink<'_>) {
+        self.die("malformed_event", &error.to_string(), sink);
+    }
+
+    fn die(&mut self, name: &'static str, message: &str, sink: &mut Sink<'_>) {
+        self.dead = Some(match name {
+            "event_too_large" => "stopped at an event that is too large",
+            _ => "stopped at a malformed event",
+        });
+        sink(Delta {
+            name: Some(name),
+            ..Delta::new(Kind::Error).with_text(message)
+        });
+    }
+
+    fn is_over(&self) -> bool {
+        self.dead.is_some() || self.grammar.is_over()
+    }
+}
+
+impl Grammar {
+    fn is_over(&self) -> bool {
+        match self {
+            Self::OpenAiChat(grammar) => grammar.is_over(),
+            Self::Anthropic(grammar) => grammar.is_over(),
+            Self::Gemini(_) => false,
+        }
+    }
+
+    fn is_done_marker(&self, data: &str) -> bool {
+        matches!(self, Self::OpenAiChat(_)) && openai_chat::is_done_marker(data)
+    }
+
+    /// Why the stream may not end here, its terminal event having come or not.
+    fn incomplete(&self, over: bool) -> Option<&'static str> {
+        match self {
+            Self::OpenAiChat(grammar) => grammar.incomplete(over),
+            Self::Anthropic(grammar) => grammar.incomplete(),
+            Self::Gemini(grammar) => grammar.incomplete(),
+        }
+    }
+}
+
+struct Router<'a, 's> {
+    state: &'a mut State,
+    sink: &'a mut Sink<'s>,
+}
+
+impl EventSink for Router<'_, '_> {
+    fn event(&mut self, event: Event<'_>) {
+        if !self.state.is_over() {
+            self.state.decode(event.event, event.data, self.sink);
+        }
+    }
+
+    fn unknown_line(&mut self, line: &str) {
+        if self.state.is_over() {
+            return;
+        }
+        let limit = self.state.max_event_bytes;
+        match self.state.stray.push(line, limit) {
+            Stray::Pending => {}
+            Stray::Complete(text) => self.state.decode_stray(&text, self.sink),
+            Stray::TooLarge => {
+                let error = inferail_sse::Error::EventTooLarge { limit };
+                self.state
+                    .die("event_too_large", &error.to_string(), self.sink);
+            }
+        }
+    }
+}
+
+/// JSON sent as bare lines between the events; Gemini reports an error that way.
+#[derive(Debug, Default)]
+struct StrayJson {
+    text: String,
+    depth: usize,
+    in_string: bool,
+    after_backslash: bool,
+}
+
+enum Stray {
+    Pending,
+    Complete(String),
+    TooLarge,
+}
+
+impl StrayJson {
+    fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    fn push(&mut self, line: &str, limit: usize) -> Stray {
+        if self.is_empty() && !line.trim_ascii_start().starts_with(['{', '[']) {
+            return Stray::Pending;
+        }
+        if self.text.len() + line.len() > limit {
+            return Stray::TooLarge;
+        }
+        self.text.push_str(line);
+        self.text.push('\n');
+        for byte in line.bytes() {
+            self.step(byte);
+        }
+        if self.depth > 0 || self.in_string {
+            return Stray::Pending;
+        }
+        Stray::Complete(mem::take(self).text)
+    }
+
+    fn step(&mut self, byte: u8) {
+        if mem::take(&mut self.after_backslash) {
+            return;
+        }
+        match byte {
+            b'"' => self.in_string = !self.in_string,
+            b'\\' if self.in_string => self.after_backslash = true,
+            b'{' | b'[' if !self.in_string => self.depth += 1,
+            b'}' | b']' if !self.in_string => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Token counts in one form for every provider.
+
+/// Tokens of one response, as far as its provider has said. `None` is "not said", never zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All of the prompt, with what was read from or written to a cache.
+    pub input_tokens: Option<u64>,
+    /// All of the answer, with reasoning.
+    pub output_tokens: Option<u64>,
+    /// The part of the input read from a cache.
+    pub cache_read_tokens: Option<u64>,
+    /// The part of the input written to a cache.
+    pub cache_write_tokens: Option<u64>,
+    /// The part of the output spent on reasoning.
+    pub reasoning_tokens: Option<u64>,
+    /// The part of the input that was audio.
+    pub input_audio_tokens: Option<u64>,
+    /// The part of the output that was audio.
+    pub output_audio_tokens: Option<u64>,
+}
+
+/// The sum of those counts that are known, `None` where none is.
+pub(crate) fn sum<const N: usize>(counts: [Option<u64>; N]) -> Option<u64> {
+    counts.into_iter().flatten().reduce(u64::saturating_add)
+}
+
+/// Replaces `kept` where `count` is known.
+pub(crate) fn overwrite(kept: &mut Option<u64>, count: Option<u64>) {
+    if count.is_some() {
+        *kept = count;
+    }
+}
