@@ -1,0 +1,215 @@
+"""inferail: the layer between an application and the tokens.
+
+    import inferail as ir
+
+    print(ir.complete("openai:gpt-5-mini", "Explain KV caching in one sentence.").text)
+
+Everything here is loaded when it is first used: importing the package costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from inferail.errors import (
+    AuthenticationError,
+    BudgetError,
+    CancelledError,
+    CapacityError,
+    ConfigError,
+    ConnectError,
+    ContentFilteredError,
+    ContextLengthError,
+    DeadlineError,
+    DeviceError,
+    EngineError,
+    FormatError,
+    GrammarError,
+    GuardrailError,
+    InferailError,
+    InvalidRequestError,
+    NotFoundError,
+    OutOfBlocksError,
+    OutputError,
+    OutputValidationError,
+    OverloadedError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    RequestError,
+    RouteError,
+    SamplingError,
+    ServerError,
+    StreamError,
+    ToolError,
+    TransportError,
+)
+
+if TYPE_CHECKING:
+    from inferail._sync import Client, Stream
+    from inferail.client import AsyncClient, ResponseStream
+    from inferail.core import Delta
+    from inferail.one_line import acomplete, complete
+    from inferail.providers.target import Target
+    from inferail.routing.fallback import Fallback
+    from inferail.telemetry.prices import Price, PriceTable
+    from inferail.telemetry.records import Record
+    from inferail.telemetry.sinks import JsonlSink, MemorySink
+    from inferail.transport.deadlines import Timeouts
+    from inferail.transport.retries import RetryPolicy
+    from inferail.types.message import (
+        Audio,
+        File,
+        Image,
+        Message,
+        Reasoning,
+        Refusal,
+        Text,
+        ToolCall,
+        ToolResult,
+        assistant,
+        system,
+        tool_result,
+        user,
+    )
+    from inferail.types.model import DeltaStream, Model
+    from inferail.types.registry import resolve
+    from inferail.types.request import OutputSchema, Request, Sampling
+    from inferail.types.response import Attempt, Partial, Response, Timing
+    from inferail.types.scope import Budget, Cancellation, Scope, scope
+    from inferail.types.tools import Tool
+    from inferail.types.usage import Usage
+
+_HOMES = {
+    "inferail.one_line": ("acomplete", "complete"),
+    "inferail._sync": ("Client", "Stream"),
+    "inferail.client": ("AsyncClient", "ResponseStream"),
+    "inferail.core": ("Delta",),
+    "inferail.providers.target": ("Target",),
+    "inferail.routing.fallback": ("Fallback",),
+    "inferail.telemetry.prices": ("Price", "PriceTable"),
+    "inferail.telemetry.records": ("Record",),
+    "inferail.telemetry.sinks": ("JsonlSink", "MemorySink"),
+    "inferail.transport.deadlines": ("Timeouts",),
+    "inferail.transport.retries": ("RetryPolicy",),
+    "inferail.types.message": (
+        "Audio",
+        "File",
+        "Image",
+        "Message",
+        "Reasoning",
+        "Refusal",
+        "Text",
+        "ToolCall",
+        "ToolResult",
+        "assistant",
+        "system",
+        "tool_result",
+        "user",
+    ),
+    "inferail.types.model": ("DeltaStream", "Model"),
+    "inferail.types.registry": ("resolve",),
+    "inferail.types.request": ("OutputSchema", "Request", "Sampling"),
+    "inferail.types.response": ("Attempt", "Partial", "Response", "Timing"),
+    "inferail.types.scope": ("Budget", "Cancellation", "Scope", "scope"),
+    "inferail.types.tools": ("Tool",),
+    "inferail.types.usage": ("Usage",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AsyncClient",
+    "Attempt",
+    "Audio",
+    "AuthenticationError",
+    "Budget",
+    "BudgetError",
+    "Cancellation",
+    "CancelledError",
+    "CapacityError",
+    "Client",
+    "ConfigError",
+    "ConnectError",
+    "ContentFilteredError",
+    "ContextLengthError",
+    "DeadlineError",
+    "Delta",
+    "DeltaStream",
+    "DeviceError",
+    "EngineError",
+    "Fallback",
+    "File",
+    "FormatError",
+    "GrammarError",
+    "GuardrailError",
+    "Image",
+    "InferailError",
+    "InvalidRequestError",
+    "JsonlSink",
+    "MemorySink",
+    "Message",
+    "Model",
+    "NotFoundError",
+    "OutOfBlocksError",
+    "OutputError",
+    "OutputSchema",
+    "OutputValidationError",
+    "OverloadedError",
+    "Partial",
+    "PermissionDeniedError",
+    "Price",
+    "PriceTable",
+    "ProviderError",
+    "RateLimitError",
+    "Reasoning",
+    "Record",
+    "Refusal",
+    "Request",
+    "RequestError",
+    "Response",
+    "ResponseStream",
+    "RetryPolicy",
+    "RouteError",
+    "Sampling",
+    "SamplingError",
+    "Scope",
+    "ServerError",
+    "Stream",
+    "StreamError",
+    "Target",
+    "Text",
+    "Timeouts",
+    "Timing",
+    "Tool",
+    "ToolCall",
+    "ToolError",
+    "ToolResult",
+    "TransportError",
+    "Usage",
+    "acomplete",
+    "assistant",
+    "complete",
+    "resolve",
+    "scope",
+    "system",
+    "tool_result",
+    "user",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from inferail.core import __version__ as version
+
+        return version
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'inferail' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

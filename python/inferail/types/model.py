@@ -1,0 +1,78 @@
+"""The one seam: everything that answers requests is a Model, so everything nests in everything."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from inferail._core import Delta
+    from inferail.types.request import Request
+    from inferail.types.response import Attempt, Partial, Response
+
+__all__ = ["DeltaStream", "Explained", "Model"]
+
+
+class DeltaStream(Protocol):
+    """An answer while it arrives.
+
+    An async context manager: entering it sends the request, leaving it closes the connection, so a loser that is
+    cancelled is always released. Iterating gives *lists* of Deltas, one list per wake-up (never an empty list). The
+    iteration ends only after the terminal event; anything else raises a `RequestError` whose `.partial` is what came.
+    """
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def __aiter__(self) -> Self: ...
+
+    def __anext__(self) -> Awaitable[list[Delta]]: ...
+
+    async def final(self) -> Response[Any]:
+        """The whole answer; reads what is left of the stream first."""
+        ...
+
+    @property
+    def partial(self) -> Partial:
+        """What has arrived so far, at any moment, also after an exception."""
+        ...
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """The attempts made so far."""
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Answers requests: a provider target, a fallback, a cache, a test double, anything with these three.
+
+    `stream` is an ordinary function: it returns the stream at once, nothing is sent before the stream is entered. It
+    captures the Scope (`current_scope()`) in which it is called.
+    """
+
+    @property
+    def name(self) -> str:
+        """For people and records: `openai:gpt-5-mini`, or a description such as `fallback(…, …)`."""
+        ...
+
+    async def generate(self, request: Request) -> Response[Any]:
+        """The whole answer."""
+        ...
+
+    def stream(self, request: Request) -> DeltaStream:
+        """The answer while it arrives."""
+        ...
+
+
+class Explained(Protocol):
+    """A Model that can show what it would send (all of ours can)."""
+
+    def explain(self, request: Request, *, stream: bool = False) -> str:
+        """The exact wire request(s) as text, keys blanked, and the order of the models around them."""
+        ...

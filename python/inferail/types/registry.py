@@ -1,0 +1,84 @@
+"""`"scheme:name"` to a Model. Schemes are lazy import strings, open to other packages through entry points."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from inferail.errors import ConfigError
+from inferail.types.model import Model
+
+__all__ = ["register", "resolve", "schemes", "split"]
+
+_PROVIDERS = "inferail.providers.target:Target"
+_SCHEMES: dict[str, str] = {
+    "openai": _PROVIDERS,
+    "anthropic": _PROVIDERS,
+    "gemini": _PROVIDERS,
+}
+
+
+def register(scheme: str, factory: str) -> None:
+    """Makes `scheme:` known: `factory` is `"module:callable"`, called with the whole string and keyword options."""
+    if not scheme.isidentifier():
+        raise ConfigError(f"a scheme is an identifier such as 'openai', not {scheme!r}")
+    _SCHEMES[scheme] = factory
+
+
+def schemes() -> list[str]:
+    """Every known scheme, sorted."""
+    return sorted({**_plugins(), **_SCHEMES})
+
+
+def split(model: str) -> tuple[str, str]:
+    """`"openai:gpt-5-mini"` to its scheme and name.
+
+    Raises:
+        ConfigError: No colon form, an unknown scheme, or no name; the message has the likely spelling.
+    """
+    scheme, colon, name = model.partition(":")
+    known = schemes()
+    if not colon or scheme not in known:
+        head, slash, tail = model.partition("/")
+        if slash and head in known:
+            raise ConfigError(f"write {head}:{tail} instead of {model}: provider and model are joined by a colon")
+        if not colon:
+            raise ConfigError(f"{model!r} names no provider: write provider:model, for example openai:{model}")
+        near = difflib.get_close_matches(scheme, known, n=1)
+        hint = f"did you mean {near[0]}:{name}?" if near else f"known: {', '.join(known)}"
+        raise ConfigError(f"unknown provider {scheme!r}: {hint}")
+    if not name.strip():
+        raise ConfigError(f"{model!r} names no model: write {scheme}:model-name")
+    return scheme, name
+
+
+def resolve(model: str | Model, **options: Any) -> Model:
+    """A Model from its string; a Model is given back as it is.
+
+    Raises:
+        ConfigError: An unknown string, a wrong type, or options together with a ready Model.
+    """
+    if isinstance(model, str):
+        scheme, _ = split(model)
+        factory: Callable[..., Model] = _load({**_plugins(), **_SCHEMES}[scheme])
+        return factory(model, **options)
+    if not isinstance(model, Model):
+        raise ConfigError(f"expected 'provider:model' or a Model, not {type(model).__name__}")
+    if options:
+        raise ConfigError(f"{', '.join(options)} can only be given with a 'provider:model' string")
+    return model
+
+
+@cache
+def _plugins() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group="inferail.models")}
+
+
+def _load(factory: str) -> Callable[..., Model]:
+    module, _, attribute = factory.partition(":")
+    loaded: Callable[..., Model] = getattr(importlib.import_module(module), attribute)
+    return loaded

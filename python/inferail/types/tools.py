@@ -1,0 +1,38 @@
+"""Tools that a model may call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from inferail.errors import ConfigError
+
+__all__ = ["Tool"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
+_CHOICES = ("auto", "none", "required")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may ask for.
+
+    Attributes:
+        name: Letters, digits, `_` and `-`, at most 64; not `auto`, `none` or `required` (these are tool choices).
+        description: What it does, for the model.
+        parameters: JSON Schema of an object.
+        strict: Ask the provider to enforce the schema, where it can; None leaves it to the provider.
+    """
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name) or self.name in _CHOICES:
+            raise ConfigError(f"a tool cannot be called {self.name[:80]!r}: use letters, digits, _ and -, at most 64")
+        if self.parameters.get("type", "object") != "object":
+            raise ConfigError(f"the parameters of tool {self.name!r} must be a JSON Schema of type object")

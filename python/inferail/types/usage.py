@@ -1,0 +1,57 @@
+"""What a call consumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+__all__ = ["Usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call and, where a price is known, what they cost.
+
+    As in OpenTelemetry's GenAI conventions the parts are contained in the whole: `input_tokens` includes cached and
+    audio tokens, `output_tokens` includes reasoning tokens. Providers that count otherwise (Anthropic leaves cached
+    tokens out of its `input_tokens`, Gemini leaves thoughts out of its candidates) are converted.
+
+    Attributes:
+        input_tokens: All tokens of the prompt.
+        output_tokens: All tokens of the answer, reasoning included.
+        cache_read_tokens: Part of the prompt that was read from the provider's cache.
+        cache_write_tokens: Part of the prompt that was written to the provider's cache.
+        reasoning_tokens: Part of the answer that was reasoning.
+        input_audio_tokens: Part of the prompt that was audio.
+        output_audio_tokens: Part of the answer that was audio.
+        cost_usd: US dollars, or None where no price is known. Never a made-up zero.
+        estimated: True where the provider did not report usage and the numbers come from byte counts.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    cost_usd: float | None = None
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and answer together."""
+        return self.input_tokens + self.output_tokens
+
+    def with_cost(self, cost_usd: float | None) -> Usage:
+        """The same counts with another cost."""
+        return replace(self, cost_usd=cost_usd)
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together; the cost is None if either is unknown, estimated if either is."""
+        counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
+        known = self.cost_usd is not None and other.cost_usd is not None
+        cost = (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None
+        return Usage(**counts, cost_usd=cost, estimated=self.estimated or other.estimated)
+
+
+_COUNTS = tuple(field.name for field in fields(Usage) if field.name.endswith("_tokens"))

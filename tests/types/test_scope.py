@@ -1,0 +1,68 @@
+"""What surrounds a call."""
+
+import asyncio
+
+import pytest
+
+import inferail as ir
+from inferail.errors import BudgetError, CancelledError
+from inferail.types.scope import current_scope
+
+
+def test_scope_takes_the_earlier_deadline_when_blocks_nest():
+    with ir.scope(timeout=1.0) as outer, ir.scope(timeout=100.0) as inner:
+        assert inner.deadline == outer.deadline
+
+    assert current_scope().deadline is None
+
+
+def test_scope_joins_labels_when_blocks_nest():
+    with ir.scope(labels={"a": "1", "b": "1"}), ir.scope(labels={"b": "2"}):
+        assert dict(current_scope().labels) == {"a": "1", "b": "2"}
+
+
+def test_scope_flows_into_tasks():
+    async def main() -> object:
+        with ir.scope(labels={"task": "t"}):
+            return await asyncio.create_task(read())
+
+    async def read() -> object:
+        return current_scope().labels["task"]
+
+    assert asyncio.run(main()) == "t"
+
+
+def test_budget_refuses_once_the_money_is_spent():
+    budget = ir.Budget(usd=0.01)
+    budget.check()
+
+    budget.spend(ir.Usage(input_tokens=5, cost_usd=0.01))
+
+    with pytest.raises(BudgetError) as caught:
+        budget.check()
+    assert (caught.value.limit, caught.value.spent) == (0.01, 0.01)
+
+
+def test_budget_refuses_once_the_tokens_are_spent():
+    budget = ir.Budget(tokens=10)
+
+    budget.spend(ir.Usage(input_tokens=5, output_tokens=5))
+
+    with pytest.raises(BudgetError, match="10 tokens"):
+        budget.check()
+
+
+def test_cancellation_tells_subscribers_once_and_late_ones_at_once():
+    cancellation = ir.Cancellation()
+    told: list[str] = []
+    cancellation.subscribe(lambda: told.append("early"))
+    unsubscribe = cancellation.subscribe(lambda: told.append("gone"))
+    unsubscribe()
+
+    cancellation.cancel()
+    cancellation.cancel()
+    cancellation.subscribe(lambda: told.append("late"))
+
+    assert told == ["early", "late"]
+    with pytest.raises(CancelledError):
+        cancellation.check()
