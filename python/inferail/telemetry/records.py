@@ -1,0 +1,230 @@
+"""One line of the ledger per attempt: what was asked, how long it took, what it cost. Never what was said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+from inferail.errors import ConfigError, FormatError
+from inferail.types.response import Timing
+from inferail.types.usage import Usage
+
+if TYPE_CHECKING:
+    from inferail.types.response import Attempt
+
+__all__ = ["Record", "host_of", "new_id"]
+
+
+def new_id() -> str:
+    """A fresh random id: 32 hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL, without user, password, path and query; empty if it has none.
+
+    Keys travel in each of the others.
+    """
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What became of one attempt. It holds no prompt, no answer, no key and no message of a server.
+
+    Attributes:
+        id: Names the record.
+        started_at: When the attempt began, UTC.
+        provider: Who was asked.
+        model: For which model.
+        host: Host and port that was asked (`host_of`), or empty.
+        streamed: Whether the answer was streamed.
+        reason: Why the attempt was made: `first`, `retry` or `fallback`.
+        attempt: Its number within the call, from 1.
+        status_code: HTTP status, if there was one.
+        error: Class name of the error, or None if it answered.
+        error_phase: Which deadline passed (`connect`, `first_token`, `idle`, `total`), if one did.
+        retry_after: Seconds the provider asked us to wait, if it did.
+        finish_reason: Why the answer ended, or None if it did not.
+        usage: Tokens, their cost, and whether they are estimated.
+        timing: Seconds to connection, first byte, first token and end.
+        request_id: The provider's id of the attempt.
+        labels: Labels of the Scope and the Request, the user's own words.
+
+    Raises:
+        ConfigError: `started_at` has no time zone.
+    """
+
+    started_at: datetime
+    provider: str
+    model: str
+    id: str = field(default_factory=new_id)
+    host: str = ""
+    streamed: bool = False
+    reason: str = "first"
+    attempt: int = 1
+    status_code: int | None = None
+    error: str | None = None
+    error_phase: str | None = None
+    retry_after: float | None = None
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    timing: Timing = field(default_factory=Timing)
+    request_id: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        if self.started_at.tzinfo is None:
+            raise ConfigError("started_at needs a time zone: use datetime.now(UTC)")
+        if self.started_at.tzinfo is not UTC:
+            object.__setattr__(self, "started_at", self.started_at.astimezone(UTC))
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars, or None where no price is known."""
+        return self.usage.cost_usd
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the tokens, and so the cost, come from byte counts."""
+        return self.usage.estimated
+
+    @classmethod
+    def of(
+        cls,
+        attempt: Attempt,
+        *,
+        started_at: datetime,
+        number: int = 1,
+        host: str = "",
+        streamed: bool = False,
+        finish_reason: str | None = None,
+        error_phase: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Record:
+        """The record of an `Attempt`, with what an Attempt does not know."""
+        return cls(
+            started_at=started_at,
+            provider=attempt.provider,
+            model=attempt.model,
+            host=host,
+            streamed=streamed,
+            reason=attempt.reason,
+            attempt=number,
+            status_code=attempt.status_code,
+            error=attempt.error,
+            error_phase=error_phase,
+            retry_after=attempt.retry_after,
+            finish_reason=finish_reason,
+            usage=attempt.usage,
+            timing=attempt.timing,
+            request_id=attempt.request_id,
+            labels=dict(labels or {}),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as plain JSON values: flat, except `labels`, and always in the same order."""
+        usage, timing = self.usage, self.timing
+        return {
+            "id": self.id,
+            "started_at": self.started_at.isoformat(timespec="microseconds"),
+            "provider": self.provider,
+            "model": self.model,
+            "host": self.host,
+            "streamed": self.streamed,
+            "reason": self.reason,
+            "attempt": self.attempt,
+            "status_code": self.status_code,
+            "error": self.error,
+            "error_phase": self.error_phase,
+            "retry_after": self.retry_after,
+            "finish_reason": self.finish_reason,
+            **{name: getattr(usage, name) for name in _USAGE},
+            **{name: getattr(timing, name) for name in _TIMING},
+            "request_id": self.request_id,
+            "labels": dict(self.labels),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """The record that `as_dict` wrote. Names it does not know are passed over, so that newer logs can be read.
+
+        Raises:
+            FormatError: A value is missing or of the wrong type; the message names it, and has no value.
+        """
+        _check(data)
+        try:
+            started_at = datetime.fromisoformat(data["started_at"])
+            zone = started_at.tzinfo
+            started_at = started_at.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise FormatError("the record's started_at is not an ISO 8601 time") from None
+        if zone is None:
+            raise FormatError("the record's started_at has no time zone")
+        return cls(
+            **{name: data[name] for name in _PLAIN},
+            started_at=started_at,
+            usage=Usage(**{name: data[name] for name in _USAGE}),
+            timing=Timing(**{name: data[name] for name in _TIMING}),
+            labels=dict(data["labels"]),
+        )
+
+
+_USAGE: Final = tuple(field.name for field in fields(Usage))
+_TIMING: Final = tuple(field.name for field in fields(Timing))
+_PLAIN: Final = tuple(
+    field.name for field in fields(Record) if field.name not in {"started_at", "usage", "timing", "labels"}
+)
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    for name, right in _TYPES.items():
+        if name not in data or not right(data[name]):
+            raise FormatError(f"the record's {name} is {'of the wrong type' if name in data else 'missing'}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: object) -> bool:
+    # The comparison is false for NaN, and does not overflow for a whole number of a thousand digits.
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e300 < value < 1e300
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_labels(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    labels = cast("Mapping[object, object]", value)
+    return all(_is_text(name) and _is_text(text) for name, text in labels.items())
+
+
+def _or_none(right: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or right(value)
+
+
+_TYPES: Final[Mapping[str, Callable[[object], bool]]] = {
+    **dict.fromkeys(("id", "started_at", "provider", "model", "host", "reason"), _is_text),
+    **dict.fromkeys(("error", "error_phase", "finish_reason", "request_id"), _or_none(_is_text)),
+    **dict.fromkeys(("streamed", "estimated"), _is_flag),
+    **dict.fromkeys(("attempt", *(name for name in _USAGE if name.endswith("_tokens"))), _is_count),
+    **dict.fromkeys(("connect", "total"), _is_number),
+    **dict.fromkeys(("retry_after", "cost_usd", "first_byte", "first_token"), _or_none(_is_number)),
+    "status_code": _or_none(_is_count),
+    "labels": _is_labels,
+}

@@ -1,0 +1,228 @@
+"""Where Records go: memory, a file of JSON lines, or several places. A sink never breaks the call it records."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+from inferail.errors import ConfigError, FormatError
+from inferail.telemetry.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from inferail.types.scope import Recorder
+
+__all__ = ["JsonlSink", "MemorySink", "RecordFile", "Tee"]
+
+
+class MemorySink:
+    """Keeps the newest records in memory. Thread-safe.
+
+    Attributes:
+        capacity: How many are kept at most.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        if capacity < 1:
+            raise ConfigError(f"capacity must be at least 1, not {capacity}")
+        self.capacity = capacity
+        self._lock = threading.Lock()
+        self._records: deque[Record] = deque(maxlen=capacity)
+        self._taken = 0
+
+    def record(self, record: Record) -> None:
+        """Takes one record; when full, the oldest one makes room and counts as dropped."""
+        with self._lock:
+            self._records.append(record)
+            self._taken += 1
+
+    @property
+    def records(self) -> list[Record]:
+        """A copy of what is kept, oldest first."""
+        with self._lock:
+            return list(self._records)
+
+    @property
+    def dropped(self) -> int:
+        """How many records had to make room."""
+        with self._lock:
+            return self._taken - len(self._records)
+
+
+class JsonlSink:
+    """Appends each record to a file as one line of JSON, with one write.
+
+    The file is opened for appending, so threads and processes can share it (on a local file system). The operating
+    system has the line when `record` returns; it is not forced to the disk. A disk error does not reach the call: it is
+    counted, and logged once, by its class. New files are readable by their owner only.
+
+    Attributes:
+        path: The file.
+        failed: How many records could not be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Opens or makes the file.
+
+        Raises:
+            ConfigError: It cannot be opened.
+        """
+        self.path = Path(path)
+        self.failed = 0
+        self._lock = threading.Lock()
+        self._cut_off = False
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        try:
+            self._descriptor: int | None = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise ConfigError(f"the record file cannot be opened: {type(error).__name__}", detail=str(error)) from error
+
+    def record(self, record: Record) -> None:
+        """Takes one record; never raises."""
+        try:
+            line = json.dumps(record.as_dict(), separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+            with self._lock:
+                self._write(line)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+            self._fail(error)
+
+    def close(self) -> None:
+        """Closes the file; closing twice is the same as once. Records that come later count as failed."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @staticmethod
+    def read(path: str | os.PathLike[str], on_broken: Literal["error", "skip"] = "error") -> RecordFile:
+        """The records of a file, read line by line while iterating.
+
+        Args:
+            path: The file.
+            on_broken: What to do with a line that is not a record (a process may have died while writing it): `error`
+                raises FormatError with its offset, `skip` passes over it and counts it in `.skipped`.
+
+        Raises:
+            ConfigError: `on_broken` is something else.
+        """
+        return RecordFile(path, on_broken)
+
+    def _write(self, line: bytes) -> None:
+        if self._descriptor is None:
+            raise ValueError("the sink is closed")
+        # A full disk can cut a line off: the next one then starts on a line of its own.
+        data = b"\n" + line if self._cut_off else line
+        written = os.write(self._descriptor, data)
+        self._cut_off = written < len(data)
+        if self._cut_off:
+            raise OSError("the line was cut off")
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            self.failed += 1
+            first = self.failed == 1
+        if first:
+            _warn("a record could not be written (%s); this is said once, failures are counted", error)
+
+
+class RecordFile:
+    """The records of a file of JSON lines; each iteration reads it from the start.
+
+    Attributes:
+        path: The file.
+        skipped: How many broken lines the newest iteration has passed over.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], on_broken: Literal["error", "skip"] = "error") -> None:
+        """See `JsonlSink.read`."""
+        if on_broken not in ("error", "skip"):
+            raise ConfigError(f"on_broken is 'error' or 'skip', not {on_broken!r}")
+        self.path = Path(path)
+        self.skipped = 0
+        self._on_broken = on_broken
+
+    def __iter__(self) -> Iterator[Record]:
+        """The records in the order they were written.
+
+        Raises:
+            OSError: The file cannot be read.
+            FormatError: A line is not a record (unless such lines are skipped); `.offset` is where it starts, in bytes.
+        """
+        self.skipped = 0
+        offset = 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                record = self._parse(line, number, offset) if line.strip() else None
+                offset += len(line)
+                if record is not None:
+                    yield record
+
+    def _parse(self, line: bytes, number: int, offset: int) -> Record | None:
+        try:
+            return _record(line)
+        except FormatError as error:
+            if self._on_broken == "skip":
+                self.skipped += 1
+                return None
+            message = f"line {number} is not a record: {error.message}"
+            raise FormatError(message, path=str(self.path), offset=offset) from None
+
+
+class Tee:
+    """Gives each record to several sinks; one that raises does not keep it from the others.
+
+    Attributes:
+        sinks: Where records go, in order.
+        failed: How often a sink raised.
+    """
+
+    def __init__(self, *sinks: Recorder) -> None:
+        self.sinks = sinks
+        self.failed = 0
+        self._lock = threading.Lock()
+
+    def record(self, record: Record) -> None:
+        """Takes one record; never raises."""
+        for sink in self.sinks:
+            try:
+                sink.record(record)
+            except Exception as error:  # noqa: BLE001 - a sink may be anybody's; the call goes on
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            self.failed += 1
+            first = self.failed == 1
+        if first:
+            _warn("a sink failed (%s); this is said once, failures are counted", error)
+
+
+def _record(line: bytes) -> Record:
+    try:
+        data: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        raise FormatError("it is not JSON") from None
+    if not isinstance(data, dict):
+        raise FormatError("it is not a JSON object")
+    return Record.from_dict(cast("dict[str, Any]", data))
+
+
+def _warn(message: str, error: Exception) -> None:
+    """Logs the class of an error; its text may quote what must not be logged."""
+    import logging  # here, because only a failing sink needs it
+
+    logging.getLogger("inferail.telemetry").warning(message, type(error).__name__)
