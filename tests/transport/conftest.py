@@ -1,0 +1,142 @@
+"""A server on the loopback that sends exactly the bytes a test tells it to, from its own thread."""
+
+import asyncio
+import contextlib
+import threading
+
+import pytest
+
+
+class Exchange:
+    """One request that has come in, and the connection to answer it on."""
+
+    def __init__(self, head, body, writer, number):
+        self.head = head
+        self.body = body
+        self.number = number
+        self._writer = writer
+
+    async def send(self, data):
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def pause(self, seconds):
+        """The pace of a slow server; a stopped server ends it at once."""
+        await asyncio.sleep(seconds)
+
+    async def hang(self):
+        await asyncio.Event().wait()
+
+    async def close(self):
+        self._writer.close()
+        await self._writer.wait_closed()
+
+    async def chunk(self, data):
+        await self.send(b"%x\r\n%b\r\n" % (len(data), data))
+
+
+class RawServer:
+    """Calls `answer(exchange)` for every request; counts connections and requests."""
+
+    def __init__(self, answer):
+        self._answer = answer
+        self._changed = threading.Condition()
+        self.connections = 0
+        self.requests = 0
+        self.open = 0
+        self.heads = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._ready = threading.Event()
+        self._thread.start()
+        self._ready.wait()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/v1/chat?secret=in-the-query"
+
+    def wait_until(self, condition, timeout=5.0):
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self), timeout), "the server never got there"
+
+    def stop(self):
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(5.0)
+
+    def _run(self):
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+
+    async def _serve(self):
+        self._stopping = asyncio.Event()
+        self._tasks: set[asyncio.Task | None] = set()
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stopping.wait()
+        # A server that is closed while it accepts loses that connection without closing it (an assertion in asyncio of
+        # Python 3.11): first no new ones, then an end to all, then the server.
+        self._loop.remove_reader(server.sockets[0].fileno())
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others & self._tasks:
+                task.cancel()
+            await asyncio.wait(others, timeout=0.1)
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(0)
+
+    def _count(self, *, opened=0, requests=0):
+        with self._changed:
+            self.open += opened
+            self.connections += max(opened, 0)
+            self.requests += requests
+            self._changed.notify_all()
+
+    async def _connected(self, reader, writer):
+        self._tasks.add(asyncio.current_task())
+        self._count(opened=1)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await self._talk(reader, writer)
+        except asyncio.CancelledError:
+            pass
+        finally:
+            writer.close()
+            self._count(opened=-1)
+            self._tasks.discard(asyncio.current_task())
+
+    async def _talk(self, reader, writer):
+        while not writer.is_closing():
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+            )
+            body = await reader.readexactly(length)
+            self.heads.append(head)
+            self._count(requests=1)
+            answering = asyncio.ensure_future(self._answer(Exchange(head, body, writer, self.requests)))
+            # A client that goes away ends the answer, so that `open` falls at once.
+            leaving = asyncio.ensure_future(reader.read(1))
+            try:
+                await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                if not answering.done():
+                    return
+                answering.result()
+            finally:
+                for task in (answering, leaving):
+                    task.cancel()
+                await asyncio.gather(answering, leaving, return_exceptions=True)
+
+
+@pytest.fixture
+def serve():
+    """`serve(answer)` starts a RawServer that lives until the end of the test."""
+    servers = []
+
+    def start(answer):
+        servers.append(RawServer(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
