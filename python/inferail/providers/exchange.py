@@ -1,0 +1,157 @@
+"""One attempt, from its first byte out to its Record: what happened, how long it took, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from inferail.errors import ConnectError, DeadlineError, ProviderError
+from inferail.telemetry.estimate import estimate_usage
+from inferail.telemetry.prices import PriceTable, cost_usd
+from inferail.telemetry.records import Record, host_of
+from inferail.types.response import Attempt, Timing
+from inferail.types.usage import Usage
+
+if TYPE_CHECKING:
+    from inferail.transport.protocol import Reply
+    from inferail.types.clock import Clock
+    from inferail.types.request import Request
+    from inferail.types.scope import Scope
+
+__all__ = ["Exchange"]
+
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id")
+
+
+class Exchange:
+    """The bookkeeping of one attempt. `close` makes its Attempt and its Record; later calls change nothing."""
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        model: str,
+        base_url: str,
+        request: Request,
+        scope: Scope,
+        clock: Clock,
+        prices: PriceTable | None,
+        streamed: bool,
+        number: int,
+        reason: str,
+    ) -> None:
+        self.provider = provider
+        self.model = model
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.request_id: str | None = None
+        self.began = False  # the provider may have started to work on it, so it may cost something
+        self.attempt: Attempt | None = None
+        self._base_url = base_url
+        self._request = request
+        self._scope = scope
+        self._clock = clock
+        self._prices = prices
+        self._streamed = streamed
+        self._number = number
+        self._reason = reason
+        self._started = clock.now()
+        self._started_at = datetime.now(UTC)
+        self._connect = 0.0
+        self._first_byte: float | None = None
+        self._first_token: float | None = None
+
+    def arrived(self, reply: Reply) -> None:
+        """The response headers are in."""
+        self._first_byte = self._clock.now() - self._started
+        self._connect = reply.connect
+        self.status = reply.status
+        self.headers = reply.headers
+        self.request_id = next((reply.headers[name] for name in _REQUEST_ID_HEADERS if name in reply.headers), None)
+
+    def content(self) -> None:
+        """The first piece of content is in."""
+        self._first_token = self._clock.now() - self._started
+
+    def timing(self) -> Timing:
+        """Seconds so far."""
+        return Timing(self._connect, self._first_byte, self._first_token, self._clock.now() - self._started)
+
+    def settle(self, reported: Usage | None, output_bytes: int, *, complete: bool) -> Usage:
+        """Usage with its cost. What the provider never said is estimated from byte counts and flagged.
+
+        Args:
+            reported: The last usage the provider sent, if any.
+            output_bytes: UTF-8 bytes of the answer that arrived.
+            complete: Whether the answer reached its end; if not, `reported` is a lower bound only.
+        """
+        if reported is not None and complete and reported.total_tokens:
+            usage = reported
+        elif not self.began:
+            usage = Usage()
+        else:
+            guess = estimate_usage(self._request, output_bytes)
+            known = reported or Usage()
+            usage = replace(
+                known,
+                input_tokens=known.input_tokens or guess.input_tokens,
+                output_tokens=max(known.output_tokens, guess.output_tokens),
+                estimated=True,
+            )
+        if not usage.total_tokens:
+            return usage.with_cost(0.0)
+        return usage.with_cost(cost_usd(self.provider, self.model, usage, prices=self._prices))
+
+    def close(
+        self,
+        error: BaseException | None = None,
+        *,
+        reported: Usage | None = None,
+        output_bytes: int = 0,
+        finish_reason: str | None = None,
+    ) -> Attempt:
+        """Ends the attempt and leaves exactly one Record, whatever happened."""
+        if self.attempt is not None:
+            return self.attempt
+        refused = isinstance(error, ConnectError) or (isinstance(error, DeadlineError) and error.phase == "connect")
+        self.began = error is None or not (refused or (self.status is not None and self.status >= 400))
+        usage = self.settle(reported, output_bytes, complete=error is None)
+        status = self.status
+        if isinstance(error, ProviderError) and error.status_code is not None:
+            status = error.status_code
+        retry_after: float | None = getattr(error, "retry_after", None)
+        self.attempt = Attempt(
+            provider=self.provider,
+            model=self.model,
+            error=None if error is None else _error_name(error),
+            status_code=status,
+            retry_after=retry_after,
+            started=self._started,
+            timing=self.timing(),
+            usage=usage,
+            reason=self._reason,
+            request_id=self.request_id,
+        )
+        if self._scope.budget is not None:
+            self._scope.budget.spend(usage)
+        if self._scope.recorder is not None:
+            self._scope.recorder.record(
+                Record.of(
+                    self.attempt,
+                    started_at=self._started_at,
+                    number=self._number,
+                    host=host_of(self._base_url),
+                    streamed=self._streamed,
+                    finish_reason=finish_reason,
+                    error_phase=error.phase if isinstance(error, DeadlineError) else None,
+                    labels={**self._scope.labels, **self._request.labels},
+                )
+            )
+        return self.attempt
+
+
+def _error_name(error: BaseException) -> str:
+    # A consumer that stops reading (GeneratorExit, task cancellation) cancels the attempt; that is no fault of anybody.
+    return type(error).__name__ if isinstance(error, Exception) else "CancelledError"

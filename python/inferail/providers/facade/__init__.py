@@ -1,0 +1,9 @@
+"""The providers' formats from the server's side: requests come in, answers go out. Each class is a `Facade`."""
+
+from __future__ import annotations
+
+from inferail.providers.facade.chat_completions import ChatCompletionsFacade
+from inferail.providers.facade.generate_content import GenerateContentFacade
+from inferail.providers.facade.messages import MessagesFacade
+
+__all__ = ["ChatCompletionsFacade", "GenerateContentFacade", "MessagesFacade"]

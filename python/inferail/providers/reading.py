@@ -1,0 +1,75 @@
+"""Typed reading of bodies that servers wrote: every odd shape becomes an empty value, never an exception.
+
+A body is untrusted and its documentation is not complete: a field may be absent, null, of another type or a float where
+an integer was promised. These readers are what the decoders use instead of `body["choices"][0]["message"]`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, TypeGuard, cast
+
+__all__ = ["count", "entries", "json_text", "load", "mapping", "text", "text_or_none"]
+
+_EMPTY: Mapping[str, Any] = {}
+
+
+def load(body: bytes) -> Any:
+    """The JSON value in `body`; a byte order mark, blank lines and broken UTF-8 are tolerated, NaN is read as null.
+
+    Raises:
+        ValueError: Not JSON, or nested too deeply to be an answer.
+    """
+    try:
+        return json.loads(body.decode("utf-8-sig", "replace"), parse_constant=_nothing)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """`value` if it is a JSON object, otherwise an empty one."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else _EMPTY
+
+
+def entries(value: Any) -> list[Any]:
+    """`value` if it is a JSON array, otherwise an empty one."""
+    return value if _is_list(value) else []
+
+
+def text(value: Any) -> str:
+    """`value` if it is text, otherwise `""`; halves of surrogate pairs become U+FFFD, so that it can be sent on."""
+    if not isinstance(value, str):
+        return ""
+    if value.isascii():
+        return value
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def text_or_none(value: Any) -> str | None:
+    """`value` if it is text that is not empty."""
+    return text(value) or None
+
+
+def count(value: Any) -> int:
+    """`value` as a count: floats lose their fraction; what is no number, or negative, counts as 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0
+    return max(0, int(value))
+
+
+def json_text(value: Any) -> str:
+    """`value` as compact JSON text; `null` for what JSON cannot say (infinities, absurd nesting)."""
+    try:
+        return text(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+    except (ValueError, RecursionError):
+        return "null"
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _nothing(_: str) -> None:
+    return None

@@ -1,0 +1,298 @@
+"""Target: one model at one provider, a codec over a transport, as a Model."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from inferail.errors import ConfigError, DeadlineError, RequestError
+from inferail.providers import codec as load_codec
+from inferail.providers.codec import Encoded, Endpoint
+from inferail.providers.exchange import Exchange
+from inferail.providers.stream import TargetStream
+from inferail.transport.body import read_all
+from inferail.transport.cancellation import Watch
+from inferail.transport.deadlines import Deadlines, Timeouts
+from inferail.transport.retries import RetryPolicy
+from inferail.types.registry import split
+from inferail.types.scope import Scope, current_scope
+
+if TYPE_CHECKING:
+    from inferail.telemetry.prices import PriceTable
+    from inferail.transport.protocol import Transport, Wire
+    from inferail.types.request import Request
+    from inferail.types.response import Attempt, Response
+
+__all__ = ["Target"]
+
+ResultT = TypeVar("ResultT")
+_BLANKED = ("authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization")
+
+
+class Target:
+    """One model at one provider.
+
+    Retries what is worth retrying (429, 503, 529, 5xx, failed connections) with exponential backoff and full jitter,
+    obeys `Retry-After`, never runs past a deadline, and leaves one Record per attempt. A Target that has an
+    alternative (inside a `Fallback`, while another one is left) does not wait to retry: the next one is asked at once.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | Timeouts | None = None,
+        first_token_timeout: float | None = None,
+        retries: int | RetryPolicy = 3,
+        api_version: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        unsupported: Literal["error", "drop"] = "error",
+        require_done: bool = True,
+        prices: PriceTable | None = None,
+        transport: Any = None,
+    ) -> None:
+        """Sets up the target; nothing is sent.
+
+        Args:
+            model: `provider:model`, for example `anthropic:claude-sonnet-4-5`.
+            api_key: The key; by default from the provider's environment variable.
+            base_url: Another server that speaks the same format, for example `http://127.0.0.1:8000/v1`. By default
+                `INFERAIL_<PROVIDER>_BASE_URL`, then the provider's own. A server of your own needs no key.
+            timeout: Seconds for the whole call, or `Timeouts` for each phase; by default the client's.
+            first_token_timeout: Seconds until the first piece of content of a stream.
+            retries: How often a failed attempt is made again, or a `RetryPolicy`.
+            api_version: The provider's API version, where it has several (`anthropic`).
+            headers: Added to every request.
+            unsupported: `error` refuses a request with a parameter that the provider cannot take; `drop` leaves the
+                parameter out and says so in `Response.warnings`.
+            require_done: Whether an OpenAI-shaped stream without a final `[DONE]` counts as broken.
+            prices: Prices to use instead of the bundled table.
+            transport: An `httpx.AsyncClient` or a Transport to use instead of the client's.
+
+        Raises:
+            ConfigError: Unknown provider, missing key, base URL without a scheme, or a wrong option.
+        """
+        self.provider, self.model = split(model)
+        self.codec = load_codec(self.provider)
+        if unsupported not in ("error", "drop"):
+            raise ConfigError(f"unsupported must be 'error' or 'drop', not {unsupported!r}")
+        given_base_url = base_url or os.environ.get(f"INFERAIL_{self.provider.upper()}_BASE_URL")
+        self.endpoint = Endpoint(
+            model=self.model,
+            base_url=_check_base_url(given_base_url or self.codec.default_base_url),
+            api_key=_find_key(self.provider, self.codec.key_variables, api_key, required=given_base_url is None),
+            api_version=api_version,
+            headers=dict(headers or {}),
+            unsupported=unsupported,
+            require_done=require_done,
+        )
+        self._timeouts = (
+            None
+            if timeout is None and first_token_timeout is None
+            else Timeouts.of(timeout, first_token=first_token_timeout)
+        )
+        self._retries = retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries)
+        self._prices = prices
+        self._transport = transport
+        self._own: Transport | None = None
+        self._random = random.Random()  # noqa: S311 - jitter, not a secret
+
+    @property
+    def name(self) -> str:
+        """`provider:model`."""
+        return f"{self.provider}:{self.model}"
+
+    def __repr__(self) -> str:
+        return f"Target({self.name!r})"
+
+    async def generate(self, request: Request) -> Response[Any]:
+        """The whole answer.
+
+        Raises:
+            ConfigError: The provider cannot take this request.
+            BudgetError: The Scope's budget is spent.
+            RequestError: No answer; `.attempts` lists every attempt.
+        """
+        scope = current_scope()
+        encoded = self.codec.encode(request, self.endpoint, stream=False)
+        transport = self.transport(scope)
+        deadlines = self.deadlines(scope, transport, stream=False)
+
+        async def attempt(exchange: Exchange) -> Response[Any]:
+            return await self._ask(encoded, exchange, transport, deadlines)
+
+        response, attempts = await self.attempts(request, scope, transport, deadlines, attempt, streamed=False)
+        return replace(response, attempts=attempts)
+
+    def stream(self, request: Request) -> TargetStream:
+        """The answer while it arrives. Entering the stream sends the request and waits for the first content."""
+        return TargetStream(self, request, current_scope())
+
+    def explain(self, request: Request, *, stream: bool = False) -> str:
+        """The wire request as text: method, URL, headers with keys blanked, body byte for byte."""
+        encoded = self.codec.encode(request, self.endpoint, stream=stream)
+        return explain_wire(self.name, encoded)
+
+    async def aclose(self) -> None:
+        """Closes the connections this target opened for itself (those of a client are the client's)."""
+        if self._own is not None:
+            own, self._own = self._own, None
+            if own is not self._transport:
+                await own.aclose()
+
+    # What TargetStream shares with `generate`.
+
+    def transport(self, scope: Scope) -> Transport:
+        """Who carries the request: the target's own choice, the client's, or one made for this target."""
+        from inferail.transport import async_transport
+
+        if self._transport is not None:
+            if self._own is None:
+                self._own = async_transport(self._transport)
+            return self._own
+        if scope.transport is not None:
+            carried: Transport = scope.transport
+            return carried
+        if self._own is None:
+            self._own = async_transport(None)
+        return self._own
+
+    def deadlines(self, scope: Scope, transport: Transport, *, stream: bool) -> Deadlines:
+        """The deadlines of a call that begins now."""
+        timeouts: Timeouts = self._timeouts or scope.timeouts or Timeouts()
+        if scope.deadline is not None and scope.alternatives:
+            # Whoever comes first must leave time for the ones after it: with n alternatives left it gets 1/(n + 1).
+            left = max(0.0, scope.deadline - transport.clock.now())
+            timeouts = timeouts.sharing(left / (scope.alternatives + 1), stream=stream)
+        return Deadlines(timeouts, transport.clock, until=scope.deadline, stream=stream)
+
+    async def attempts(
+        self,
+        request: Request,
+        scope: Scope,
+        transport: Transport,
+        deadlines: Deadlines,
+        attempt: Callable[[Exchange], Awaitable[ResultT]],
+        *,
+        streamed: bool,
+    ) -> tuple[ResultT, tuple[Attempt, ...]]:
+        """Makes attempts until one succeeds or no retry is worth it; gives its result and every attempt closed so far.
+
+        Raises:
+            RequestError: The last error, with every attempt in `.attempts`.
+        """
+        made: list[Attempt] = []
+        reason = scope.reason
+        while True:
+            _check(scope, self)
+            exchange = self._exchange(request, scope, transport, len(made) + 1, reason, streamed=streamed)
+            try:
+                with Watch(scope.cancellation, transport.blocking):
+                    result = await attempt(exchange)
+            except RequestError as error:
+                made.append(exchange.close(error))
+                wait = (
+                    None
+                    if scope.alternatives
+                    else self._retries.delay(len(made), error, exchange.headers, self._random)
+                )
+                if wait is None or not deadlines.fits(wait):
+                    _locate(error, self, exchange.request_id, made)
+                    raise
+                await transport.clock.sleep(wait)
+                reason = "retry"
+            except BaseException as error:
+                exchange.close(error)
+                raise
+            else:
+                if exchange.attempt is not None:
+                    made.append(exchange.attempt)
+                return result, tuple(made)
+
+    async def _ask(
+        self, encoded: Encoded, exchange: Exchange, transport: Transport, deadlines: Deadlines
+    ) -> Response[Any]:
+        try:
+            reply = await transport.open(encoded.wire, connect_timeout=deadlines.connect, by=deadlines.total)
+            exchange.arrived(reply)
+            try:
+                body = await read_all(reply, by=deadlines.total)
+            finally:
+                await reply.aclose()
+        except DeadlineError:
+            raise
+        except TimeoutError:
+            raise deadlines.error("total", provider=self.provider, model=self.model) from None
+        if not 200 <= reply.status < 300:
+            raise self.codec.decode_error(reply.status, reply.headers, body)
+        answer = self.codec.decode(reply.headers, body)
+        attempt = exchange.close(reported=answer.usage, output_bytes=len(body), finish_reason=answer.finish_reason)
+        return replace(
+            answer,
+            provider=self.provider,
+            model=answer.model or self.model,
+            usage=attempt.usage,
+            timing=attempt.timing,
+            request_id=exchange.request_id,
+            warnings=encoded.warnings + answer.warnings,
+        )
+
+    def _exchange(
+        self, request: Request, scope: Scope, transport: Transport, number: int, reason: str, *, streamed: bool
+    ) -> Exchange:
+        return Exchange(
+            provider=self.provider,
+            model=self.model,
+            base_url=self.endpoint.base_url,
+            request=request,
+            scope=scope,
+            clock=transport.clock,
+            prices=self._prices,
+            streamed=streamed,
+            number=number,
+            reason=reason,
+        )
+
+
+def explain_wire(name: str, encoded: Encoded) -> str:
+    """One wire request as text, with keys blanked."""
+    wire: Wire = encoded.wire
+    lines = [f"# {name}", f"{wire.method} {wire.url}"]
+    lines += [f"{key}: {'***' if key.lower() in _BLANKED else value}" for key, value in wire.headers.items()]
+    lines += [f"# warning: {warning}" for warning in encoded.warnings]
+    return "\n".join([*lines, "", wire.body.decode("utf-8")])
+
+
+def _check(scope: Scope, target: Target) -> None:
+    if scope.cancellation is not None:
+        scope.cancellation.check(provider=target.provider, model=target.model)
+    if scope.budget is not None:
+        scope.budget.check()
+
+
+def _locate(error: RequestError, target: Target, request_id: str | None, made: list[Attempt]) -> None:
+    error.provider = error.provider or target.provider
+    error.model = error.model or target.model
+    error.request_id = error.request_id or request_id
+    error.attempts = tuple(made)
+
+
+def _check_base_url(base_url: str) -> str:
+    scheme, separator, rest = base_url.partition("://")
+    if not separator or scheme not in ("http", "https") or not rest.strip("/"):
+        raise ConfigError(f"base_url needs a scheme and a host, for example https://{base_url.strip('/') or 'host'}/v1")
+    return base_url.rstrip("/")
+
+
+def _find_key(provider: str, variables: tuple[str, ...], api_key: str | None, *, required: bool) -> str | None:
+    if api_key is not None and not isinstance(api_key, str):
+        raise ConfigError("api_key must be a string")
+    found = api_key or next((value for name in variables if (value := os.environ.get(name))), None)
+    if not found and required:
+        raise ConfigError(f"no key for {provider}: set the environment variable {variables[0]}, or pass api_key=…")
+    return found.strip() if found else None
