@@ -1,0 +1,132 @@
+"""The synchronous client: the same coroutines, driven by hand over a blocking transport, with no event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+from inferail.client import BaseClient, Prompt, ResponseStream
+from inferail.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from inferail.core import Delta
+    from inferail.types.response import Partial, Response
+
+__all__ = ["Client", "Stream", "drive"]
+
+OutputT = TypeVar("OutputT")
+ResultT = TypeVar("ResultT")
+
+
+def drive(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Runs a coroutine that never suspends to its end.
+
+    Raises:
+        ConfigError: It did suspend (a Model inside it needs an event loop), or a loop is running in this thread.
+    """
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the documented one raises instead of answering
+        coroutine.close()
+        raise ConfigError("Client would block the running event loop: use AsyncClient and await it")
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: ResultT = done.value
+        return result
+    coroutine.close()
+    raise ConfigError("a Model in this client waits on an event loop: use AsyncClient")
+
+
+class Client(BaseClient):
+    """The synchronous client. Blocks; refuses to run inside an event loop, where it would stall everything else.
+
+    Thread-safe: one client may serve many threads.
+    """
+
+    _blocking = True
+
+    @overload
+    def complete(self, prompt: Prompt, *, output: type[OutputT], **options: Any) -> Response[OutputT]: ...
+    @overload
+    def complete(self, prompt: Prompt, **options: Any) -> Response[Any]: ...
+    def complete(self, prompt: Prompt, **options: Any) -> Response[Any]:
+        """The whole answer; takes and raises what `AsyncClient.complete` does."""
+        return drive(self._complete(prompt, **options))
+
+    def stream(self, prompt: Prompt, **options: Any) -> Stream:
+        """The answer while it arrives; takes what `AsyncClient.stream` does. Use it in a `with` block."""
+        return Stream(self._stream(prompt, **options))
+
+    def close(self) -> None:
+        """Closes the connections."""
+        drive(self._aclose())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Stream:
+    """An answer while it arrives, synchronously: the twin of `inferail.client.ResponseStream`."""
+
+    def __init__(self, stream: ResponseStream) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> Self:
+        drive(self._stream.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        drive(self._stream.__aexit__(kind, error, traceback))
+
+    def batches(self) -> Iterator[list[Delta]]:
+        """The deltas in lists, one list per network read."""
+        while True:
+            try:
+                deltas = drive(self._stream.next())
+            except StopAsyncIteration:
+                return
+            yield deltas
+
+    def deltas(self) -> Iterator[Delta]:
+        """The deltas, one by one."""
+        for deltas in self.batches():
+            yield from deltas
+
+    def __iter__(self) -> Iterator[Delta]:
+        return self.deltas()
+
+    def text(self) -> Iterator[str]:
+        """The pieces of text, without reasoning and tool calls."""
+        for deltas in self.batches():
+            for delta in deltas:
+                if delta.kind == "text" and delta.text:
+                    yield delta.text
+
+    def final(self) -> Response[Any]:
+        """The whole answer; reads what is left first."""
+        return drive(self._stream.final())
+
+    @property
+    def partial(self) -> Partial:
+        """What has arrived so far, also after an exception."""
+        return self._stream.partial
+
+    @property
+    def response(self) -> Response[Any]:
+        """The whole answer, once the stream has been read to its end."""
+        return self._stream.response
+
+    @property
+    def attempts(self) -> Sequence[Any]:
+        """The attempts that have ended."""
+        return self._stream.attempts

@@ -1,0 +1,341 @@
+"""The client: one model, its transport, its records, and requests made from plain Python values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, TypeVar, Unpack, overload
+
+from inferail.errors import ConfigError, StreamError
+from inferail.telemetry.sinks import MemorySink
+from inferail.transport import async_transport, blocking_transport
+from inferail.transport.deadlines import Timeouts
+from inferail.types.message import Message, system, user
+from inferail.types.output import OutputType
+from inferail.types.registry import resolve
+from inferail.types.request import Request, Sampling
+from inferail.types.scope import Recorder, Scope, current_scope
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from inferail.core import Delta
+    from inferail.telemetry.records import Record
+    from inferail.types.model import DeltaStream, Model
+    from inferail.types.response import Attempt, Partial, Response
+    from inferail.types.tools import Tool
+
+__all__ = ["AsyncClient", "BaseClient", "CallOptions", "Prompt", "ResponseStream"]
+
+Prompt: TypeAlias = "str | Message | Sequence[Message]"
+OutputT = TypeVar("OutputT")
+
+
+class CallOptions(TypedDict, total=False):
+    """What a single call may set.
+
+    Attributes:
+        model: Another model for this call.
+        system: System text, put before the messages.
+        tools: Tools the model may call.
+        tool_choice: `auto`, `none`, `required`, or a tool's name.
+        sampling: Overrides the client's, field by field.
+        provider_options: Per provider name, a mapping merged verbatim into that provider's body.
+        labels: Carried to the records.
+        timeout: Seconds for the whole call, or `Timeouts`.
+    """
+
+    model: str | Model
+    system: str
+    tools: Sequence[Tool]
+    tool_choice: str
+    sampling: Sampling
+    provider_options: Mapping[str, Mapping[str, Any]]
+    labels: Mapping[str, str]
+    timeout: float | Timeouts
+
+
+class BaseClient:
+    """What the asynchronous and the synchronous client share: everything but the way they wait."""
+
+    _blocking = False
+
+    def __init__(
+        self,
+        model: str | Model,
+        *,
+        timeout: float | Timeouts | None = None,
+        sampling: Sampling | None = None,
+        labels: Mapping[str, str] | None = None,
+        transport: Any = None,
+        recorder: Recorder | None = None,
+        **target: Any,
+    ) -> None:
+        """Sets up the client; nothing is sent.
+
+        Args:
+            model: `provider:model`, or any Model.
+            timeout: Seconds for each whole call, fallbacks and retries included, or `Timeouts` for each phase.
+                Default: `Timeouts()`, which is 30 s for a call and 600 s for a stream.
+            sampling: Defaults for every call.
+            labels: Carried to every record.
+            transport: An httpx client (`httpx.AsyncClient` here, `httpx.Client` for `Client`; httpx2's as well) or a
+                Transport. A client that is passed in is used as it is and not closed.
+            recorder: Takes one Record per attempt; by default a `MemorySink`, read through `.records`.
+            target: Options of `Target` (`api_key`, `base_url`, …) where `model` is a string.
+
+        Raises:
+            ConfigError: Unknown model string, missing key, or a wrong option.
+        """
+        self.model: Model = resolve(model, **target)
+        self._timeouts = Timeouts.of(timeout)
+        self._sampling = sampling
+        self._labels = dict(labels or {})
+        self._recorder: Recorder = recorder if recorder is not None else MemorySink()
+        self._given = transport
+        self._transport = blocking_transport(transport) if self._blocking else async_transport(transport)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model.name!r})"
+
+    @property
+    def records(self) -> list[Record]:
+        """One Record per attempt made through this client (of a recorder that keeps them)."""
+        return list(getattr(self._recorder, "records", ()))
+
+    def explain(
+        self,
+        prompt: Prompt,
+        *,
+        stream: bool = False,
+        output: type[Any] | Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> str:
+        """The exact wire request(s) of this call and the order of the models around them; sends nothing."""
+        request = self._request(prompt, None if output is None else OutputType.of(output), options)
+        model = self._model(options)
+        explain = getattr(model, "explain", None)
+        if explain is None:
+            raise ConfigError(f"{model.name} sends nothing over a wire, so there is nothing to explain")
+        text: str = explain(request, stream=stream)
+        return text
+
+    async def _complete(
+        self, prompt: Prompt, *, output: type[Any] | Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> Response[Any]:
+        output_type = None if output is None else OutputType.of(output)
+        request = self._request(prompt, output_type, options)
+        with self._scope(options, stream=False).enter():
+            response = await self._model(options).generate(request)
+        return output_type.parsed(response) if output_type else response
+
+    def _stream(
+        self, prompt: Prompt, *, output: type[Any] | Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> ResponseStream:
+        output_type = None if output is None else OutputType.of(output)
+        request = self._request(prompt, output_type, options)
+        with self._scope(options, stream=True).enter():
+            return ResponseStream(self._model(options).stream(request), output_type)
+
+    async def _aclose(self) -> None:
+        if self._transport is not self._given:
+            await self._transport.aclose()
+        close = getattr(self.model, "aclose", None)
+        if close is not None:
+            await close()
+
+    def _model(self, options: CallOptions) -> Model:
+        model = options.get("model")
+        return self.model if model is None else resolve(model)
+
+    def _scope(self, options: CallOptions, *, stream: bool) -> Scope:
+        outer = current_scope()
+        timeout = options.get("timeout")
+        timeouts = self._timeouts if timeout is None else Timeouts.of(timeout)
+        total = timeouts.stream_total if stream else timeouts.total
+        deadline = outer.deadline
+        if total is not None:
+            deadline = min(self._transport.clock.now() + total, math.inf if deadline is None else deadline)
+        return outer.but(
+            deadline=deadline,
+            timeouts=timeouts,
+            labels={**outer.labels, **self._labels} if self._labels else outer.labels,
+            transport=self._transport,
+            recorder=self._recorder,
+        )
+
+    def _request(self, prompt: Prompt, output: OutputType | None, options: CallOptions) -> Request:
+        messages = _messages(prompt)
+        if "system" in options:
+            messages = (system(options["system"]), *messages)
+        sampling = options.get("sampling")
+        if self._sampling is not None:
+            sampling = self._sampling if sampling is None else sampling.over(self._sampling)
+        return Request(
+            messages=messages,
+            tools=tuple(options.get("tools", ())),
+            tool_choice=options.get("tool_choice"),
+            output=output.schema if output else None,
+            sampling=sampling or Sampling(),
+            provider_options=options.get("provider_options", {}),
+            labels=options.get("labels", {}),
+        )
+
+
+class AsyncClient(BaseClient):
+    """The asynchronous client. One per application, used by many tasks at once."""
+
+    @overload
+    async def complete(
+        self, prompt: Prompt, *, output: type[OutputT], **options: Unpack[CallOptions]
+    ) -> Response[OutputT]: ...
+    @overload
+    async def complete(
+        self, prompt: Prompt, *, output: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> Response[Any]: ...
+    async def complete(
+        self, prompt: Prompt, *, output: type[Any] | Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> Response[Any]:
+        """The whole answer.
+
+        Args:
+            prompt: A text, a Message, or the whole conversation.
+            output: A pydantic class or a JSON Schema that the answer must match; `.output` is the parsed object.
+            options: See `CallOptions`.
+
+        Raises:
+            ConfigError: The request is wrong, or this provider cannot take it; nothing was sent.
+            RequestError: No answer; its class says why, `.attempts` lists every attempt.
+            OutputValidationError: The answer is not what `output` asks for.
+            BudgetError: The Scope's budget is spent.
+        """
+        return await self._complete(prompt, output=output, **options)
+
+    def stream(
+        self, prompt: Prompt, *, output: type[Any] | Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> ResponseStream:
+        """The answer while it arrives; use it in an `async with` block. Takes what `complete` takes."""
+        return self._stream(prompt, output=output, **options)
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class ResponseStream:
+    """An answer while it arrives. An async context manager; leaving it closes the connection.
+
+    Read it once, in one of three ways: `text()`, `deltas()` (or plain iteration), or `batches()`. `final()` reads what
+    is left and gives the whole answer; `partial` is what has arrived, at any moment, also after an exception.
+    """
+
+    def __init__(self, stream: DeltaStream, output: OutputType | None) -> None:
+        self._stream = stream
+        self._output = output
+        self._response: Response[Any] | None = None
+        self._ended = False
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stream.__aexit__(kind, error, traceback)
+
+    async def next(self) -> list[Delta]:
+        """The next list of deltas.
+
+        Raises:
+            StopAsyncIteration: The answer is complete.
+        """
+        try:
+            return await self._stream.__anext__()
+        except StopAsyncIteration:
+            self._ended = True
+            raise
+
+    async def batches(self) -> AsyncIterator[list[Delta]]:
+        """The deltas in lists, one list per network read: the cheapest way to read."""
+        async for deltas in self._stream:
+            yield deltas
+        self._ended = True
+
+    async def deltas(self) -> AsyncIterator[Delta]:
+        """The deltas, one by one."""
+        async for deltas in self._stream:
+            for delta in deltas:
+                yield delta
+        self._ended = True
+
+    def __aiter__(self) -> AsyncIterator[Delta]:
+        return self.deltas()
+
+    async def text(self) -> AsyncIterator[str]:
+        """The pieces of text, without reasoning and tool calls."""
+        async for deltas in self._stream:
+            for delta in deltas:
+                if delta.kind == "text":
+                    text = delta.text
+                    if text:
+                        yield text
+        self._ended = True
+
+    async def final(self) -> Response[Any]:
+        """The whole answer, with `output` parsed if it was asked for; reads what is left first.
+
+        Raises:
+            RequestError: The stream broke; `.partial` has what arrived.
+            OutputValidationError: The answer is not what `output` asks for.
+        """
+        if self._response is None:
+            response = await self._stream.final()
+            self._response = self._output.parsed(response) if self._output else response
+        return self._response
+
+    @property
+    def partial(self) -> Partial:
+        """What has arrived so far, also after an exception."""
+        return self._stream.partial
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """The attempts that have ended."""
+        return self._stream.attempts
+
+    @property
+    def response(self) -> Response[Any]:
+        """The whole answer, once the stream has been read to its end.
+
+        Raises:
+            StreamError: It has not; `.partial` has what arrived.
+        """
+        if self._response is None:
+            if not self._ended:
+                raise StreamError("the stream has not been read to its end", partial=self.partial)
+            # A stream that has ended has its response at hand: `final` does not wait any more.
+            try:
+                self.final().send(None)
+            except StopIteration as done:
+                self._response = done.value
+        assert self._response is not None  # noqa: S101 - `final` of an ended stream returns or raises
+        return self._response
+
+
+def _messages(prompt: Prompt) -> tuple[Message, ...]:
+    if isinstance(prompt, str):
+        if not prompt:
+            raise ConfigError("the prompt is empty: pass some text")
+        return (user(prompt),)
+    if isinstance(prompt, Message):
+        return (prompt,)
+    return tuple(prompt)

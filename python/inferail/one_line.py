@@ -1,0 +1,67 @@
+"""`complete` and `acomplete`: one line, no client. They share one lazily made transport each, closed at exit."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Unpack
+from weakref import WeakKeyDictionary
+
+from inferail._sync import Client, drive
+from inferail.client import AsyncClient
+from inferail.transport import async_transport, blocking_transport
+
+if TYPE_CHECKING:
+    from inferail.client import CallOptions, Prompt
+    from inferail.transport.protocol import Transport
+    from inferail.types.model import Model
+    from inferail.types.response import Response
+
+__all__ = ["acomplete", "complete"]
+
+# The only module state of the package: open connections, so that the second call does not pay for a new one.
+_blocking: list[Transport] = []
+_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Transport, AsyncIterator[None]]] = WeakKeyDictionary()
+
+
+def complete(
+    model: str | Model, prompt: Prompt, /, *, output: Any = None, **options: Unpack[CallOptions]
+) -> Response[Any]:
+    """One answer, in one line: `ir.complete("openai:gpt-5-mini", "Hello").text`.
+
+    Takes and raises what `Client.complete` does.
+    """
+    if not _blocking:
+        _blocking.append(blocking_transport(None))
+        atexit.register(_close)
+    return Client(model, transport=_blocking[0]).complete(prompt, output=output, **options)
+
+
+async def acomplete(
+    model: str | Model, prompt: Prompt, /, *, output: Any = None, **options: Unpack[CallOptions]
+) -> Response[Any]:
+    """The asynchronous twin of `complete`."""
+    loop = asyncio.get_running_loop()
+    if loop not in _of_loop:
+        transport = async_transport(None)
+        keeper = _keep(transport)
+        await anext(keeper)
+        _of_loop[loop] = (transport, keeper)
+    transport = _of_loop[loop][0]
+    response: Response[Any] = await AsyncClient(model, transport=transport).complete(prompt, output=output, **options)
+    return response
+
+
+async def _keep(transport: Transport) -> AsyncIterator[None]:
+    # An event loop closes the async generators that are still open when it shuts down, and with this one its transport.
+    try:
+        yield
+    finally:
+        await transport.aclose()
+
+
+def _close() -> None:
+    for transport in _blocking:
+        drive(transport.aclose())
+    _blocking.clear()

@@ -1,0 +1,1 @@
+"""Which model answers: Models made of other Models. May use providers and what is below them."""
