@@ -1,0 +1,185 @@
+"""A Model behind the providers' own addresses, as an ASGI app.
+
+Any client that can be pointed at another base URL talks to it: the official SDKs, inferail itself, curl. What the app
+answers is decided by the Model alone; this file knows addresses, keys and limits.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from inferail.errors import AuthenticationError, ConfigError, InferailError, InvalidRequestError, NotFoundError
+from inferail.providers.facade import ChatCompletionsFacade, GenerateContentFacade, MessagesFacade
+from inferail.types.model import Model
+
+try:
+    from starlette.applications import Starlette
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+except ModuleNotFoundError as error:
+    raise ConfigError('the server needs starlette: pip install "inferail[server]"') from error
+
+from inferail.server.answering import StreamedAnswer, WholeAnswer, refusal
+
+if TYPE_CHECKING:
+    from starlette.requests import Request as HttpRequest
+
+    from inferail.providers.codec import Facade, Incoming
+    from inferail.types.scope import Scope
+
+__all__ = ["Models", "create_app", "facade_for"]
+
+Models: TypeAlias = Model | Mapping[str, Model] | Callable[[str], Model]
+
+_CHAT_COMPLETIONS = ChatCompletionsFacade()
+_MESSAGES = MessagesFacade()
+_GENERATE_CONTENT = GenerateContentFacade()
+_MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+def create_app(
+    models: Models,
+    *,
+    api_key: str | None = None,
+    max_body_bytes: int = _MAX_BODY_BYTES,
+    scope: Scope | None = None,
+) -> Starlette:
+    """An ASGI app that answers in the formats of OpenAI, Anthropic and Gemini.
+
+    Routes: `POST /v1/chat/completions`, `POST /v1/messages`, `POST /v1beta/models/{model}:generateContent` and
+    `:streamGenerateContent` (also below `/v1`), `GET /v1/models`, `GET /healthz`.
+
+    Args:
+        models: One Model that answers whatever name is asked for, Models by name, or a function from a name to its
+            Model; the function raises NotFoundError or ConfigError for a name it does not know.
+        api_key: If given, callers must send it: as bearer token, `x-api-key` or `x-goog-api-key`.
+        max_body_bytes: Longer requests are refused with 413.
+        scope: Surrounds every call (transport, recorder, budget); default: the Scope of the server's task.
+    """
+    server = _Server(models, api_key, max_body_bytes, scope)
+    gemini = [
+        Route(f"/{version}/models/{{target:path}}", server.endpoint(_GENERATE_CONTENT), methods=["POST"])
+        for version in ("v1beta", "v1")
+    ]
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", server.endpoint(_CHAT_COMPLETIONS), methods=["POST"]),
+            Route("/v1/messages", server.endpoint(_MESSAGES), methods=["POST"]),
+            *gemini,
+            Route("/v1/models", server.list_models, methods=["GET"]),
+            Route("/healthz", _healthz, methods=["GET"]),
+        ],
+        exception_handlers={404: _unknown, 405: _unknown},
+    )
+
+
+def facade_for(path: str) -> Facade:
+    """The façade that serves a path; OpenAI's where none does, because its errors are understood most widely."""
+    if path.endswith("/messages"):
+        return _MESSAGES
+    return _GENERATE_CONTENT if "/models/" in path else _CHAT_COMPLETIONS
+
+
+class _Server:
+    def __init__(self, models: Models, api_key: str | None, max_body_bytes: int, scope: Scope | None) -> None:
+        self._only = models if isinstance(models, Model) else None
+        self._named: Mapping[str, Model] = {}
+        self._find: Callable[[str], Model] = self._by_name
+        if self._only is None and isinstance(models, Mapping):
+            self._named = models
+        elif self._only is None:
+            self._find = cast("Callable[[str], Model]", models)
+        self._api_key = None if api_key is None else api_key.encode()
+        self._max_body_bytes = max_body_bytes
+        self._scope = scope
+
+    def endpoint(self, facade: Facade) -> Callable[[HttpRequest], Any]:
+        async def answer(http: HttpRequest) -> Response:
+            try:
+                self._check_key(http.headers)
+                body = await self._body(http)
+                query = f"?{http.url.query}" if http.url.query else ""
+                incoming = facade.decode_request(http.scope["path"] + query, http.headers, body)
+                model = self._model(incoming)
+            except InferailError as error:
+                return refusal(facade, error)
+            kind = StreamedAnswer if incoming.stream else WholeAnswer
+            return kind(model, facade, incoming, self._scope)
+
+        return answer
+
+    async def list_models(self, http: HttpRequest) -> Response:
+        """The names, in a form that both OpenAI's and Anthropic's SDK read."""
+        try:
+            self._check_key(http.headers)
+        except AuthenticationError as error:
+            return refusal(facade_for(http.url.path), error)
+        names = self._names()
+        entries = [
+            {
+                "id": name,
+                "object": "model",
+                "created": 0,
+                "owned_by": "inferail",
+                "type": "model",
+                "display_name": name,
+                "created_at": "1970-01-01T00:00:00Z",
+            }
+            for name in names
+        ]
+        ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+        return JSONResponse({"object": "list", "data": entries, "has_more": False, **ends})
+
+    def _names(self) -> list[str]:
+        return list(self._named) if self._only is None else [self._only.name]
+
+    def _model(self, incoming: Incoming) -> Model:
+        if self._only is not None:
+            return self._only
+        try:
+            return self._find(incoming.model)
+        except ConfigError as error:
+            raise NotFoundError(error.message, status_code=404) from error
+
+    def _by_name(self, name: str) -> Model:
+        model = self._named.get(name)
+        if model is None:
+            raise NotFoundError("there is no model of that name here: GET /v1/models lists them", status_code=404)
+        return model
+
+    def _check_key(self, headers: Mapping[str, str]) -> None:
+        if self._api_key is None:
+            return
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        bearer = token.strip() if scheme.lower() == "bearer" else ""
+        sent = (bearer, headers.get("x-api-key", ""), headers.get("x-goog-api-key", ""))
+        if not any(hmac.compare_digest(key.encode(), self._api_key) for key in sent):
+            raise AuthenticationError("the API key is missing or wrong", status_code=401)
+
+    async def _body(self, http: HttpRequest) -> bytes:
+        announced = http.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._max_body_bytes:
+            raise self._too_long()
+        body = bytearray()
+        async for piece in http.stream():
+            body += piece
+            if len(body) > self._max_body_bytes:
+                raise self._too_long()
+        return bytes(body)
+
+    def _too_long(self) -> InvalidRequestError:
+        return InvalidRequestError(f"the body is longer than {self._max_body_bytes} bytes", status_code=413)
+
+
+async def _healthz(_: HttpRequest) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _unknown(_: HttpRequest, error: Exception) -> Response:
+    status: int = getattr(error, "status_code", 404)
+    what = "there is nothing at this address" if status == 404 else "this address does not take that method"
+    body = {"error": {"message": what, "type": "invalid_request_error", "param": None, "code": None}}
+    headers: Mapping[str, str] | None = getattr(error, "headers", None)
+    return JSONResponse(body, status_code=status, headers=headers)

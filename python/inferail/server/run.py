@@ -1,0 +1,127 @@
+"""Runs an ASGI app with uvicorn: in the foreground for the command line, in a thread for tests and demonstrations."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from inferail.errors import ConfigError
+
+try:
+    import uvicorn
+except ModuleNotFoundError as error:
+    raise ConfigError('the server needs uvicorn: pip install "inferail[server]"') from error
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+__all__ = ["AbruptClose", "running", "serve"]
+
+
+class AbruptClose(Exception):  # noqa: N818 - not a failure: an app asks for it
+    """Raised by an app after its headers: the connection is closed in the middle of the body, without a log entry."""
+
+
+class _Quiet(logging.Filter):
+    """Drops what uvicorn logs about closes that were asked for: by the app, or by leaving the block."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], AbruptClose | asyncio.CancelledError))
+
+
+def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Serves `app` until it is interrupted. Only this machine can reach it, unless `host` says otherwise."""
+    _silence_abrupt_closes()
+    uvicorn.run(app, host=host, port=port, **_SETTINGS)
+
+
+@contextmanager
+def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Generator[str]:
+    """A `with` block during which `app` is served by a thread; gives its base URL without a trailing slash.
+
+    Args:
+        app: The ASGI app.
+        host: Address to listen on.
+        port: 0 takes a free one.
+
+    Raises:
+        ConfigError: The address cannot be listened on.
+    """
+    _silence_abrupt_closes()
+    with _listener(host, port) as listener:
+        server = _Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, **_SETTINGS))
+        thread = threading.Thread(
+            target=server.run_until_stopped, args=(listener,), name="inferail-server", daemon=True
+        )
+        thread.start()
+        server.ready.wait()
+        try:
+            if not server.started:
+                raise ConfigError("the app did not start")
+            shown = f"[{host}]" if ":" in host else host
+            yield f"http://{shown}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+# h11 is pure Python and always there with uvicorn; websockets are not served.
+_SETTINGS: dict[str, Any] = {
+    "http": "h11",
+    "loop": "asyncio",
+    "ws": "none",
+    "access_log": False,
+    "server_header": False,
+}
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    def run_until_stopped(self, listener: socket.socket) -> None:
+        try:
+            self.run(sockets=[listener])
+        finally:
+            self.ready.set()
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for (
+            task
+        ) in self.server_state.tasks:  # whoever leaves the block does not wait for answers that are still running
+            task.cancel()
+        await super().shutdown(sockets)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise ConfigError(f"cannot listen on {host} port {port}: is it in use?") from None
+    return listener
+
+
+def _silence_abrupt_closes() -> None:
+    logger = logging.getLogger("uvicorn.error")
+    if not any(isinstance(known, _Quiet) for known in logger.filters):
+        logger.addFilter(_Quiet())
