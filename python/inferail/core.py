@@ -1,4 +1,4 @@
-"""The public door to the compiled classes: each is usable alone, with bytes or numpy in and out."""
+"""The public door to the compiled classes: each is usable alone, without the rest of the package."""
 
 from inferail._core import BUILD_INFO, Delta, NDJSONParser, SSEEvent, SSEParser, StreamDecoder, __version__
 

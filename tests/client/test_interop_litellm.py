@@ -6,7 +6,7 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> N
 
 
 @contextmanager
-def running_proxy(program: Path, folder: Path) -> Iterator[Proxy]:
+def running_proxy(program: Path, folder: Path) -> Generator[Proxy, None, None]:
     (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

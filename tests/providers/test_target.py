@@ -194,6 +194,24 @@ def test_target_takes_the_base_url_from_the_environment(monkeypatch):
     assert "authorization" not in transport.wires[0].headers
 
 
+@pytest.mark.parametrize(
+    ("base_url", "sent"),
+    [
+        ("https://api.openai.com/v1", True),
+        ("http://127.0.0.1:9/v1", False),
+        ("https://api.openai.com.evil.test/v1", False),
+    ],
+)
+def test_target_sends_the_key_of_the_environment_to_its_provider_only(monkeypatch, base_url, sent):
+    """Serves R41."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
+    transport = ScriptedTransport([OK], blocking=True)
+
+    ir.Client("openai:any", transport=transport, base_url=base_url).complete("Hello")
+
+    assert ("authorization" in transport.wires[0].headers) is sent
+
+
 @pytest.mark.parametrize("base_url", ["localhost:8000/v1", "127.0.0.1:8000", "ftp://host/v1", "http://", "/v1"])
 def test_target_refuses_a_base_url_without_scheme_or_host(base_url):
     with pytest.raises(ir.ConfigError, match="base_url needs a scheme and a host"):
@@ -272,3 +290,22 @@ def test_target_merges_provider_options_verbatim_and_leaves_others_alone():
 
     assert b'"service_tier":"flex"' in transport.wires[0].body
     assert b'"x"' not in transport.wires[0].body
+
+
+def test_target_does_not_send_the_reasoning_of_another_provider():
+    """Serves R20."""
+    asked, transport = client(OK, OK)
+    answer = ir.Message("assistant", (ir.Reasoning("secret thoughts", "seal"), ir.Text("Hi.")), "gemini")
+    anthropic = ir.Target("anthropic:m", api_key="k", retries=0)
+
+    with pytest.raises(ir.ProviderError):  # the answer is in another format; the request is what counts
+        asked.complete([ir.user("Hello"), answer, ir.user("Again")], model=anthropic)
+
+    assert b"Hi." in transport.wires[0].body
+    assert b"secret thoughts" not in transport.wires[0].body
+
+
+def test_answer_says_who_wrote_it():
+    asked, _ = client(OK)
+
+    assert asked.complete("Hello").message.provider == "openai"

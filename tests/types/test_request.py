@@ -107,6 +107,16 @@ def test_image_needs_exactly_one_source():
         ir.Image(data=b"x", url="https://example.org/x.png")
 
 
+def test_message_shows_sealed_parts_to_nobody_but_their_provider():
+    """Serves R20."""
+    parts = (ir.Reasoning("hm", "seal"), ir.Text("a", "seal"), ir.ToolCall("1", "f", "{}", "seal"))
+    message = ir.Message("assistant", parts, "gemini")
+
+    assert message.parts_for("gemini") == parts
+    assert message.parts_for("anthropic") == (ir.Text("a"), ir.ToolCall("1", "f", "{}"))
+    assert ir.Message("assistant", parts).parts_for("anthropic") == parts
+
+
 def test_repr_of_a_request_shows_no_content():
     """Serves R189."""
     request = ir.Request(

@@ -179,7 +179,7 @@ def _messages(request: Request, notes: Notes) -> list[dict[str, Any]]:
     written: list[dict[str, Any]] = []
     joins = False  # whether the last message holds tool results, which the API wants together
     for message in request.turns:
-        blocks = [block for part in message.parts if (block := _block(part, message.role, notes))]
+        blocks = [block for part in message.parts_for(notes.provider) if (block := _block(part, message.role, notes))]
         if not blocks:
             continue
         role = "assistant" if message.role == "assistant" else "user"

@@ -172,7 +172,11 @@ def _contents(request: Request, endpoint: Endpoint, notes: Notes) -> list[dict[s
     joins = False  # whether the last content holds results: those of one turn's calls belong into one
     for message in request.turns:
         names |= {call.id: call.name for call in message.tool_calls}
-        parts = [entry for part in message.parts if (entry := _entry(part, names, endpoint, notes)) is not None]
+        parts = [
+            entry
+            for part in message.parts_for(notes.provider)
+            if (entry := _entry(part, names, endpoint, notes)) is not None
+        ]
         if not parts:
             continue
         if joins and message.role == "tool":

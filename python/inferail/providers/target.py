@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from inferail.errors import ConfigError, DeadlineError, RequestError
 from inferail.providers import codec as load_codec
-from inferail.providers.codec import Encoded, Endpoint
+from inferail.providers.codec import Codec, Encoded, Endpoint
 from inferail.providers.exchange import Exchange
 from inferail.providers.stream import TargetStream
+from inferail.telemetry.records import host_of
 from inferail.transport.body import read_all
 from inferail.transport.cancellation import Watch
 from inferail.transport.deadlines import Deadlines, Timeouts
@@ -61,8 +62,9 @@ class Target:
         Args:
             model: `provider:model`, for example `anthropic:claude-sonnet-4-5`.
             api_key: The key; by default from the provider's environment variable.
-            base_url: Another server that speaks the same format, for example `http://127.0.0.1:8000/v1`. By default
-                `INFERAIL_<PROVIDER>_BASE_URL`, then the provider's own. A server of your own needs no key.
+            base_url: Another server that speaks the same format, for example `http://127.0.0.1:8000/v1`. It gets the
+                key that is passed as `api_key`, never the one in the environment. By default
+                `INFERAIL_<PROVIDER>_BASE_URL` (which does get the key in the environment), then the provider's own.
             timeout: Seconds for the whole call, or `Timeouts` for each phase; by default the client's.
             first_token_timeout: Seconds until the first piece of content of a stream.
             retries: How often a failed attempt is made again, or a `RetryPolicy`.
@@ -85,7 +87,7 @@ class Target:
         self.endpoint = Endpoint(
             model=self.model,
             base_url=_check_base_url(given_base_url or self.codec.default_base_url),
-            api_key=_find_key(self.provider, self.codec.key_variables, api_key, required=given_base_url is None),
+            api_key=_find_key(self.codec, api_key, base_url, required=given_base_url is None),
             api_version=api_version,
             headers=dict(headers or {}),
             unsupported=unsupported,
@@ -234,6 +236,7 @@ class Target:
         attempt = exchange.close(reported=answer.usage, output_bytes=len(body), finish_reason=answer.finish_reason)
         return replace(
             answer,
+            message=replace(answer.message, provider=self.provider),
             provider=self.provider,
             model=answer.model or self.model,
             usage=attempt.usage,
@@ -289,10 +292,16 @@ def _check_base_url(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def _find_key(provider: str, variables: tuple[str, ...], api_key: str | None, *, required: bool) -> str | None:
-    if api_key is not None and not isinstance(api_key, str):
-        raise ConfigError("api_key must be a string")
-    found = api_key or next((value for name in variables if (value := os.environ.get(name))), None)
+def _find_key(codec: Codec, api_key: str | None, base_url: str | None, *, required: bool) -> str | None:
+    if api_key is not None:
+        if not isinstance(api_key, str):
+            raise ConfigError("api_key must be a string")
+        return api_key.strip() or None
+    if base_url is not None and host_of(base_url) != host_of(codec.default_base_url):
+        return None  # the key in the environment is the provider's: no other server gets it unasked
+    found = next((value.strip() for name in codec.key_variables if (value := os.environ.get(name))), None)
     if not found and required:
-        raise ConfigError(f"no key for {provider}: set the environment variable {variables[0]}, or pass api_key=…")
-    return found.strip() if found else None
+        raise ConfigError(
+            f"no key for {codec.provider}: set the environment variable {codec.key_variables[0]}, or pass api_key=…"
+        )
+    return found

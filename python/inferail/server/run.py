@@ -10,8 +10,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import override
-
 from inferail.errors import ConfigError
 
 try:
@@ -32,7 +30,6 @@ class AbruptClose(Exception):  # noqa: N818 - not a failure: an app asks for it
 class _Quiet(logging.Filter):
     """Drops what uvicorn logs about closes that were asked for: by the app, or by leaving the block."""
 
-    @override
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], AbruptClose | asyncio.CancelledError))
 
@@ -94,12 +91,10 @@ class _Server(uvicorn.Server):
         finally:
             self.ready.set()
 
-    @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
 
-    @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for (
             task
@@ -110,7 +105,8 @@ class _Server(uvicorn.Server):
 
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named because asyncio turns Nagle's delay off only then: 40 ms per answer on a reused connection.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inferail.types.message import Message, Part, Reasoning, Refusal, Text, ToolCall
@@ -90,7 +91,7 @@ class Accumulator:
         if self.finish_reason is None:  # a caller's mistake, not the provider's
             raise AssertionError("response() before the terminal event")
         return Response(
-            message=self.message(),
+            message=replace(self.message(), provider=provider),
             finish_reason=self.finish_reason,  # type: ignore[arg-type]
             raw_finish_reason=self.raw_finish_reason,
             usage=usage,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from inferail.errors import ConfigError
@@ -124,16 +124,34 @@ Part: TypeAlias = Text | Image | Audio | File | ToolCall | ToolResult | Reasonin
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn: who speaks, and the parts of what is said."""
+    """One turn: who speaks, and the parts of what is said.
+
+    Attributes:
+        role: `system`, `user`, `assistant` or `tool`.
+        parts: What is said.
+        provider: Who wrote it, for answers of a model. Reasoning and signatures are sealed by the provider that made
+            them, and another one refuses them: they are sent back to nobody else.
+    """
 
     role: Role
     parts: tuple[Part, ...] = field(repr=False)
+    provider: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.role not in ("system", "user", "assistant", "tool"):
             raise ConfigError(f"unknown role {self.role!r}: use system, user, assistant or tool")
         if not isinstance(self.parts, tuple) or not all(isinstance(part, Part) for part in self.parts):
             raise ConfigError("a message's parts are a tuple of Text, Image, Audio, File, ToolCall, … objects")
+
+    def parts_for(self, provider: str) -> tuple[Part, ...]:
+        """The parts as `provider` may see them: without what another provider has sealed."""
+        if self.provider is None or self.provider == provider:
+            return self.parts
+        return tuple(
+            replace(part, signature=None) if isinstance(part, Text | ToolCall) and part.signature else part
+            for part in self.parts
+            if not isinstance(part, Reasoning)
+        )
 
     @property
     def text(self) -> str:

@@ -1,0 +1,87 @@
+"""The group of commands: what `inferail` prints without one, and what becomes of errors."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from inferail.cli.chat import chat
+from inferail.cli.demo import demo
+from inferail.cli.models import models
+from inferail.cli.sandbox import sandbox
+from inferail.errors import InferailError
+
+__all__ = ["Commands", "main"]
+
+_INTERRUPTED: Final = 130  # what a shell reports for a program that Ctrl-C ended
+
+
+class Commands(click.Group):
+    """A group that says every error in one line.
+
+    Exit codes: 0 done, 1 the call failed, 2 the command line is wrong, 130 stopped by Ctrl-C.
+    """
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Runs a command and ends the program with its exit code; a traceback is never shown."""
+        run: Callable[..., Any] = super().main
+        if not standalone_mode:
+            return run(*args, standalone_mode=False, **extra)
+        try:
+            code = run(*args, standalone_mode=False, **extra)
+        except click.UsageError as error:
+            code = _fail(f"{error.format_message()} {_help_hint(error.ctx)}", error.exit_code)
+        except click.ClickException as error:
+            code = _fail(error.format_message(), error.exit_code)
+        except click.Abort:
+            code = _fail("stopped", _INTERRUPTED)
+        except InferailError as error:
+            code = _fail(error.message, 1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Try first, without any key:  inferail demo",
+    invoke_without_command=True,
+)
+@click.option("--version", is_flag=True, help="Print the version of inferail and of its Rust core.")
+@click.pass_context
+def main(context: click.Context, /, *, version: bool) -> None:
+    r"""Prompts to tokens, through any provider.
+
+    \b
+    A model is named provider:model, for example
+      inferail chat --model openai:gpt-5-mini "Why is the sky blue?"
+    Its key is read from the environment: OPENAI_API_KEY, ANTHROPIC_API_KEY,
+    GEMINI_API_KEY. `inferail models` says which are set.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that the terminal's encoding lacks is a ?, not a crash
+    if version:
+        from inferail.core import BUILD_INFO
+
+        click.echo(f"inferail {BUILD_INFO['version']} (core: {BUILD_INFO['profile']}, {BUILD_INFO['target']})")
+    elif context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+# These modules load click alone; what a command needs is loaded when it runs.
+for _command in (chat, demo, models, sandbox):
+    main.add_command(_command)
+
+
+def _help_hint(context: click.Context | None) -> str:
+    return f"(see {context.command_path} --help)" if context is not None else ""
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    click.echo(f"inferail: {line}", err=True)
+    return code

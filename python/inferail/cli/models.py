@@ -1,0 +1,138 @@
+"""`inferail models`: the providers and their keys, and what models cost."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inferail.telemetry.prices import PriceTable, Rate
+
+__all__ = ["models"]
+
+# What the price table calls the providers that have another name there.
+_NAMES_IN_TABLE: Final = {"gemini": "google"}
+_HELP = """The providers, whether their keys are set, and the prices of models.
+
+    \b
+    Examples:
+      inferail models              providers, key variables, base URLs
+      inferail models gpt-5        prices of the models whose name contains gpt-5
+      inferail models anthropic:   prices of every model of one provider
+
+    A key itself is never printed. Prices come from a table in the package and can be outdated: what the provider
+    bills is what counts.
+    """
+
+
+@click.command(help=_HELP, short_help="List providers, keys that are set, and prices.")
+@click.argument("name", required=False)
+def models(*, name: str | None) -> None:
+    """List providers or prices; the help text is `_HELP`."""
+    if name:
+        _print_prices(name)
+    else:
+        _print_providers()
+
+
+def _print_providers() -> None:
+    from inferail import providers
+    from inferail.errors import ConfigError
+    from inferail.types.registry import schemes
+
+    for scheme in schemes():
+        try:
+            codec = providers.codec(scheme)
+        except ConfigError:
+            click.echo(f"{scheme + ':':<12}from another package")
+            continue
+        found = next((variable for variable in codec.key_variables if os.environ.get(variable)), None)
+        state = click.style("key set", fg="green") + f" ({found})" if found else "no key"
+        hint = "" if found else f": set {' or '.join(codec.key_variables)}"
+        click.echo(f"{scheme + ':':<12}{state}{hint}")
+        click.echo(f"{'':12}{os.environ.get(f'INFERAIL_{scheme.upper()}_BASE_URL') or codec.default_base_url}")
+    click.echo("\nAnother server of the same format:  --base-url, or INFERAIL_OPENAI_BASE_URL …")
+    click.echo("Prices of models by name:           inferail models gpt-5")
+
+
+def _print_prices(wanted: str) -> None:
+    from inferail.telemetry.prices import PriceTable
+
+    prices = PriceTable.bundled()
+    lines = list(_lines(prices, wanted.lower()))
+    if not lines:
+        raise click.ClickException(f"no model with a known price has {wanted!r} in its name: try inferail models gpt")
+    lines.insert(0, ("model", "input", "cached", "output"))
+    widest = max(len(line[0]) for line in lines)
+    for name, *rates in lines:
+        click.echo(f"{name:<{widest}}" + "".join(f"{rate:>9}" for rate in rates))
+    click.echo(f"\nUS dollars per million tokens ({prices.version}). … stands for any ending.")
+
+
+def _lines(prices: PriceTable, wanted: str) -> Iterator[tuple[str, str, str, str]]:
+    """Name and three rates; a line of its own for each length of prompt from which on a model costs more."""
+    from inferail.types.registry import schemes
+
+    for scheme in schemes():
+        for name in _names(_NAMES_IN_TABLE.get(scheme, scheme), wanted.removeprefix(f"{scheme}:")):
+            price = prices.find(scheme, name.removesuffix("…"))
+            if price is None:
+                continue
+            rates = (price.input_per_million, price.cache_read_per_million, price.output_per_million)
+            starts = sorted({start for rate in rates for start, _ in getattr(rate, "steps", ())})
+            yield f"{scheme}:{name}", _rate(rates[0], 0), _rate(rates[1], 0), _rate(rates[2], 0)
+            for start in starts:
+                above = f"  prompts above {start:,} tokens"
+                yield above, _rate(rates[0], start + 1), _rate(rates[1], start + 1), _rate(rates[2], start + 1)
+
+
+def _names(provider: str, wanted: str) -> list[str]:
+    """The matching names that a provider has in the table, sorted; `…` follows the common beginning of several."""
+    import json
+    from importlib import resources
+
+    text = resources.files("inferail.telemetry").joinpath("prices.json").read_text(encoding="utf-8")
+    blocks = [block for block in json.loads(text)["providers"] if block["id"] == provider]
+    found: set[str] = set()
+    for row in blocks[0]["models"] if blocks else ():
+        matching = [name for name in _spelled(row["match"] if isinstance(row, dict) else row[0]) if wanted in name]
+        found.update(name for name in matching if not _is_variant(name, matching))
+    return sorted(found)
+
+
+def _is_variant(name: str, names: list[str]) -> bool:
+    """Whether `name` says the same as another one: with more behind it, or with a dash for the dot of a version."""
+    mine = name.removesuffix("…")
+    for other in names:
+        theirs = other.removesuffix("…")
+        if mine == theirs:
+            if other.endswith("…") and not name.endswith("…"):
+                return True
+        elif mine.startswith(f"{theirs}-") or mine == theirs.replace(".", "-"):
+            return True
+    return False
+
+
+def _spelled(clause: Any) -> Iterator[str]:
+    """The names a rule of the table spells out; rules that only exclude or contain spell nothing."""
+    if isinstance(clause, str):
+        yield clause
+    elif not hasattr(clause, "keys"):
+        for inner in clause:
+            yield from _spelled(inner)
+    elif "all" in clause:
+        yield from _spelled(clause["all"][0])
+    elif "starts" in clause:
+        beginning = str(clause["starts"])
+        if "@" not in beginning:  # with an @ it is Google's spelling of a Claude model
+            yield f"{beginning.rstrip('-')}…"
+
+
+def _rate(rate: Rate | None, prompt_tokens: int) -> str:
+    if rate is None:
+        return "–"
+    return f"{rate:g}" if isinstance(rate, int | float) else f"{rate.at(prompt_tokens):g}"

@@ -1,0 +1,64 @@
+"""`inferail models`."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_models_says_which_keys_are_set_and_never_prints_one(run, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-4711")
+
+    result = run("models")
+
+    assert result.exit_code == 0
+    assert "openai:     key set (OPENAI_API_KEY)" in result.output
+    assert "anthropic:  no key: set ANTHROPIC_API_KEY" in result.output
+    assert "gemini:     no key: set GEMINI_API_KEY or GOOGLE_API_KEY" in result.output
+    assert "canary" not in result.output
+
+
+def test_models_shows_the_base_url_that_is_in_force(run, monkeypatch):
+    monkeypatch.setenv("INFERAIL_OPENAI_BASE_URL", "http://127.0.0.1:8000/v1")
+
+    result = run("models")
+
+    assert "http://127.0.0.1:8000/v1" in result.output
+    assert "https://api.anthropic.com" in result.output
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"),
+    [
+        pytest.param("gpt-5-mini", ["openai:gpt-5-mini", "0.25", "0.025", "2"], id="whole-name"),
+        pytest.param("openai:gpt-5-mini", ["openai:gpt-5-mini", "0.25", "0.025", "2"], id="with-its-provider"),
+        pytest.param("GPT-5-Mini", ["openai:gpt-5-mini", "0.25", "0.025", "2"], id="any-case"),
+        pytest.param(
+            "gemini-2.5-flash", ["gemini:gemini-2.5-flash", "0.3", "0.03", "2.5"], id="other-name-in-the-table"
+        ),
+    ],
+)
+def test_models_prints_prices_by_name(run, wanted, line):
+    """Serves R153."""
+    result = run("models", wanted)
+
+    assert result.exit_code == 0
+    assert line in [row.split() for row in result.output.splitlines()]
+    assert "genai-prices" in result.output
+
+
+def test_models_prints_the_price_of_long_prompts_on_a_line_of_its_own(run):
+    rows = run("models", "gemini-2.5-pro").output.splitlines()
+
+    number = next(number for number, row in enumerate(rows) if row.startswith("gemini:gemini-2.5-pro… "))
+
+    assert rows[number].split()[1:] == ["1.25", "0.125", "10"]
+    assert rows[number + 1].split() == ["prompts", "above", "200,000", "tokens", "2.5", "0.25", "15"]
+
+
+def test_models_says_what_to_do_when_no_name_matches(run):
+    result = run("models", "no-such-model")
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "inferail: no model with a known price has 'no-such-model' in its name: try inferail models gpt\n"
+    )
