@@ -156,12 +156,16 @@ class BaseClient:
         deadline = outer.deadline
         if total is not None:
             deadline = min(self._transport.clock.now() + total, math.inf if deadline is None else deadline)
-        return outer.but(
+        return Scope(
             deadline=deadline,
-            timeouts=timeouts,
+            budget=outer.budget,
             labels={**outer.labels, **self._labels} if self._labels else outer.labels,
+            cancellation=outer.cancellation,
             transport=self._transport,
             recorder=self._recorder,
+            alternatives=outer.alternatives,
+            reason=outer.reason,
+            timeouts=timeouts,
         )
 
     def _request(self, prompt: Prompt, output: OutputType | None, options: CallOptions) -> Request:

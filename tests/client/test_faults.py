@@ -152,3 +152,21 @@ def test_streamed_and_whole_answers_are_the_same(sandbox, whole, provider):
     assert final.usage.output_tokens == response.usage.output_tokens > 0
     assert final.timing.first_token is not None
     assert 0 < final.timing.first_token <= final.timing.total
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_explain_shows_what_the_server_receives_byte_for_byte(sandbox, provider, streamed):
+    """Serves R20."""
+    options: Any = {"system": "Be brief.", "sampling": ir.Sampling(max_tokens=50)}
+    with ir.Client(target(sandbox, provider, "docs")) as client:
+        text = client.explain(QUESTION, stream=streamed, **options)
+        if streamed:
+            with client.stream(QUESTION, **options) as stream:
+                stream.final()
+        else:
+            client.complete(QUESTION, **options)
+
+    received = sandbox.requests[-1]
+    assert text.encode().endswith(b"\n\n" + received.body)
+    assert received.path in text

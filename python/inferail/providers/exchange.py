@@ -39,11 +39,12 @@ class Exchange:
         clock: Clock,
         prices: PriceTable | None,
         streamed: bool,
-        number: int,
+        earlier: tuple[Attempt, ...],
         reason: str,
     ) -> None:
         self.provider = provider
         self.model = model
+        self.earlier = earlier  # the attempts of this target before this one
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.request_id: str | None = None
@@ -55,7 +56,6 @@ class Exchange:
         self._clock = clock
         self._prices = prices
         self._streamed = streamed
-        self._number = number
         self._reason = reason
         self._started = clock.now()
         self._started_at = datetime.now(UTC)
@@ -141,7 +141,7 @@ class Exchange:
                 Record.of(
                     self.attempt,
                     started_at=self._started_at,
-                    number=self._number,
+                    number=len(self.earlier) + 1,
                     host=host_of(self._base_url),
                     streamed=self._streamed,
                     finish_reason=finish_reason,

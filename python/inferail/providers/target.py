@@ -18,6 +18,7 @@ from inferail.transport.body import read_all
 from inferail.transport.cancellation import Watch
 from inferail.transport.deadlines import Deadlines, Timeouts
 from inferail.transport.retries import RetryPolicy
+from inferail.types.message import Message, ToolCall
 from inferail.types.registry import split
 from inferail.types.scope import Scope, current_scope
 
@@ -128,8 +129,8 @@ class Target:
         async def attempt(exchange: Exchange) -> Response[Any]:
             return await self._ask(encoded, exchange, transport, deadlines)
 
-        response, attempts = await self.attempts(request, scope, transport, deadlines, attempt, streamed=False)
-        return replace(response, attempts=attempts)
+        response, _ = await self.attempts(request, scope, transport, deadlines, attempt, streamed=False)
+        return response
 
     def stream(self, request: Request) -> TargetStream:
         """The answer while it arrives. Entering the stream sends the request and waits for the first content."""
@@ -192,7 +193,7 @@ class Target:
         reason = scope.reason
         while True:
             _check(scope, self)
-            exchange = self._exchange(request, scope, transport, len(made) + 1, reason, streamed=streamed)
+            exchange = self._exchange(request, scope, transport, tuple(made), reason, streamed=streamed)
             try:
                 with Watch(scope.cancellation, transport.blocking):
                     result = await attempt(exchange)
@@ -206,7 +207,8 @@ class Target:
                 if wait is None or not deadlines.fits(wait):
                     _locate(error, self, exchange.request_id, made)
                     raise
-                await transport.clock.sleep(wait)
+                with Watch(scope.cancellation, transport.blocking):
+                    await transport.clock.sleep(wait)
                 reason = "retry"
             except BaseException as error:
                 exchange.close(error)
@@ -233,20 +235,29 @@ class Target:
         if not 200 <= reply.status < 300:
             raise self.codec.decode_error(reply.status, reply.headers, body)
         answer = self.codec.decode(reply.headers, body)
-        attempt = exchange.close(reported=answer.usage, output_bytes=len(body), finish_reason=answer.finish_reason)
+        written = 0 if answer.usage.total_tokens else _written_bytes(answer.message)
+        attempt = exchange.close(reported=answer.usage, output_bytes=written, finish_reason=answer.finish_reason)
         return replace(
             answer,
-            message=replace(answer.message, provider=self.provider),
+            message=Message("assistant", answer.message.parts, self.provider),
             provider=self.provider,
             model=answer.model or self.model,
             usage=attempt.usage,
             timing=attempt.timing,
+            attempts=(*exchange.earlier, attempt),
             request_id=exchange.request_id,
             warnings=encoded.warnings + answer.warnings,
         )
 
     def _exchange(
-        self, request: Request, scope: Scope, transport: Transport, number: int, reason: str, *, streamed: bool
+        self,
+        request: Request,
+        scope: Scope,
+        transport: Transport,
+        earlier: tuple[Attempt, ...],
+        reason: str,
+        *,
+        streamed: bool,
     ) -> Exchange:
         return Exchange(
             provider=self.provider,
@@ -257,7 +268,7 @@ class Target:
             clock=transport.clock,
             prices=self._prices,
             streamed=streamed,
-            number=number,
+            earlier=earlier,
             reason=reason,
         )
 
@@ -269,6 +280,11 @@ def explain_wire(name: str, encoded: Encoded) -> str:
     lines += [f"{key}: {'***' if key.lower() in _BLANKED else value}" for key, value in wire.headers.items()]
     lines += [f"# warning: {warning}" for warning in encoded.warnings]
     return "\n".join([*lines, "", wire.body.decode("utf-8")])
+
+
+def _written_bytes(message: Message) -> int:
+    texts = [part.arguments if isinstance(part, ToolCall) else getattr(part, "text", "") for part in message.parts]
+    return sum(len(text.encode("utf-8", "replace")) for text in texts)
 
 
 def _check(scope: Scope, target: Target) -> None:

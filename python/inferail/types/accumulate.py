@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inferail.types.message import Message, Part, Reasoning, Refusal, Text, ToolCall
@@ -91,7 +90,7 @@ class Accumulator:
         if self.finish_reason is None:  # a caller's mistake, not the provider's
             raise AssertionError("response() before the terminal event")
         return Response(
-            message=replace(self.message(), provider=provider),
+            message=Message("assistant", self.message().parts, provider),
             finish_reason=self.finish_reason,  # type: ignore[arg-type]
             raw_finish_reason=self.raw_finish_reason,
             usage=usage,

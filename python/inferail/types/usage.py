@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 __all__ = ["Usage"]
 
@@ -44,7 +44,18 @@ class Usage:
 
     def with_cost(self, cost_usd: float | None) -> Usage:
         """The same counts with another cost."""
-        return replace(self, cost_usd=cost_usd)
+        # Written out: `dataclasses.replace` takes five times as long, and this is done for every attempt.
+        return Usage(
+            self.input_tokens,
+            self.output_tokens,
+            self.cache_read_tokens,
+            self.cache_write_tokens,
+            self.reasoning_tokens,
+            self.input_audio_tokens,
+            self.output_audio_tokens,
+            cost_usd,
+            self.estimated,
+        )
 
     def __add__(self, other: Usage) -> Usage:
         """Both together; the cost is None if either is unknown, estimated if either is."""
