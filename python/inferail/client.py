@@ -14,7 +14,7 @@ from inferail.types.message import Message, system, user
 from inferail.types.output import OutputType
 from inferail.types.registry import resolve
 from inferail.types.request import Request, Sampling
-from inferail.types.scope import Recorder, Scope, current_scope
+from inferail.types.scope import Recorder, Scope, check_labels, current_scope
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -91,6 +91,7 @@ class BaseClient:
         self._timeouts = Timeouts.of(timeout)
         self._sampling = sampling
         self._labels = dict(labels or {})
+        check_labels(self._labels)
         self._recorder: Recorder = recorder if recorder is not None else MemorySink()
         self._given = transport
         self._transport = blocking_transport(transport) if self._blocking else async_transport(transport)
@@ -170,19 +171,20 @@ class BaseClient:
 
     def _request(self, prompt: Prompt, output: OutputType | None, options: CallOptions) -> Request:
         messages = _messages(prompt)
-        if "system" in options:
-            messages = (system(options["system"]), *messages)
+        instructions = options.get("system")
+        if instructions:
+            messages = (system(instructions), *messages)
         sampling = options.get("sampling")
-        if self._sampling is not None:
+        if self._sampling is not None and (sampling is None or isinstance(sampling, Sampling)):
             sampling = self._sampling if sampling is None else sampling.over(self._sampling)
         return Request(
             messages=messages,
-            tools=tuple(options.get("tools", ())),
+            tools=tuple(options.get("tools") or ()),
             tool_choice=options.get("tool_choice"),
             output=output.schema if output else None,
             sampling=sampling or Sampling(),
-            provider_options=options.get("provider_options", {}),
-            labels=options.get("labels", {}),
+            provider_options=options.get("provider_options") or {},
+            labels=options.get("labels") or {},
         )
 
 
@@ -204,7 +206,8 @@ class AsyncClient(BaseClient):
 
         Args:
             prompt: A text, a Message, or the whole conversation.
-            output: A pydantic class or a JSON Schema that the answer must match; `.output` is the parsed object.
+            output: A pydantic class, which the answer is validated against and `.output` is an instance of; or a JSON
+                Schema, which the provider is asked to enforce: here the answer is only checked to be JSON.
             options: See `CallOptions`.
 
         Raises:
@@ -342,4 +345,7 @@ def _messages(prompt: Prompt) -> tuple[Message, ...]:
         return (user(prompt),)
     if isinstance(prompt, Message):
         return (prompt,)
-    return tuple(prompt)
+    try:
+        return tuple(prompt)
+    except TypeError:
+        raise ConfigError("the prompt must be a text, a Message or a list of Messages") from None

@@ -212,13 +212,13 @@ class NotFoundError(ProviderError):
 
 
 class InvalidRequestError(ProviderError):
-    """The provider refuses the request as it stands (400, 413, 422)."""
+    """The provider refuses the request as it stands (400, 422)."""
 
     user_message_text = "The request could not be understood by the service."
 
 
 class ContextLengthError(InvalidRequestError):
-    """The prompt and the room for the answer do not fit into the model's context window."""
+    """The prompt and the room for the answer do not fit into the model's context window, or into a request (413)."""
 
     user_message_text = "The text is too long for the service."
 

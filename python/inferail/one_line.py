@@ -45,7 +45,7 @@ async def acomplete(
     loop = asyncio.get_running_loop()
     if loop not in _of_loop:
         transport = async_transport(None)
-        keeper = _keep(transport)
+        keeper = _keep(loop, transport)
         await anext(keeper)
         _of_loop[loop] = (transport, keeper)
     transport = _of_loop[loop][0]
@@ -53,11 +53,13 @@ async def acomplete(
     return response
 
 
-async def _keep(transport: Transport) -> AsyncIterator[None]:
+async def _keep(loop: asyncio.AbstractEventLoop, transport: Transport) -> AsyncIterator[None]:
     # An event loop closes the async generators that are still open when it shuts down, and with this one its transport.
+    # The generator holds on to its loop, so a weak key alone would never let go.
     try:
         yield
     finally:
+        _of_loop.pop(loop, None)
         await transport.aclose()
 
 

@@ -235,3 +235,45 @@ def test_importing_the_package_loads_no_heavy_library_and_one_line_closes_its_co
 
     assert done.stdout.strip() == "closed", done.stderr
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param({"sampling": {"temperature": 1.0}}, "sampling", id="sampling"),
+        pytest.param({"tools": [{"name": "f"}]}, "Tool objects", id="tools"),
+        pytest.param({"labels": {"n": 3}}, "labels", id="labels"),
+    ],
+)
+def test_client_refuses_an_option_of_the_wrong_type_before_any_call(options, said):
+    transport = ScriptedTransport([OK], blocking=True)
+    client = ir.Client("openai:m", api_key="k", transport=transport, sampling=ir.Sampling(seed=1))
+
+    with pytest.raises(ir.ConfigError, match=said):
+        client.complete("Hello", **options)
+
+    assert transport.wires == []
+
+
+def test_client_takes_none_as_not_given():
+    transport = ScriptedTransport([OK, OK], blocking=True)
+    client = ir.Client("openai:m", api_key="k", transport=transport)
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("system", "tools", "tool_choice", "sampling", "provider_options", "labels")
+    )
+
+    client.complete("Hello")
+    client.complete("Hello", **nothing)
+
+    assert transport.wires[0].body == transport.wires[1].body
+
+
+def test_acomplete_lets_go_of_an_event_loop_that_has_ended():
+    from inferail import one_line
+
+    transport = ScriptedTransport([OK])
+    target = ir.Target("openai:m", api_key="k", transport=transport)
+
+    assert asyncio.run(ir.acomplete(target, "Hello")).text == TEXT
+
+    assert len(one_line._of_loop) == 0

@@ -337,3 +337,108 @@ def test_stream_of_ten_megabytes_in_one_event_arrives_or_is_refused_by_name():
 
     with client.stream("Hello") as stream:
         assert len(stream.final().text) == 10_000_000
+
+
+@pytest.mark.parametrize("read", [lambda s: list(s.text()), lambda s: s.final()], ids=["text", "final"])
+def test_stream_says_so_when_it_was_not_entered(read):
+    client, transport = asked("openai")
+
+    with pytest.raises(ir.ConfigError, match="not been entered"):
+        read(client.stream("Hello"))
+
+    assert transport.wires == []
+
+
+def test_stream_is_entered_once():
+    client, transport = asked("openai", reply(OPENAI))
+
+    with client.stream("Hello") as stream, pytest.raises(ir.ConfigError, match="entered once"):
+        stream.__enter__()
+
+    assert (len(transport.wires), len(client.records)) == (1, 1)
+
+
+def test_stream_does_not_end_quietly_when_it_was_left_before():
+    """Serves R88."""
+    client, _ = asked("openai", reply(OPENAI))
+
+    with client.stream("Hello") as stream:
+        pieces = stream.text()
+        shown = next(pieces)
+
+    assert [attempt.error for attempt in stream.attempts] == ["CancelledError"]
+    with pytest.raises(ir.StreamError, match="left before its end") as caught:
+        list(pieces)
+    assert caught.value.partial.text == shown
+    assert caught.value.attempts == stream.attempts
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        ir.RateLimitError("other", provider="other", model="o", status_code=429),
+        ir.ConnectError("other", provider="other", model="o"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_stream_leaves_the_error_of_another_call_alone_when_it_ends_its_block(foreign):
+    client, transport = asked("openai", reply(OPENAI))
+
+    with pytest.raises(type(foreign)) as caught, client.stream("Hello") as stream:
+        next(stream.text())
+        raise foreign
+
+    assert (caught.value.provider, caught.value.partial, caught.value.attempts) == ("other", None, ())
+    record = client.records[0]
+    assert (record.error, record.status_code) == ("CancelledError", 200)
+    assert record.usage.estimated
+    assert record.usage.total_tokens > 0
+    assert transport.open_replies == 0
+
+
+def test_stream_lists_every_attempt_when_two_of_them_look_the_same():
+    failed = ScriptedReply([error_body()], 500)
+    whole = reply([b"".join(OPENAI)])
+    client, _ = asked("openai", failed, failed, failed, whole, retries=ir.RetryPolicy(retries=3, base=0.0))
+
+    with client.stream("Hello") as stream:
+        response = stream.final()
+
+    assert [attempt.error for attempt in response.attempts] == ["ServerError"] * 3 + [None]
+
+
+def test_stream_keeps_its_partial_when_the_scope_is_cancelled_while_it_waits():
+    """Serves R93."""
+    cancellation = ir.Cancellation()
+
+    class Stalls(ScriptedTransport):
+        async def open(self, wire: Any, *, connect_timeout: float | None, by: float | None) -> Any:
+            opened: Any = await super().open(wire, connect_timeout=connect_timeout, by=by)
+            scripted = opened.read
+
+            async def read(by: float | None) -> bytes:
+                piece = await scripted(by)
+                if not piece:
+                    asyncio.get_running_loop().call_soon(cancellation.cancel)
+                    await asyncio.Event().wait()
+                return piece
+
+            opened.read = read
+            return opened
+
+    transport = Stalls([reply(OPENAI[:3])])
+
+    async def main() -> None:
+        client = ir.AsyncClient("openai:m-1", api_key="k", transport=transport)
+        with ir.scope(cancellation=cancellation):
+            stream = client.stream("Hello")
+        with pytest.raises(ir.CancelledError) as caught:
+            async with stream:
+                await stream.final()
+        assert caught.value.partial.text == "".join(WORDS[:2])
+        assert (caught.value.provider, caught.value.model) == ("openai", "m-1")
+        assert [attempt.error for attempt in caught.value.attempts] == ["CancelledError"]
+        assert len(client.records) == 1
+
+    asyncio.run(main())
+    assert transport.open_replies == 0

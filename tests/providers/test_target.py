@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 import inferail as ir
-from inferail.testing import ScriptedReply, ScriptedTransport
+from inferail.testing import ScriptedReply, ScriptedTransport, VirtualClock
+from inferail.types.scope import Scope
 from tests.providers.bodies import OPENAI, STREAM_HEADERS, TEXT, UNARY, error_body
 
 OK = ScriptedReply([UNARY], headers={"content-type": "application/json", "x-request-id": "req_7"})
@@ -309,3 +310,51 @@ def test_answer_says_who_wrote_it():
     asked, _ = client(OK)
 
     assert asked.complete("Hello").message.provider == "openai"
+
+
+def test_target_sends_nothing_and_bills_nothing_when_no_time_is_left():
+    asked, transport = client(OK)
+    late = Scope(deadline=transport.clock.now(), transport=transport)
+
+    with late.enter(), pytest.raises(ir.DeadlineError) as caught:
+        asked.complete("Hello")
+
+    assert caught.value.phase == "total"
+    assert (transport.wires, asked.records) == ([], [])
+
+
+def test_target_bills_nothing_when_the_client_is_closed():
+    asked = ir.Client("openai:gpt-5-mini", api_key="k")
+    asked.close()
+
+    with pytest.raises(ir.ConfigError, match="closed"):
+        asked.complete("Hello")
+
+    assert [(record.cost_usd, record.usage.total_tokens) for record in asked.records] == [(0.0, 0)]
+
+
+def test_target_lists_its_attempts_when_the_scope_is_cancelled_between_them():
+    cancellation = ir.Cancellation()
+
+    class Cancels(VirtualClock):
+        async def sleep(self, seconds: float) -> None:
+            cancellation.cancel()
+
+    transport = ScriptedTransport([failing(429)], clock=Cancels(), blocking=True)
+    asked = ir.Client("openai:gpt-5-mini", api_key="k", transport=transport)
+
+    with ir.scope(cancellation=cancellation), pytest.raises(ir.CancelledError) as caught:
+        asked.complete("Hello")
+
+    assert [attempt.error for attempt in caught.value.attempts] == ["RateLimitError"]
+
+
+def test_target_uses_a_transport_of_its_own_in_a_synchronous_client():
+    """Serves R34."""
+    own, of_client = ScriptedTransport([OK], blocking=True), ScriptedTransport([], blocking=True)
+    target = ir.Target("openai:gpt-5-mini", api_key="k", transport=own)
+
+    with ir.Client(target, transport=of_client) as asked:
+        assert asked.complete("Hello").text == TEXT
+
+    assert (len(own.wires), own.closed) == (1, False)

@@ -180,3 +180,42 @@ def test_fallback_shows_nothing_twice_whatever_breaks(broken, words):
     assert "".join(words).startswith(shown)
     assert complete is all(cut == 0 for cut in broken)
     assert complete is (shown == "".join(words)) or not complete
+
+
+def test_fallback_asks_nobody_else_when_the_scope_is_cancelled():
+    cancellation = ir.Cancellation()
+    cancellation.cancel()
+    second = ScriptedModel(["never asked"])
+    client = ir.Client(
+        ir.Fallback(ir.Target("openai:a", api_key="k"), second), transport=ScriptedTransport([], blocking=True)
+    )
+
+    with ir.scope(cancellation=cancellation):
+        with pytest.raises(ir.CancelledError):
+            client.complete("Hello")
+        with pytest.raises(ir.CancelledError), client.stream("Hello"):
+            pass
+
+    assert second.requests == []
+
+
+def test_fallback_lists_every_attempt_when_the_last_stream_breaks():
+    """Serves R53."""
+    client, _ = three(RATE_LIMITED, stream_of(ANTHROPIC[:4]))
+
+    with pytest.raises(ir.StreamError) as caught, client.stream("Hello") as stream:
+        stream.final()
+
+    assert [attempt.error for attempt in caught.value.attempts] == ["RateLimitError", "StreamError"]
+
+
+def test_fallback_stream_says_so_when_it_was_not_entered_or_entered_twice():
+    client, transport = three(stream_of(OPENAI))
+    stream = client.stream("Hello")
+
+    with pytest.raises(ir.ConfigError, match="not been entered"):
+        list(stream.text())
+    with stream, pytest.raises(ir.ConfigError, match="entered once"):
+        stream.__enter__()
+
+    assert len(transport.wires) == 1

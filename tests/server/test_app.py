@@ -274,6 +274,19 @@ def test_abrupt_close_breaks_the_body_off_without_a_log_entry(caplog):
     assert not [record for record in caplog.records if record.name == "uvicorn.error"]
 
 
+def test_app_raises_nothing_when_the_caller_leaves_in_the_middle_of_its_body():
+    arriving = iter(({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}))
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"", "headers": []}
+
+    async def receive() -> Any:
+        return next(arriving)
+
+    async def send(_: Any) -> None:
+        return None
+
+    asyncio.run(create_app({})(scope, receive, send))
+
+
 def test_models_list_is_empty_when_there_is_none():
     with running(create_app({})) as base_url:
         answer = httpx.get(f"{base_url}/v1/models", trust_env=False)

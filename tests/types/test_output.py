@@ -55,3 +55,19 @@ def test_output_leaves_a_tool_call_alone():
 def test_output_refuses_what_has_no_schema():
     with pytest.raises(ir.ConfigError, match="pydantic model class or a JSON Schema"):
         OutputType.of(int)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [("Ticket", "Ticket"), ("My answer!", "My_answer"), ("Box[int]", "Box_int"), ("x" * 80, "x" * 64), ("…", "output")],
+)
+def test_schema_is_named_as_providers_take_it(title, name):
+    assert OutputType.of({"type": "object", "title": title}).schema.name == name
+    assert OutputType.of(type(title, (Ticket,), {})).schema.name == name
+
+
+def test_output_is_refused_when_the_answer_is_nested_too_deeply():
+    with pytest.raises(ir.OutputValidationError) as caught:
+        OutputType.of({"type": "array"}).parsed(answer("[" * 200_000))
+
+    assert caught.value.errors == (("", "nested too deeply"),)

@@ -6,7 +6,7 @@ import pytest
 
 import inferail as ir
 from inferail.errors import ConfigError
-from inferail.types.registry import register, schemes, split
+from inferail.types.registry import register, resolve, schemes, split
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,12 @@ def test_resolve_refuses_options_for_a_ready_model():
 def test_resolve_refuses_what_is_not_a_model():
     with pytest.raises(ConfigError, match="expected 'provider:model' or a Model, not int"):
         ir.resolve(cast("str", 7))
+
+
+def test_registry_refuses_what_cannot_name_a_model():
+    with pytest.raises(ConfigError, match="module:callable"):
+        register("broken", "no_colon")
+    with pytest.raises(ConfigError, match="not int"):
+        split(5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="not type"):
+        resolve(ir.Target)  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 """Requests are checked when they are made, before any I/O."""
 
+from typing import Any, cast
+
 import pytest
 
 import inferail as ir
@@ -24,6 +26,7 @@ WEATHER = ir.Tool("weather", parameters={"type": "object", "properties": {"city"
         pytest.param({"frequency_penalty": -3}, "frequency_penalty", id="frequency"),
         pytest.param({"stop": "END"}, "stop", id="stop-is-a-string"),
         pytest.param({"stop": ("",)}, "stop", id="stop-empty"),
+        pytest.param({"stop": None}, "stop", id="stop-none"),
         pytest.param({"seed": "7"}, "seed", id="seed"),
     ],
 )
@@ -53,6 +56,9 @@ def test_sampling_over_keeps_defaults_where_nothing_is_chosen():
             (ir.user("a"), ir.assistant(CALL), ir.user("b")), "comes before the result", id="user-before-result"
         ),
         pytest.param((ir.user(CALL),), "must be 'assistant'", id="call-by-user"),
+        pytest.param(
+            (ir.user("a"), ir.assistant(CALL, CALL), ir.tool_result(CALL, "1")), "two tool calls", id="two-calls-one-id"
+        ),
         pytest.param(("hello",), "Message objects", id="plain-strings"),
         pytest.param(
             (ir.user("a"), ir.assistant(CALL), ir.tool_result(CALL, "1"), ir.tool_result(CALL, "2")),
@@ -125,3 +131,16 @@ def test_repr_of_a_request_shows_no_content():
 
     assert "CANARY" not in repr(request)
     assert "CANARY" not in repr(request.messages)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: ir.system(cast("Any", 5)), id="text"),
+        pytest.param(lambda: ir.tool_result(CALL, cast("Any", {"degrees": 5})), id="tool-result"),
+        pytest.param(lambda: ir.ToolCall("1", "f", cast("Any", {"city": "Oslo"})), id="arguments"),
+    ],
+)
+def test_parts_refuse_what_is_not_text(make):
+    with pytest.raises(ConfigError):
+        make()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import inferail as ir
-from inferail.errors import BudgetError, CancelledError
+from inferail.errors import BudgetError, CancelledError, ConfigError
 from inferail.types.scope import current_scope
 
 
@@ -66,3 +66,18 @@ def test_cancellation_tells_subscribers_once_and_late_ones_at_once():
     assert told == ["early", "late"]
     with pytest.raises(CancelledError):
         cancellation.check()
+
+
+@pytest.mark.parametrize("bound", [-1, float("nan"), "5", True])
+def test_budget_refuses_a_bound_that_bounds_nothing(bound):
+    with pytest.raises(ConfigError, match="usd"):
+        ir.Budget(usd=bound)
+    with pytest.raises(ConfigError, match="tokens"):
+        ir.Budget(tokens=bound)
+
+
+def test_scope_refuses_a_timeout_that_is_no_number_and_labels_that_are_no_text():
+    with pytest.raises(ConfigError, match="timeout"):
+        ir.scope(timeout=float("nan"))
+    with pytest.raises(ConfigError, match="labels"):
+        ir.scope(labels={"n": 3})  # type: ignore[dict-item]

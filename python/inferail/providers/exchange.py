@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from inferail.errors import ConnectError, DeadlineError, ProviderError
+from inferail.errors import ConfigError, ConnectError, DeadlineError, ProviderError
 from inferail.telemetry.estimate import estimate_usage
 from inferail.telemetry.prices import PriceTable, cost_usd
 from inferail.telemetry.records import Record, host_of
@@ -115,7 +115,9 @@ class Exchange:
         """Ends the attempt and leaves exactly one Record, whatever happened."""
         if self.attempt is not None:
             return self.attempt
-        refused = isinstance(error, ConnectError) or (isinstance(error, DeadlineError) and error.phase == "connect")
+        refused = isinstance(error, ConfigError | ConnectError) or (
+            isinstance(error, DeadlineError) and error.phase == "connect"
+        )
         self.began = error is None or not (refused or (self.status is not None and self.status >= 400))
         usage = self.settle(reported, output_bytes, complete=error is None)
         status = self.status

@@ -6,7 +6,15 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from inferail.errors import DeadlineError, RequestError, ServerError, StreamError, TransportError
+from inferail.errors import (
+    CancelledError,
+    ConfigError,
+    DeadlineError,
+    RequestError,
+    ServerError,
+    StreamError,
+    TransportError,
+)
 from inferail.transport.body import drain, read_all
 from inferail.transport.cancellation import Watch
 from inferail.types.accumulate import Accumulator
@@ -52,6 +60,7 @@ class TargetStream:
         self._error: RequestError | None = None
         self._reply: Reply | None = None
         self._response: Response[Any] | None = None
+        self._entered = False
         self._ended = False  # nothing more will be read: a response, an error, or left by its reader
         self._flowing = False  # nothing is held back and nobody can cancel: reads go straight through
         self._decoder: StreamDecoder
@@ -71,6 +80,9 @@ class TargetStream:
         return self._attempts
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise ConfigError("a stream is entered once: ask for a new one")
+        self._entered = True
         target, scope = self._target, self._scope
         self._encoded = target.codec.encode(self._request, target.endpoint, stream=True)
         self._transport = target.transport(scope)
@@ -88,7 +100,8 @@ class TargetStream:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._reply is not None and not self._ended:
-            self._end(error or GeneratorExit())
+            # The reader left. An error of its own, perhaps of another call, is neither this attempt's nor to be changed.
+            self._end(GeneratorExit())
         await self._release()
 
     def __aiter__(self) -> Self:
@@ -108,10 +121,18 @@ class TargetStream:
             error, self._error = self._error, None
             await self._release()
             raise error
-        if self._ended:
+        if self._response is not None:
             raise StopAsyncIteration
-        with Watch(self._scope.cancellation, self._transport.blocking):
-            return await self._read()
+        if not self._entered:
+            raise ConfigError("the stream has not been entered: use it in a `with` block")
+        if self._ended or self._reply is None:
+            raise self._left()
+        try:
+            with Watch(self._scope.cancellation, self._transport.blocking):
+                return await self._read()
+        except CancelledError as error:
+            self._tell(error)
+            raise
 
     async def final(self) -> Response[Any]:
         """The whole answer; reads what is left first.
@@ -122,9 +143,7 @@ class TargetStream:
         async for _ in self:
             pass
         if self._response is None:
-            raise StreamError(
-                "the stream was left before its end", provider=self._target.provider, partial=self.partial
-            )
+            raise self._left()
         return self._response
 
     async def _begin(self, exchange: Exchange) -> list[Delta]:
@@ -256,18 +275,31 @@ class TargetStream:
         accumulator = self._accumulator
         accumulator.settle()
         attempt = self._exchange.close(error, reported=accumulator.usage, output_bytes=accumulator.output_bytes)
+        self._attempts = (*self._attempts, attempt)
         if isinstance(error, RequestError):
-            error.provider = self._target.provider
-            error.model = error.model or self._target.model
-            error.request_id = error.request_id or self._exchange.request_id
-            if self._exchange.status == 200:
-                error.partial = replace(accumulator.partial(), usage=attempt.usage)
-            if attempt not in self._attempts:
-                self._attempts = (*self._attempts, attempt)
-            error.attempts = self._attempts
+            self._tell(error)
+
+    def _tell(self, error: RequestError) -> None:
+        """Gives an error what is known of a stream whose books are closed."""
+        attempt = self._exchange.attempt
+        error.provider = self._target.provider
+        error.model = error.model or self._target.model
+        error.request_id = error.request_id or self._exchange.request_id
+        if self._exchange.status == 200 and attempt is not None:
+            error.partial = replace(self._accumulator.partial(), usage=attempt.usage)
+        error.attempts = self._attempts
 
     def _late(self, phase: str) -> DeadlineError:
         return self._deadlines.error(phase, provider=self._target.provider, model=self._target.model)
+
+    def _left(self) -> StreamError:
+        return StreamError(
+            "the stream was left before its end",
+            provider=self._target.provider,
+            model=self._target.model,
+            attempts=self._attempts,
+            partial=self.partial,
+        )
 
     def _stream_error(self, reason: str) -> StreamError:
         return StreamError(f"the stream of {self._target.name} broke: {reason}")

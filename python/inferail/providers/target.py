@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from inferail.errors import ConfigError, DeadlineError, RequestError
+from inferail.errors import CancelledError, ConfigError, DeadlineError, RequestError
 from inferail.providers import codec as load_codec
 from inferail.providers.codec import Codec, Encoded, Endpoint
 from inferail.providers.exchange import Exchange
@@ -75,7 +75,8 @@ class Target:
                 parameter out and says so in `Response.warnings`.
             require_done: Whether an OpenAI-shaped stream without a final `[DONE]` counts as broken.
             prices: Prices to use instead of the bundled table.
-            transport: An `httpx.AsyncClient` or a Transport to use instead of the client's.
+            transport: Used instead of the client's: an `httpx.AsyncClient` (an `httpx.Client` where the target is asked
+                through `Client`), or a Transport.
 
         Raises:
             ConfigError: Unknown provider, missing key, base URL without a scheme, or a wrong option.
@@ -152,11 +153,12 @@ class Target:
 
     def transport(self, scope: Scope) -> Transport:
         """Who carries the request: the target's own choice, the client's, or one made for this target."""
-        from inferail.transport import async_transport
+        from inferail.transport import async_transport, blocking_transport
 
         if self._transport is not None:
             if self._own is None:
-                self._own = async_transport(self._transport)
+                blocking = scope.transport is not None and scope.transport.blocking
+                self._own = blocking_transport(self._transport) if blocking else async_transport(self._transport)
             return self._own
         if scope.transport is not None:
             carried: Transport = scope.transport
@@ -189,10 +191,12 @@ class Target:
         Raises:
             RequestError: The last error, with every attempt in `.attempts`.
         """
+        _check(scope, self)
+        if not deadlines.fits(0.0):  # nothing is sent, so it is no attempt
+            raise deadlines.error("total", provider=self.provider, model=self.model)
         made: list[Attempt] = []
         reason = scope.reason
         while True:
-            _check(scope, self)
             exchange = self._exchange(request, scope, transport, tuple(made), reason, streamed=streamed)
             try:
                 with Watch(scope.cancellation, transport.blocking):
@@ -207,8 +211,7 @@ class Target:
                 if wait is None or not deadlines.fits(wait):
                     _locate(error, self, exchange.request_id, made)
                     raise
-                with Watch(scope.cancellation, transport.blocking):
-                    await transport.clock.sleep(wait)
+                await self._pause(wait, scope, transport, made)
                 reason = "retry"
             except BaseException as error:
                 exchange.close(error)
@@ -217,6 +220,16 @@ class Target:
                 if exchange.attempt is not None:
                     made.append(exchange.attempt)
                 return result, tuple(made)
+
+    async def _pause(self, wait: float, scope: Scope, transport: Transport, made: list[Attempt]) -> None:
+        """Waits before a retry, unless it is not to be made any more."""
+        try:
+            with Watch(scope.cancellation, transport.blocking):
+                await transport.clock.sleep(wait)
+            _check(scope, self)
+        except CancelledError as error:
+            _locate(error, self, None, made)
+            raise
 
     async def _ask(
         self, encoded: Encoded, exchange: Exchange, transport: Transport, deadlines: Deadlines

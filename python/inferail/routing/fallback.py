@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from inferail.errors import ConfigError, RequestError, RouteError
+from inferail.errors import CancelledError, ConfigError, RequestError, RouteError
 from inferail.types.registry import resolve
 from inferail.types.response import Attempt, Partial, text_message
 from inferail.types.scope import current_scope
@@ -31,7 +31,7 @@ class Fallback:
     Any error of a request moves on to the next model: a rate limit, an outage, a refused key, a missed deadline, a
     stream that breaks. While another model is left nobody waits to retry, and a call deadline is shared out so that
     the last model still has its part. A stream moves on only while nothing of it has been shown; after that it raises
-    its error with `.partial`. A `ConfigError` or `BudgetError` is the caller's and is raised at once.
+    its error with `.partial`. A `ConfigError`, `BudgetError` or `CancelledError` is the caller's and is raised at once.
     """
 
     def __init__(self, *models: str | Model) -> None:
@@ -65,6 +65,9 @@ class Fallback:
             try:
                 with _scope_of(self, number, scope).enter():
                     response = await model.generate(request)
+            except CancelledError as error:
+                error.attempts = (*attempts, *error.attempts)
+                raise
             except RequestError as error:
                 attempts += error.attempts or (_unlisted(model, error),)
                 errors.append(error)
@@ -114,12 +117,18 @@ class FallbackStream:
         return (*self._failed, *(self._stream.attempts if self._stream is not None else ()))
 
     async def __aenter__(self) -> Self:
+        if self._stream is not None:
+            raise ConfigError("a stream is entered once: ask for a new one")
         errors: list[RequestError] = []
         for number, model in enumerate(self._fallback.models):
             with _scope_of(self._fallback, number, self._scope).enter():
                 stream = model.stream(self._request)
                 try:
                     self._held = await _until_content(stream)
+                except CancelledError as error:
+                    self._failed += error.attempts
+                    error.attempts = tuple(self._failed)
+                    raise
                 except RequestError as error:
                     self._failed += error.attempts or (_unlisted(model, error),)
                     errors.append(error)
@@ -140,21 +149,26 @@ class FallbackStream:
     async def __anext__(self) -> list[Delta]:
         if self._held:
             return self._held.pop(0)
-        if self._stream is None:
-            raise StopAsyncIteration
         try:
-            return await self._stream.__anext__()
+            return await self._chosen().__anext__()
         except RequestError as error:
             error.attempts = (*self._failed, *error.attempts)
             raise
 
     async def final(self) -> Response[Any]:
         """The whole answer, with the attempts of every model."""
-        if self._stream is None:
-            raise ConfigError("the stream has not been entered: use `async with`")
         self._held.clear()
-        response = await self._stream.final()
+        try:
+            response = await self._chosen().final()
+        except RequestError as error:
+            error.attempts = (*self._failed, *error.attempts)
+            raise
         return replace(response, attempts=(*self._failed, *response.attempts))
+
+    def _chosen(self) -> DeltaStream:
+        if self._stream is None:
+            raise ConfigError("the stream has not been entered: use it in a `with` block")
+        return self._stream
 
 
 def _scope_of(fallback: Fallback, number: int, scope: Scope) -> Scope:

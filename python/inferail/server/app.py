@@ -16,6 +16,7 @@ from inferail.types.model import Model
 
 try:
     from starlette.applications import Starlette
+    from starlette.requests import ClientDisconnect
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 except ModuleNotFoundError as error:
@@ -105,6 +106,8 @@ class _Server:
                 model = self._model(incoming)
             except InferailError as error:
                 return refusal(facade, error)
+            except ClientDisconnect:  # in the middle of its body: nobody hears this
+                return Response()
             kind = StreamedAnswer if incoming.stream else WholeAnswer
             return kind(model, facade, incoming, self._scope)
 

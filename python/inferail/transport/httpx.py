@@ -119,10 +119,12 @@ class HttpxTransport:
     async def aclose(self) -> None:
         """Closes every connection made in this event loop (not those of a client that was passed in)."""
         self._closed = True
-        for lane in self._lanes.pop(asyncio.get_running_loop(), ()):
+        loop = asyncio.get_running_loop()
+        for lane in self._lanes.pop(loop, ()):
             await lane.client.aclose()
-        while self._closing:
-            await asyncio.wait(self._closing)
+        # Work of another loop, which may have ended in the middle of it, cannot be waited for here.
+        while ours := [task for task in list(self._closing) if task.get_loop() is loop]:
+            await asyncio.wait(ours)
 
     def _here(self) -> tuple[asyncio.AbstractEventLoop, Lane]:
         if self._closed:

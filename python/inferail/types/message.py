@@ -36,6 +36,10 @@ class Text:
     text: str
     signature: str | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise ConfigError(f"the text of a message must be a str, not {type(self.text).__name__}")
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -92,6 +96,10 @@ class ToolCall:
     arguments: str = field(default="{}", repr=False)
     signature: str | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.arguments, str):
+            raise ConfigError("the arguments of a tool call are JSON text: use json.dumps")
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
@@ -101,6 +109,10 @@ class ToolResult:
     content: str = field(repr=False)
     name: str | None = None
     is_error: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.content, str):
+            raise ConfigError(f"a tool result is text, not {type(self.content).__name__}: use json.dumps for data")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,8 @@ from inferail.types.request import OutputSchema
 from inferail.types.response import Response
 
 __all__ = ["OutputType"]
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,12 @@ class OutputType:
             ConfigError: Neither of the two.
         """
         if isinstance(output, Mapping):
-            return cls(OutputSchema(output, name=str(output.get("title", "output"))), json.loads)
+            return cls(OutputSchema(output, name=_name(str(output.get("title", "")))), json.loads)
         make_schema = getattr(output, "model_json_schema", None)
         parse = getattr(output, "model_validate_json", None)
         if make_schema is None or parse is None:
             raise ConfigError("output must be a pydantic model class or a JSON Schema")
-        return cls(OutputSchema(make_schema(), name=output.__name__), parse)
+        return cls(OutputSchema(make_schema(), name=_name(output.__name__)), parse)
 
     def parsed(self, response: Response[Any]) -> Response[Any]:
         """`response` with `.output` filled in.
@@ -49,6 +52,8 @@ class OutputType:
             return replace(response, output=self.parse(response.text))
         except ValueError as error:  # pydantic's ValidationError and json's JSONDecodeError are both
             problems = _problems(error)
+        except RecursionError:
+            problems = [("", "nested too deeply")]
         # Raised outside the except block: a validator's report quotes the answer, and must not follow as context.
         ended = "" if response.finish_reason == "stop" else f" (it ended with {response.finish_reason})"
         raise OutputValidationError(
@@ -57,6 +62,11 @@ class OutputType:
             errors=problems,
             attempts=response.attempts,
         )
+
+
+def _name(title: str) -> str:
+    """`title` as a name that providers take: letters, digits, `_` and `-`, at most 64."""
+    return _NOT_IN_NAMES.sub("_", title).strip("_")[:64] or "output"
 
 
 def _problems(error: ValueError) -> list[tuple[str, str]]:

@@ -26,6 +26,8 @@ def register(scheme: str, factory: str) -> None:
     """Makes `scheme:` known: `factory` is `"module:callable"`, called with the whole string and keyword options."""
     if not scheme.isidentifier():
         raise ConfigError(f"a scheme is an identifier such as 'openai', not {scheme!r}")
+    if not all(factory.partition(":")):
+        raise ConfigError(f"a factory is 'module:callable', not {factory!r}")
     _SCHEMES[scheme] = factory
 
 
@@ -40,6 +42,8 @@ def split(model: str) -> tuple[str, str]:
     Raises:
         ConfigError: No colon form, an unknown scheme, or no name; the message has the likely spelling.
     """
+    if not isinstance(model, str):
+        raise ConfigError(f"expected 'provider:model', not {type(model).__name__}")
     scheme, colon, name = model.partition(":")
     known = schemes()
     if not colon or scheme not in known:
@@ -66,7 +70,7 @@ def resolve(model: str | Model, **options: Any) -> Model:
         scheme, _ = split(model)
         factory: Callable[..., Model] = _load({**_plugins(), **_SCHEMES}[scheme])
         return factory(model, **options)
-    if not isinstance(model, Model):
+    if isinstance(model, type) or not isinstance(model, Model):
         raise ConfigError(f"expected 'provider:model' or a Model, not {type(model).__name__}")
     if options:
         raise ConfigError(f"{', '.join(options)} can only be given with a 'provider:model' string")

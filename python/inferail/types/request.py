@@ -9,6 +9,7 @@ from typing import Any
 
 from inferail.errors import ConfigError
 from inferail.types.message import Message, ToolCall, ToolResult
+from inferail.types.scope import check_labels
 from inferail.types.tools import Tool
 
 __all__ = ["OutputSchema", "Request", "Sampling"]
@@ -45,7 +46,9 @@ class Sampling:
         _within("frequency_penalty", self.frequency_penalty, -2.0, 2.0)
         _at_least_one("top_k", self.top_k)
         _at_least_one("max_tokens", self.max_tokens)
-        if isinstance(self.stop, str) or not all(isinstance(text, str) and text for text in self.stop):
+        if not isinstance(self.stop, Sequence | set | frozenset) or isinstance(self.stop, str):
+            raise ConfigError("stop must be a tuple of non-empty strings, for example stop=('END',)")
+        if not all(isinstance(text, str) and text for text in self.stop):
             raise ConfigError("stop must be a tuple of non-empty strings, for example stop=('END',)")
         object.__setattr__(self, "stop", tuple(self.stop))
         if self.seed is not None and not isinstance(self.seed, int):
@@ -95,6 +98,9 @@ class Request:
     def __post_init__(self) -> None:
         object.__setattr__(self, "messages", tuple(self.messages))
         object.__setattr__(self, "tools", tuple(self.tools))
+        if not isinstance(self.sampling, Sampling):
+            raise ConfigError("sampling must be a Sampling, for example ir.Sampling(temperature=0.2)")
+        check_labels(self.labels)
         _check_messages(self.messages)
         _check_tools(self.tools, self.tool_choice)
         for name, options in self.provider_options.items():
@@ -150,10 +156,14 @@ def _check_tool_flow(number: int, message: Message, waiting: dict[str, None]) ->
         if isinstance(part, ToolCall):
             if message.role != "assistant":
                 raise ConfigError(f"message {number} holds a tool call: its role must be 'assistant'")
+            if part.id in waiting:
+                raise ConfigError(f"message {number} holds two tool calls with the id {part.id!r}: give each its own")
             waiting[part.id] = None
 
 
 def _check_tools(tools: Sequence[Tool], choice: str | None) -> None:
+    if not all(isinstance(tool, Tool) for tool in tools):
+        raise ConfigError("tools must be Tool objects: make them with ir.Tool(name, description, parameters)")
     names = [tool.name for tool in tools]
     if len(set(names)) != len(names):
         raise ConfigError("two tools have the same name")

@@ -14,7 +14,7 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inferail.errors import BudgetError, CancelledError
+from inferail.errors import BudgetError, CancelledError, ConfigError
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -77,6 +77,14 @@ class Budget:
     """
 
     def __init__(self, *, usd: float | None = None, tokens: int | None = None) -> None:
+        """Sets the bound: at most `usd` US dollars, at most `tokens` tokens; None is no bound.
+
+        Raises:
+            ConfigError: Not a number, or negative.
+        """
+        for name, bound in (("usd", usd), ("tokens", tokens)):
+            if bound is not None and not (_is_number(bound) and bound >= 0):
+                raise ConfigError(f"{name} must be a number, 0 or more, not {bound!r}")
         self.usd = usd
         self.tokens = tokens
         self._lock = threading.Lock()
@@ -177,11 +185,17 @@ def scope(
     Blocks nest: the earlier deadline wins, labels are joined, the inner budget and cancellation replace the outer.
 
     Args:
-        timeout: Seconds from now until nothing may run any more.
+        timeout: Seconds from now until nothing may run any more; 0 or less means that no time is left.
         budget: Bound on money and tokens of everything inside.
         labels: Carried to the Records.
         cancellation: Cancels everything inside from elsewhere.
+
+    Raises:
+        ConfigError: `timeout` is not a number, or a label is not a string.
     """
+    if not (timeout is None or _is_number(timeout)):
+        raise ConfigError(f"timeout must be a finite number of seconds or None, not {timeout!r}")
+    check_labels(labels or {})
     outer = current_scope()
     deadline = outer.deadline
     if timeout is not None:
@@ -192,3 +206,13 @@ def scope(
         labels={**outer.labels, **(labels or {})},
         cancellation=cancellation or outer.cancellation,
     ).enter()
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    """Raises ConfigError unless names and values are strings: Records with anything else could not be read back."""
+    if not all(isinstance(name, str) and isinstance(text, str) for name, text in labels.items()):
+        raise ConfigError("labels are strings by name, for example labels={'task': 'faq'}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,7 +4,7 @@ use std::mem;
 
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
-use crate::output::Output;
+use crate::output::{Output, remember};
 use crate::usage::{overwrite, sum};
 use crate::{Error, Kind, Reason, Usage};
 
@@ -106,7 +106,7 @@ impl Grammar {
                 output.start(event.message.id, event.message.model);
                 output.usage(self.counts.usage());
             }
-            "content_block_start" => self.open(number, &event.block, output),
+            "content_block_start" => self.open(number, &event.block, output)?,
             "content_block_delta" => self.extend(number, &event.delta, output),
             "content_block_stop" => self.close(number, output),
             "message_delta" => self.end(&event.delta, output),
@@ -159,7 +159,12 @@ impl Grammar {
         Ok(())
     }
 
-    fn open(&mut self, number: u32, content: &Content, output: &mut Output<'_, '_>) {
+    fn open(
+        &mut self,
+        number: u32,
+        content: &Content,
+        output: &mut Output<'_, '_>,
+    ) -> Result<(), Error> {
         output.start(None, None);
         let kind = output.decode(content.kind);
         let role = match kind.as_deref() {
@@ -191,7 +196,8 @@ impl Grammar {
             _ => {}
         }
         self.blocks.retain(|open| open.number != number);
-        self.blocks.push(block);
+        remember(&mut self.blocks, block)?;
+        Ok(())
     }
 
     fn extend(&mut self, number: u32, delta: &Content, output: &mut Output<'_, '_>) {

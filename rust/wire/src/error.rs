@@ -18,6 +18,12 @@ pub enum Error {
         /// The deepest nesting allowed.
         limit: u32,
     },
+    /// The stream has more parts than the decoder keeps account of.
+    #[error("more than {limit} choices, open blocks or tool calls")]
+    TooMany {
+        /// The most of each allowed.
+        limit: u32,
+    },
     /// The provider used a form that cannot be represented without loss.
     #[error("{feature} is not supported")]
     Unsupported {

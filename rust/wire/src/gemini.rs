@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
-use crate::output::Output;
+use crate::output::{Output, remember};
 use crate::usage::{overwrite, sum};
 use crate::{Error, Feature, Kind, Reason, Usage};
 
@@ -99,7 +99,7 @@ impl Grammar {
         if walker.peek()? != Type::Array {
             let envelope = self.read(&mut walker)?;
             walker.finish()?;
-            self.respond(&envelope, output);
+            self.respond(&envelope, output)?;
             return Ok(());
         }
         // Nothing is sent before all of the event has been checked.
@@ -109,16 +109,16 @@ impl Grammar {
         walker.enter_array()?;
         while walker.item()? {
             let envelope = self.read(&mut walker)?;
-            self.respond(&envelope, output);
+            self.respond(&envelope, output)?;
         }
         Ok(())
     }
 
-    fn respond(&mut self, envelope: &Envelope, output: &mut Output<'_, '_>) {
+    fn respond(&mut self, envelope: &Envelope, output: &mut Output<'_, '_>) -> Result<(), Error> {
         if envelope.id.or(envelope.model).is_some() || !self.picks.is_empty() {
             output.start(envelope.id, envelope.model);
         }
-        self.write(output);
+        self.write(output)?;
         if let (Some(reason), true) = (
             output.decode(envelope.block_reason),
             self.candidates.is_empty(),
@@ -132,6 +132,7 @@ impl Grammar {
         if let Some(fault) = envelope.fault {
             fault.send(output);
         }
+        Ok(())
     }
 
     fn read(&mut self, walker: &mut Walker<'_>) -> Result<Envelope, Error> {
@@ -217,10 +218,10 @@ impl Grammar {
     }
 
     /// Sends what was read: pieces, then usage, then the ends.
-    fn write(&mut self, output: &mut Output<'_, '_>) {
+    fn write(&mut self, output: &mut Output<'_, '_>) -> Result<(), Error> {
         let (picks, pieces) = (mem::take(&mut self.picks), mem::take(&mut self.pieces));
         for pick in &picks {
-            let at = self.candidate(pick.index);
+            let at = self.candidate(pick.index)?;
             for piece in &pieces[pick.pieces.clone()] {
                 match *piece {
                     Piece::Part(part) => self.write_part(at, part, output),
@@ -234,7 +235,7 @@ impl Grammar {
         output.usage(self.counts.usage());
         for pick in &picks {
             if let Some(raw_reason) = output.decode(pick.finish) {
-                let at = self.candidate(pick.index);
+                let at = self.candidate(pick.index)?;
                 let candidate = &mut self.candidates[at];
                 if !mem::replace(&mut candidate.finished, true) {
                     let reason = Reason::from_gemini(&raw_reason, candidate.called_tools);
@@ -243,20 +244,23 @@ impl Grammar {
             }
         }
         (self.picks, self.pieces) = (picks, pieces);
+        Ok(())
     }
 
     /// Where the candidate stands in the list; it is added when it is new.
-    fn candidate(&mut self, index: u32) -> usize {
-        self.candidates
-            .iter()
-            .position(|candidate| candidate.index == index)
-            .unwrap_or_else(|| {
-                self.candidates.push(Candidate {
+    fn candidate(&mut self, index: u32) -> Result<usize, Error> {
+        let mut candidates = self.candidates.iter();
+        let place = candidates.position(|candidate| candidate.index == index);
+        place.map_or_else(
+            || {
+                let candidate = Candidate {
                     index,
                     ..Candidate::default()
-                });
-                self.candidates.len() - 1
-            })
+                };
+                remember(&mut self.candidates, candidate)
+            },
+            Ok,
+        )
     }
 
     fn write_part(&mut self, at: usize, part: Part, output: &mut Output<'_, '_>) {

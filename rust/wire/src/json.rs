@@ -192,9 +192,14 @@ pub struct Walker<'a> {
 impl<'a> Walker<'a> {
     /// A walker at the start of `source`, which may hold [`MAX_SOURCE_BYTES`]; a longer one is malformed.
     pub fn new(source: &'a str) -> Self {
+        // At its end a source holds no value.
+        let position = match source.len() {
+            0..=MAX_SOURCE_BYTES => 0,
+            too_many => too_many,
+        };
         Self {
             source,
-            position: 0,
+            position,
             depth: 0,
             fresh: false,
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
-use crate::output::Output;
+use crate::output::{Output, remember};
 use crate::usage::overwrite;
 use crate::{Error, Kind, Reason, Usage};
 
@@ -128,7 +128,7 @@ impl Grammar {
         if envelope.id.or(envelope.model).is_some() || !self.picks.is_empty() {
             output.start(envelope.id, envelope.model);
         }
-        self.write(output);
+        self.write(output)?;
         if let Some(fault) = fault {
             fault.send(output);
         }
@@ -392,10 +392,10 @@ impl Grammar {
     }
 
     /// Sends what was read: pieces, then usage, then the ends.
-    fn write(&mut self, output: &mut Output<'_, '_>) {
+    fn write(&mut self, output: &mut Output<'_, '_>) -> Result<(), Error> {
         let (picks, pieces) = (mem::take(&mut self.picks), mem::take(&mut self.pieces));
         for pick in &picks {
-            let at = self.choice(pick.index);
+            let at = self.choice(pick.index)?;
             if let Some(span) = pick.reasoning {
                 output.text(Kind::Reasoning, pick.index, 0, span);
             }
@@ -408,7 +408,7 @@ impl Grammar {
                     Piece::Detail(_) => {}
                     Piece::Whole(kind, span) => output.whole(kind, pick.index, 0, span),
                     Piece::Raw(kind, span) => output.raw(kind, pick.index, 0, span),
-                    Piece::Tool(fragment) => self.write_tool(at, fragment, output),
+                    Piece::Tool(fragment) => self.write_tool(at, fragment, output)?,
                 }
             }
             for tool in &mut self.choices[at].tools {
@@ -418,34 +418,41 @@ impl Grammar {
         output.usage(self.usage);
         for pick in &picks {
             if let Some(finish) = output.decode(pick.finish) {
-                self.finish(pick.index, &finish, output);
+                self.finish(pick.index, &finish, output)?;
             }
         }
         (self.picks, self.pieces) = (picks, pieces);
+        Ok(())
     }
 
     /// Where the choice stands in the list; it is added when it is new.
-    fn choice(&mut self, index: u32) -> usize {
-        self.choices
-            .iter()
-            .position(|choice| choice.index == index)
-            .unwrap_or_else(|| {
-                self.choices.push(Choice {
+    fn choice(&mut self, index: u32) -> Result<usize, Error> {
+        let place = self.choices.iter().position(|choice| choice.index == index);
+        place.map_or_else(
+            || {
+                let choice = Choice {
                     index,
                     ..Choice::default()
-                });
-                self.choices.len() - 1
-            })
+                };
+                remember(&mut self.choices, choice)
+            },
+            Ok,
+        )
     }
 
-    fn write_tool(&mut self, at: usize, fragment: Fragment, output: &mut Output<'_, '_>) {
+    fn write_tool(
+        &mut self,
+        at: usize,
+        fragment: Fragment,
+        output: &mut Output<'_, '_>,
+    ) -> Result<(), Error> {
         let id = output
             .decode(fragment.id)
             .filter(|id| id != "null")
             .unwrap_or_default();
         let name = output.decode(fragment.name).unwrap_or_default();
         let choice = &mut self.choices[at];
-        let block = choice.tool(fragment.position, &id, &name);
+        let block = choice.tool(fragment.position, &id, &name)?;
         let (index, block_number) = (choice.index, block as u32);
         let tool = &mut choice.tools[block];
         if tool.name.is_empty() {
@@ -464,13 +471,19 @@ impl Grammar {
         if let Some(span) = fragment.object {
             output.raw(Kind::ToolArgs, index, block_number, span);
         }
+        Ok(())
     }
 
-    fn finish(&mut self, index: u32, raw_reason: &str, output: &mut Output<'_, '_>) {
-        let at = self.choice(index);
+    fn finish(
+        &mut self,
+        index: u32,
+        raw_reason: &str,
+        output: &mut Output<'_, '_>,
+    ) -> Result<(), Error> {
+        let at = self.choice(index)?;
         let choice = &mut self.choices[at];
         if mem::replace(&mut choice.finished, true) {
-            return;
+            return Ok(());
         }
         for (block, tool) in choice.tools.iter_mut().enumerate() {
             if !tool.announced {
@@ -479,12 +492,13 @@ impl Grammar {
             output.tool_end(index, block as u32);
         }
         output.finish(index, Reason::from_openai_chat(raw_reason), raw_reason);
+        Ok(())
     }
 }
 
 impl Choice {
     /// The block of the call a fragment belongs to; a new one where it continues none.
-    fn tool(&mut self, position: Option<i64>, id: &str, name: &str) -> usize {
+    fn tool(&mut self, position: Option<i64>, id: &str, name: &str) -> Result<usize, Error> {
         let candidate = if position.is_some() {
             self.tools
                 .iter()
@@ -496,16 +510,18 @@ impl Choice {
         } else {
             None
         };
-        candidate
-            .filter(|&at| self.tools[at].continues_with(id, name))
-            .unwrap_or_else(|| {
-                self.tools.push(Tool {
+        let continued = candidate.filter(|&at| self.tools[at].continues_with(id, name));
+        continued.map_or_else(
+            || {
+                let tool = Tool {
                     position,
                     fresh: true,
                     ..Tool::default()
-                });
-                self.tools.len() - 1
-            })
+                };
+                remember(&mut self.tools, tool)
+            },
+            Ok,
+        )
     }
 }
 

@@ -3,7 +3,22 @@
 use std::borrow::Cow;
 
 use crate::json::Span;
-use crate::{Delta, Kind, Reason, Sink, Usage};
+use crate::{Delta, Error, Kind, Reason, Sink, Usage};
+
+/// Most choices, open blocks, tool calls of a choice and half surrogate pairs that are remembered. Each is
+/// found by walking its list: without a bound, a hostile stream would cost time in the square of its length.
+const MAX_REMEMBERED: usize = 1024;
+
+/// Appends to a list of what is remembered and returns the place.
+pub(crate) fn remember<T>(list: &mut Vec<T>, item: T) -> Result<usize, Error> {
+    if list.len() == MAX_REMEMBERED {
+        return Err(Error::TooMany {
+            limit: MAX_REMEMBERED as u32,
+        });
+    }
+    list.push(item);
+    Ok(list.len() - 1)
+}
 
 /// What outlives one event for every grammar.
 #[derive(Debug, Default)]
@@ -75,12 +90,15 @@ impl<'a> Output<'a, '_> {
             .map(|at| halves.swap_remove(at).unit);
         scratch.clear();
         if let Some(unit) = span.decode_onto(self.source, waiting, scratch) {
-            halves.push(Half {
+            let half = Half {
                 kind,
                 index,
                 block,
                 unit,
-            });
+            };
+            if remember(halves, half).is_err() {
+                scratch.push(char::REPLACEMENT_CHARACTER);
+            }
         }
         if !scratch.is_empty() {
             (self.sink)(delta.with_text(scratch));

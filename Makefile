@@ -1,0 +1,148 @@
+# Every target works as the first command after a clone: it makes .venv, installs what it needs itself, and compiles the
+# Rust core when Rust sources have changed. Needs Rust 1.95, Python 3.11, gcc and make.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/.done
+INTEROP := .venv-interop
+PEERS := .venv-peers
+
+# The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
+PROFILE := ci
+RUST := Cargo.toml Cargo.lock $(shell find rust .cargo -path rust/fuzz -prune -o -type f \( -name '*.rs' -o -name '*.toml' \) -print 2>/dev/null)
+UNIT_TESTED := --workspace --exclude inferail-bindings --exclude inferail-benches
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+FUZZ := rust/fuzz/target/tools/bin/cargo-fuzz
+FUZZ_SECONDS ?= 60
+LOG := @printf '· %s\n'
+
+# The question travels in the environment, verbatim (`inferail demo` reads ASK): neither make nor the shell sees it.
+ifdef ASK
+override ASK := $(value ASK)
+export ASK
+endif
+
+.PHONY: help setup build demo test test-slow lint type bench fuzz peers wheel clean requirements FORCE
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(DONE)/all $(DONE)/extension ## Make .venv with everything a developer needs
+
+build: $(DONE)/extension ## Compile the Rust core into .venv, if its sources have changed
+
+demo: $(DONE)/extension ## Five questions, three faulty providers, whole answers (ASK="your question")
+	@$(BIN)/inferail demo
+
+test: $(DONE)/extension $(DONE)/test ## Unit tests of both languages, then the requirements table
+	$(LOG) 'Rust unit tests'
+	@cargo test --quiet --locked $(UNIT_TESTED)
+	$(LOG) 'Python tests'
+	@$(BIN)/python -m pytest -q
+	@$(BIN)/python scripts/requirements_table.py
+
+test-slow: $(DONE)/extension $(DONE)/test $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
+	$(LOG) 'slow Python tests'
+	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
+
+lint: $(DONE)/extension $(DONE)/lint ## Formatters, linters and import layers
+	$(LOG) 'cargo fmt, cargo clippy'
+	@cargo fmt --all --check
+	@cargo --quiet --locked lint
+	$(LOG) 'ruff, lint-imports'
+	@$(BIN)/ruff format --quiet --check
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/lint-imports --no-cache | tail -n 4
+
+type: $(DONE)/extension $(DONE)/test $(DONE)/lint ## mypy, pyright, and the stub against the extension
+	$(LOG) 'mypy'
+	@$(BIN)/mypy
+	$(LOG) 'pyright'
+	@$(BIN)/pyright
+	$(LOG) 'stubtest'
+	@$(BIN)/python -m mypy.stubtest inferail._core
+
+bench: $(DONE)/extension $(DONE)/test ## Benchmarks of both languages (COMPARE=0001 compares with a saved run)
+	@cargo bench --quiet --locked -p inferail-benches
+	@mkdir -p .benchmarks
+	@$(BIN)/python -m pytest -q benches/python --benchmark-enable --benchmark-only --benchmark-autosave \
+		--benchmark-json=.benchmarks/python.json $(if $(COMPARE),--benchmark-compare=$(COMPARE))
+	@$(BIN)/python benches/peers/report.py .benchmarks/python.json
+
+# Inputs that reach new code are kept beside the build, so that the next run goes on from there.
+fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
+	@for target in $$($(FUZZ) list --fuzz-dir rust/fuzz); do \
+		echo "· $$target, $(FUZZ_SECONDS) s"; \
+		mkdir -p rust/fuzz/target/found/$$target; \
+		$(FUZZ) run --fuzz-dir rust/fuzz --sanitizer none $$target \
+			rust/fuzz/target/found/$$target rust/fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
+	done
+
+peers: $(DONE)/extension $(PEERS)/.done ## The same work through other clients, into benches/RESULTS.md
+	@$(PEERS)/bin/python benches/peers/client.py
+	@$(PEERS)/bin/python benches/peers/imports.py
+
+wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py
+
+requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
+	@$(BIN)/python scripts/requirements_table.py --write
+
+clean: ## Remove everything that was built or installed here
+	rm -rf $(VENV) $(INTEROP) $(PEERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f python/inferail/_core*.so
+	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
+
+# What the targets stand on. A stamp in .venv/.done says that a step was taken since its inputs last changed.
+
+$(DONE)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'inferail needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo 'inferail needs Rust 1.95 or newer: https://rustup.rs' >&2; exit 1; }
+	$(LOG) 'making $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@mkdir -p $(DONE) && touch $@
+
+# Groups of pyproject.toml.
+$(DONE)/all $(DONE)/build $(DONE)/lint $(DONE)/test $(DONE)/wheel: $(DONE)/%: pyproject.toml | $(DONE)/venv
+	$(LOG) 'installing the $* tools'
+	@$(PIP) install --group $*
+	@touch $@
+
+# The core, and inferail itself, editable, with its [server] extra.
+$(DONE)/extension: $(wildcard $(RUST)) pyproject.toml $(DONE)/build $(if $(wildcard python/inferail/_core*.so),,FORCE)
+	$(LOG) 'compiling the Rust core and installing inferail (a minute or two the first time)'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
+		$(BIN)/maturin develop --locked --profile $(PROFILE) --extras server >$(DONE)/extension.log 2>&1 || \
+		{ cat $(DONE)/extension.log >&2; exit 1; }
+	@touch $@
+
+$(INTEROP)/.done: pyproject.toml | $(DONE)/venv
+	$(LOG) 'installing a server of others into $(INTEROP)'
+	@$(PYTHON) -m venv $(INTEROP)
+	@$(INTEROP)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(INTEROP)/bin/python -m pip install --quiet --group interop
+	@touch $@
+
+# Peers only: inferail itself is taken from python/.
+$(PEERS)/.done: benches/peers/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the peers into $(PEERS)'
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(PEERS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+$(FUZZ):
+	$(LOG) 'installing cargo-fuzz into rust/fuzz/target'
+	@cargo install cargo-fuzz --quiet --locked --version 0.13.2 --root rust/fuzz/target/tools
+
+FORCE:

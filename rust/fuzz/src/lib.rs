@@ -1,0 +1,12 @@
+//! What the fuzz targets share: ways to cut an input, a count of allocations, and the property every
+//! stream decoder must have.
+
+#![forbid(unsafe_code)]
+
+mod allocations;
+mod decoder;
+mod split;
+
+pub use allocations::{COUNTING, Counting, allocated_bytes};
+pub use decoder::check_decoder;
+pub use split::Splits;
