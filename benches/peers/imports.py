@@ -17,9 +17,8 @@ import subprocess
 import sys
 
 from adapters import PEERS
-from report import ROOT, command_line, number, table, write_section
-
 from client import build, cores
+from report import ROOT, command_line, number, table, write_section
 
 BARE = "(bare interpreter)"
 FIRST_CLIENT = "inferail, first client"
