@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import ipaddress
 import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs with interrupts ignored, and programs started from here would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("here", deadline=None)
 # The same examples on every run: a change is judged by what it changed.
