@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
-from inferail.client import BaseClient, Prompt, ResponseStream
+from inferail.client import BaseClient, CallOptions, Prompt, ResponseStream, Schema
 from inferail.errors import ConfigError
+from inferail.types.response import OutputT, Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
     from inferail.core import Delta
-    from inferail.types.response import Partial, Response
+    from inferail.types.response import Partial
 
 __all__ = ["Client", "Stream", "drive"]
 
-OutputT = TypeVar("OutputT")
 ResultT = TypeVar("ResultT")
 
 
@@ -49,16 +49,30 @@ class Client(BaseClient):
     _blocking = True
 
     @overload
-    def complete(self, prompt: Prompt, *, output: type[OutputT], **options: Any) -> Response[OutputT]: ...
+    def complete(
+        self, prompt: Prompt, *, output: type[OutputT], **options: Unpack[CallOptions]
+    ) -> Response[OutputT]: ...
     @overload
-    def complete(self, prompt: Prompt, **options: Any) -> Response[Any]: ...
-    def complete(self, prompt: Prompt, **options: Any) -> Response[Any]:
+    def complete(
+        self, prompt: Prompt, *, output: Schema | None = None, **options: Unpack[CallOptions]
+    ) -> Response[Any]: ...
+    def complete(
+        self, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
+    ) -> Response[Any]:
         """The whole answer; takes and raises what `AsyncClient.complete` does."""
-        return drive(self._complete(prompt, **options))
+        return drive(self._complete(prompt, output=output, **options))
 
-    def stream(self, prompt: Prompt, **options: Any) -> Stream:
+    @overload
+    def stream(self, prompt: Prompt, *, output: type[OutputT], **options: Unpack[CallOptions]) -> Stream[OutputT]: ...
+    @overload
+    def stream(
+        self, prompt: Prompt, *, output: Schema | None = None, **options: Unpack[CallOptions]
+    ) -> Stream[Any]: ...
+    def stream(
+        self, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
+    ) -> Stream[Any]:
         """The answer while it arrives; takes what `AsyncClient.stream` does. Use it in a `with` block."""
-        return Stream(self._stream(prompt, **options))
+        return Stream(self._stream(prompt, output=output, **options))
 
     def close(self) -> None:
         """Closes the connections."""
@@ -73,10 +87,10 @@ class Client(BaseClient):
         self.close()
 
 
-class Stream:
+class Stream(Generic[OutputT]):
     """An answer while it arrives, synchronously: the twin of `inferail.client.ResponseStream`."""
 
-    def __init__(self, stream: ResponseStream) -> None:
+    def __init__(self, stream: ResponseStream[OutputT]) -> None:
         self._stream = stream
 
     def __enter__(self) -> Self:
@@ -112,7 +126,7 @@ class Stream:
                 if delta.kind == "text" and delta.text:
                     yield delta.text
 
-    def final(self) -> Response[Any]:
+    def final(self) -> Response[OutputT]:
         """The whole answer; reads what is left first."""
         return drive(self._stream.final())
 
@@ -122,7 +136,7 @@ class Stream:
         return self._stream.partial
 
     @property
-    def response(self) -> Response[Any]:
+    def response(self) -> Response[OutputT]:
         """The whole answer, once the stream has been read to its end."""
         return self._stream.response
 

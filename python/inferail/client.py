@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, TypeVar, Unpack, overload
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, Unpack, overload
 
 from inferail.errors import ConfigError, StreamError
 from inferail.telemetry.sinks import MemorySink
@@ -13,7 +15,8 @@ from inferail.transport.deadlines import Timeouts
 from inferail.types.message import Message, system, user
 from inferail.types.output import OutputType
 from inferail.types.registry import resolve
-from inferail.types.request import Request, Sampling
+from inferail.types.request import OutputSchema, Request, Sampling
+from inferail.types.response import OutputT, Response
 from inferail.types.scope import Recorder, Scope, check_labels, current_scope
 
 if TYPE_CHECKING:
@@ -22,13 +25,28 @@ if TYPE_CHECKING:
     from inferail.core import Delta
     from inferail.telemetry.records import Record
     from inferail.types.model import DeltaStream, Model
-    from inferail.types.response import Attempt, Partial, Response
+    from inferail.types.response import Attempt, Partial
     from inferail.types.tools import Tool
 
-__all__ = ["AsyncClient", "BaseClient", "CallOptions", "Prompt", "ResponseStream"]
+__all__ = ["AsyncClient", "BaseClient", "CallOptions", "Prompt", "ResponseStream", "Schema"]
 
 Prompt: TypeAlias = "str | Message | Sequence[Message]"
-OutputT = TypeVar("OutputT")
+Schema: TypeAlias = "Mapping[str, Any] | OutputSchema"
+_TARGET_OPTIONS = frozenset(
+    {
+        "api_key",
+        "base_url",
+        "retries",
+        "api_version",
+        "headers",
+        "unsupported",
+        "require_done",
+        "first_token_timeout",
+        "max_event_bytes",
+        "prices",
+        "transport",
+    }
+)
 
 
 class CallOptions(TypedDict, total=False):
@@ -92,6 +110,10 @@ class BaseClient:
         self._sampling = sampling
         self._labels = dict(labels or {})
         check_labels(self._labels)
+        if recorder is not None and not hasattr(recorder, "record"):
+            raise ConfigError(
+                f"recorder needs a method record(record), as a MemorySink has; {type(recorder).__name__} has none"
+            )
         self._recorder: Recorder = recorder if recorder is not None else MemorySink()
         self._given = transport
         self._transport = blocking_transport(transport) if self._blocking else async_transport(transport)
@@ -109,7 +131,7 @@ class BaseClient:
         prompt: Prompt,
         *,
         stream: bool = False,
-        output: type[Any] | Mapping[str, Any] | None = None,
+        output: type[Any] | Schema | None = None,
         **options: Unpack[CallOptions],
     ) -> str:
         """The exact wire request(s) of this call and the order of the models around them; sends nothing."""
@@ -122,7 +144,7 @@ class BaseClient:
         return text
 
     async def _complete(
-        self, prompt: Prompt, *, output: type[Any] | Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+        self, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
     ) -> Response[Any]:
         output_type = None if output is None else OutputType.of(output)
         request = self._request(prompt, output_type, options)
@@ -131,8 +153,8 @@ class BaseClient:
         return output_type.parsed(response) if output_type else response
 
     def _stream(
-        self, prompt: Prompt, *, output: type[Any] | Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
-    ) -> ResponseStream:
+        self, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
+    ) -> ResponseStream[Any]:
         output_type = None if output is None else OutputType.of(output)
         request = self._request(prompt, output_type, options)
         with self._scope(options, stream=True).enter():
@@ -170,6 +192,8 @@ class BaseClient:
         )
 
     def _request(self, prompt: Prompt, output: OutputType | None, options: CallOptions) -> Request:
+        if not options.keys() <= _CALL_OPTIONS:
+            raise _unknown_option(options)
         messages = _messages(prompt)
         instructions = options.get("system")
         if instructions:
@@ -197,10 +221,10 @@ class AsyncClient(BaseClient):
     ) -> Response[OutputT]: ...
     @overload
     async def complete(
-        self, prompt: Prompt, *, output: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+        self, prompt: Prompt, *, output: Schema | None = None, **options: Unpack[CallOptions]
     ) -> Response[Any]: ...
     async def complete(
-        self, prompt: Prompt, *, output: type[Any] | Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+        self, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
     ) -> Response[Any]:
         """The whole answer.
 
@@ -218,9 +242,17 @@ class AsyncClient(BaseClient):
         """
         return await self._complete(prompt, output=output, **options)
 
+    @overload
     def stream(
-        self, prompt: Prompt, *, output: type[Any] | Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
-    ) -> ResponseStream:
+        self, prompt: Prompt, *, output: type[OutputT], **options: Unpack[CallOptions]
+    ) -> ResponseStream[OutputT]: ...
+    @overload
+    def stream(
+        self, prompt: Prompt, *, output: Schema | None = None, **options: Unpack[CallOptions]
+    ) -> ResponseStream[Any]: ...
+    def stream(
+        self, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
+    ) -> ResponseStream[Any]:
         """The answer while it arrives; use it in an `async with` block. Takes what `complete` takes."""
         return self._stream(prompt, output=output, **options)
 
@@ -237,7 +269,7 @@ class AsyncClient(BaseClient):
         await self.aclose()
 
 
-class ResponseStream:
+class ResponseStream(Generic[OutputT]):
     """An answer while it arrives. An async context manager; leaving it closes the connection.
 
     Read it once, in one of three ways: `text()`, `deltas()` (or plain iteration), or `batches()`. `final()` reads what
@@ -247,7 +279,7 @@ class ResponseStream:
     def __init__(self, stream: DeltaStream, output: OutputType | None) -> None:
         self._stream = stream
         self._output = output
-        self._response: Response[Any] | None = None
+        self._response: Response[OutputT] | None = None
         self._ended = False
 
     async def __aenter__(self) -> Self:
@@ -297,7 +329,7 @@ class ResponseStream:
                         yield text
         self._ended = True
 
-    async def final(self) -> Response[Any]:
+    async def final(self) -> Response[OutputT]:
         """The whole answer, with `output` parsed if it was asked for; reads what is left first.
 
         Raises:
@@ -320,7 +352,7 @@ class ResponseStream:
         return self._stream.attempts
 
     @property
-    def response(self) -> Response[Any]:
+    def response(self) -> Response[OutputT]:
         """The whole answer, once the stream has been read to its end.
 
         Raises:
@@ -336,6 +368,21 @@ class ResponseStream:
                 self._response = done.value
         assert self._response is not None  # noqa: S101 - `final` of an ended stream returns or raises
         return self._response
+
+
+_CALL_OPTIONS = CallOptions.__annotations__.keys()
+_SAMPLING = frozenset(field.name for field in fields(Sampling))
+
+
+def _unknown_option(options: CallOptions) -> ConfigError:
+    name = next(name for name in options if name not in _CALL_OPTIONS)
+    if name in _SAMPLING:
+        return ConfigError(f"{name} belongs into sampling: sampling=ir.Sampling({name}=…)")
+    if name in _TARGET_OPTIONS:
+        return ConfigError(f"{name} is chosen with the model: ir.Target('provider:model', {name}=…), or ir.Client")
+    near = difflib.get_close_matches(name, _CALL_OPTIONS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: output, {', '.join(sorted(_CALL_OPTIONS))}"
+    return ConfigError(f"a call has no option {name!r}; {hint}")
 
 
 def _messages(prompt: Prompt) -> tuple[Message, ...]:

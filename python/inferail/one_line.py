@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, overload
 from weakref import WeakKeyDictionary
 
 from inferail._sync import Client, drive
@@ -13,24 +13,34 @@ from inferail.client import AsyncClient
 from inferail.transport import async_transport, blocking_transport
 
 if TYPE_CHECKING:
-    from inferail.client import CallOptions, Prompt
+    from inferail.client import CallOptions, Prompt, Schema
     from inferail.transport.protocol import Transport
     from inferail.types.model import Model
-    from inferail.types.response import Response
+    from inferail.types.response import OutputT, Response
 
 __all__ = ["acomplete", "complete"]
+
 
 # The only module state of the package: open connections, so that the second call does not pay for a new one.
 _blocking: list[Transport] = []
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Transport, AsyncIterator[None]]] = WeakKeyDictionary()
 
 
+@overload
 def complete(
-    model: str | Model, prompt: Prompt, /, *, output: Any = None, **options: Unpack[CallOptions]
+    model: str | Model, prompt: Prompt, /, *, output: type[OutputT], **options: Unpack[CallOptions]
+) -> Response[OutputT]: ...
+@overload
+def complete(
+    model: str | Model, prompt: Prompt, /, *, output: Schema | None = None, **options: Unpack[CallOptions]
+) -> Response[Any]: ...
+def complete(
+    model: str | Model, prompt: Prompt, /, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
 ) -> Response[Any]:
     """One answer, in one line: `ir.complete("openai:gpt-5-mini", "Hello").text`.
 
-    Takes and raises what `Client.complete` does.
+    Takes and raises what `Client.complete` does. A key or an address of your own goes into the model:
+    `ir.complete(ir.Target("openai:qwen2.5", base_url="http://127.0.0.1:8000/v1"), "Hello")`.
     """
     if not _blocking:
         _blocking.append(blocking_transport(None))
@@ -38,8 +48,16 @@ def complete(
     return Client(model, transport=_blocking[0]).complete(prompt, output=output, **options)
 
 
+@overload
 async def acomplete(
-    model: str | Model, prompt: Prompt, /, *, output: Any = None, **options: Unpack[CallOptions]
+    model: str | Model, prompt: Prompt, /, *, output: type[OutputT], **options: Unpack[CallOptions]
+) -> Response[OutputT]: ...
+@overload
+async def acomplete(
+    model: str | Model, prompt: Prompt, /, *, output: Schema | None = None, **options: Unpack[CallOptions]
+) -> Response[Any]: ...
+async def acomplete(
+    model: str | Model, prompt: Prompt, /, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
 ) -> Response[Any]:
     """The asynchronous twin of `complete`."""
     loop = asyncio.get_running_loop()

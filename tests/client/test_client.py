@@ -1,16 +1,18 @@
 """The two clients: one implementation, two ways to wait."""
 
 import asyncio
+import inspect
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
 from tests.providers.bodies import OPENAI, STREAM_HEADERS, TEXT, UNARY, WORDS
 
 import inferail as ir
+from inferail.client import CallOptions
 from inferail.core import Delta
 from inferail.testing import ScriptedModel, ScriptedReply, ScriptedTransport
 
@@ -94,6 +96,68 @@ def test_client_refuses_an_empty_prompt_before_any_call(prompt):
         ir.Client(model).complete(prompt)
 
     assert model.requests == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"temprature": 9}, "no option 'temprature'"),
+        ({"max_tokens": 2}, r"sampling=ir\.Sampling\(max_tokens=…\)"),
+        ({"toolz": []}, "did you mean tools"),
+        ({"base_url": "http://127.0.0.1:1"}, r"ir\.Target"),
+        ({"api_key": "k"}, r"ir\.Target"),
+    ],
+)
+def test_call_refuses_options_that_it_does_not_have(options: Any, said):
+    """Serves R26."""
+    model = ScriptedModel(["Hi."] * 3)
+    client = ir.Client(model)
+
+    with pytest.raises(ir.ConfigError, match=said):
+        client.complete("Hello", **options)
+    with pytest.raises(ir.ConfigError, match=said):
+        client.stream("Hello", **options)
+    with pytest.raises(ir.ConfigError, match=said):
+        ir.complete(model, "Hello", **options)
+
+    assert model.requests == []
+
+
+def test_options_of_a_target_are_told_from_those_of_a_call():
+    from inferail.client import _TARGET_OPTIONS
+    from inferail.providers.target import Target
+
+    taken = set(inspect.signature(Target.__init__).parameters) - {"self", "model"}
+
+    assert taken - set(CallOptions.__annotations__) == _TARGET_OPTIONS
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: ir.Client("openai:m", api_key="k", recorder=cast("ir.MemorySink", 5)), id="recorder"),
+        pytest.param(lambda: ir.scope(budget=cast("ir.Budget", 5)), id="budget"),
+        pytest.param(lambda: ir.scope(cancellation=cast("ir.Cancellation", 5)), id="cancellation"),
+        pytest.param(lambda: ir.scope(labels=cast("dict[str, str]", 5)), id="labels"),
+        pytest.param(lambda: ir.Tool("f", "", cast("dict[str, str]", "x")), id="parameters"),
+        pytest.param(
+            lambda: ir.Request((ir.user("x"),), provider_options=cast("dict[str, dict[str, str]]", 5)), id="options"
+        ),
+        pytest.param(lambda: ir.Image(url="x/y.png"), id="image-without-a-scheme"),
+        pytest.param(lambda: ir.Target("openai: gpt", api_key="k"), id="blank-in-the-model"),
+    ],
+)
+def test_wrong_types_are_typed_errors(make):
+    with pytest.raises(ir.ConfigError):
+        make()
+
+
+def test_client_takes_an_output_schema_object():
+    client = ir.Client(ScriptedModel(['{"name": "Oslo"}']))
+
+    response = client.complete("Which city?", output=ir.OutputSchema({"type": "object"}, name="city"))
+
+    assert response.output == {"name": "Oslo"}
 
 
 def test_client_keeps_what_is_set_once_and_lets_a_call_override_it():

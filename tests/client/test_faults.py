@@ -133,8 +133,16 @@ def test_stream_is_whole_when_the_server_is_merely_odd(sandbox, whole, provider,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_stream_carries_ten_megabytes_in_one_event(sandbox, provider):
-    with ir.Client(target(sandbox, provider, "docs@big")) as client, client.stream(QUESTION) as stream:
+def test_stream_carries_ten_megabytes_in_one_event_when_allowed(sandbox, provider):
+    """Serves R92."""
+    with (
+        ir.Client(target(sandbox, provider, "docs@big")) as client,
+        pytest.raises(ir.StreamError, match="max_event_bytes"),
+    ):
+        client.stream(QUESTION).__enter__()
+
+    allowed = ir.Target(f"{provider}:docs@big", base_url=sandbox.base_url(provider), max_event_bytes=32_000_000)
+    with ir.Client(allowed) as client, client.stream(QUESTION) as stream:
         assert len("".join(stream.text())) >= 10_000_000
 
 

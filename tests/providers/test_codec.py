@@ -56,7 +56,7 @@ samplings = st.builds(
 odd_parts: st.SearchStrategy[Part] = st.one_of(
     st.builds(Text, anything, st.none() | anything),
     st.builds(Image, st.binary(max_size=4), media_type=anything, detail=st.none() | anything),
-    st.builds(Image, url=anything),
+    st.builds(Image, url=anything.map("https://{}".format)),
     st.builds(Audio, st.binary(max_size=4), anything),
     st.builds(File, st.binary(max_size=4), media_type=anything, name=st.none() | anything),
     st.builds(File, url=anything),

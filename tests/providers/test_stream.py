@@ -331,10 +331,16 @@ def test_stream_builds_tool_calls_and_reports_them_as_the_finish_reason():
     assert response.finish_reason == "tool_calls"
 
 
-def test_stream_of_ten_megabytes_in_one_event_arrives_or_is_refused_by_name():
-    big = chunk({"content": "x" * 10_000_000})
-    client, _ = asked("openai", reply([big, *OPENAI[-3:]]))
+def test_stream_of_ten_megabytes_in_one_event_is_refused_by_name_or_arrives_when_allowed():
+    """Serves R92."""
+    body = [chunk({"content": "x" * 10_000_000}), *OPENAI[-3:]]
+    client, transport = asked("openai", reply(body))
 
+    with pytest.raises(ir.StreamError, match="max_event_bytes"), client.stream("Hello"):
+        pass
+
+    assert transport.open_replies == 0
+    client, _ = asked("openai", reply(body), max_event_bytes=16_000_000)
     with client.stream("Hello") as stream:
         assert len(stream.final().text) == 10_000_000
 

@@ -213,10 +213,73 @@ def test_target_sends_the_key_of_the_environment_to_its_provider_only(monkeypatc
     assert ("authorization" in transport.wires[0].headers) is sent
 
 
-@pytest.mark.parametrize("base_url", ["localhost:8000/v1", "127.0.0.1:8000", "ftp://host/v1", "http://", "/v1"])
-def test_target_refuses_a_base_url_without_scheme_or_host(base_url):
-    with pytest.raises(ir.ConfigError, match="base_url needs a scheme and a host"):
+@pytest.mark.parametrize(
+    ("base_url", "example"),
+    [
+        ("localhost:8000/v1", "http://localhost:8000/v1"),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("api.openai.com/v1", "https://api.openai.com/v1"),
+        ("ftp://files.example.com/v1", "https://files.example.com/v1"),
+        ("http://", "https://api.example.com/v1"),
+        ("/v1", "https://api.example.com/v1"),
+        ("", "https://api.example.com/v1"),
+    ],
+)
+def test_target_says_a_base_url_that_works_when_scheme_or_host_are_missing(base_url, example):
+    with pytest.raises(ir.ConfigError, match="needs a scheme and a host") as caught:
         ir.Target("openai:x", base_url=base_url)
+
+    assert str(caught.value).endswith(f"for example {example}")
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://a b/v1", "http://h/v1?x=1", "http://h:99999/v1", "http://h/v1#x", "http://h:x"]
+)
+def test_target_refuses_a_base_url_that_cannot_be_called(base_url):
+    with pytest.raises(ir.ConfigError, match="no blanks"):
+        ir.Target("openai:x", base_url=base_url)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"api_key": ""}, "api_key"),
+        ({"api_key": 5}, "api_key"),
+        ({"base_url": 5}, "base_url"),
+        ({"api_version": "2026-10-21"}, "openai has no API version"),
+        ({"max_event_bytes": 0}, "max_event_bytes"),
+        ({"unsupported": "ignore"}, "unsupported"),
+    ],
+)
+def test_target_refuses_wrong_options_by_name(options, said):
+    with pytest.raises(ir.ConfigError, match=said):
+        ir.Target("openai:x", **{"api_key": "k", **options})
+
+
+@pytest.mark.parametrize("version", ["2023-6-1", "nope", "2024-01-01"])
+def test_target_refuses_an_api_version_that_it_does_not_know(version):
+    with pytest.raises(ir.ConfigError, match="2026-10-21 or 2023-06-01"):
+        ir.Target("anthropic:x", api_key="k", api_version=version)
+
+
+def test_target_counts_an_empty_variable_as_not_set(monkeypatch):
+    """Serves R32."""
+    monkeypatch.setenv("INFERAIL_OPENAI_BASE_URL", "")
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+
+    with pytest.raises(ir.ConfigError, match="OPENAI_API_KEY"):
+        ir.Target("openai:x")
+
+
+def test_key_that_is_not_ascii_is_refused_without_showing_it():
+    """Serves R189."""
+    asked, transport = client(OK, api_key="sk-geheim-é")
+
+    with pytest.raises(ir.ConfigError, match="the API key") as caught:
+        asked.complete("Hello")
+
+    assert "geheim" not in str(caught.value)
+    assert transport.wires == []
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ class ChatCompletionsCodec:
     provider: ClassVar[str]
     default_base_url: ClassVar[str]
     key_variables: ClassVar[tuple[str, ...]] = ()
+    api_versions: ClassVar[tuple[str, ...]] = ()
     official_hosts: ClassVar[tuple[str, ...]] = ()
     parameters: ClassVar[Mapping[str, str]] = {
         "temperature": "temperature",
@@ -153,7 +154,9 @@ class ChatCompletionsCodec:
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         """A fresh decoder for one stream."""
-        return StreamDecoder("openai_chat", require_done=endpoint.require_done)
+        return StreamDecoder(
+            "openai_chat", max_event_bytes=endpoint.max_event_bytes, require_done=endpoint.require_done
+        )
 
     def _messages(self, request: Request, endpoint: Endpoint, notes: Notes) -> list[dict[str, Any]]:
         messages = list(request.messages)

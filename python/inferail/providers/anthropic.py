@@ -63,6 +63,7 @@ class AnthropicCodec:
     provider: ClassVar[str] = "anthropic"
     default_base_url: ClassVar[str] = "https://api.anthropic.com"
     key_variables: ClassVar[tuple[str, ...]] = _KEYS
+    api_versions: ClassVar[tuple[str, ...]] = (DEFAULT_VERSION, "2023-06-01")
     errors: ClassVar[ErrorTable] = ErrorTable(
         "anthropic",
         _KEYS,
@@ -153,9 +154,9 @@ class AnthropicCodec:
         """The exception that an in-band `error` delta stands for."""
         return self.errors.from_delta(delta)
 
-    def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:  # noqa: ARG002 - every codec is asked the same way
+    def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         """A fresh decoder for one stream."""
-        return StreamDecoder("anthropic")
+        return StreamDecoder("anthropic", max_event_bytes=endpoint.max_event_bytes)
 
 
 def _is_old(version: str) -> bool:

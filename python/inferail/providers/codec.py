@@ -27,6 +27,7 @@ class Endpoint:
         headers: Added to every request; win over ours.
         unsupported: What to do with a parameter the provider cannot take: `error` or `drop` (with a warning).
         require_done: Whether an OpenAI-shaped stream must end with `[DONE]` to count as complete.
+        max_event_bytes: The largest event of a stream.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     unsupported: Literal["error", "drop"] = "error"
     require_done: bool = True
+    max_event_bytes: int = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,13 @@ class Codec(Protocol):
         provider: Its scheme, for example `openai`.
         default_base_url: Where its requests go unless a `base_url` is given.
         key_variables: Environment variables that may hold the key, the preferred one first.
+        api_versions: Versions of its API that a target may choose, the default first; empty where there is no choice.
     """
 
     provider: str
     default_base_url: str
     key_variables: tuple[str, ...]
+    api_versions: tuple[str, ...]
 
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool) -> Encoded:
         """The wire request.

@@ -72,6 +72,7 @@ class GeminiCodec:
     provider: ClassVar[str] = "gemini"
     default_base_url: ClassVar[str] = "https://generativelanguage.googleapis.com/v1beta"
     key_variables: ClassVar[tuple[str, ...]] = _KEYS
+    api_versions: ClassVar[tuple[str, ...]] = ()
     errors: ClassVar[ErrorTable] = ErrorTable(
         "gemini",
         _KEYS,
@@ -150,9 +151,9 @@ class GeminiCodec:
         """The exception that an in-band `error` delta stands for."""
         return self.errors.from_delta(delta)
 
-    def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:  # noqa: ARG002 - every codec is asked the same way
+    def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         """A fresh decoder for one stream."""
-        return StreamDecoder("gemini")
+        return StreamDecoder("gemini", max_event_bytes=endpoint.max_event_bytes)
 
 
 def _system(request: Request, notes: Notes) -> dict[str, Any]:

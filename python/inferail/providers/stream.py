@@ -38,7 +38,7 @@ _SILENT = frozenset({"start", "usage", None})  # nothing a reader would see; Non
 _LAST = frozenset({"finish", "usage", None})
 _BROKEN = {
     "malformed_event": "an event of the stream is not what the format allows",
-    "event_too_large": "an event of the stream is larger than the limit",
+    "event_too_large": "an event of the stream is larger than the limit: pass a larger max_event_bytes to the Target",
 }
 
 

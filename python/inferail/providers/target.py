@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from inferail.errors import CancelledError, ConfigError, DeadlineError, RequestError
 from inferail.providers import codec as load_codec
@@ -55,6 +56,7 @@ class Target:
         headers: Mapping[str, str] | None = None,
         unsupported: Literal["error", "drop"] = "error",
         require_done: bool = True,
+        max_event_bytes: int = 8 * 1024 * 1024,
         prices: PriceTable | None = None,
         transport: Any = None,
     ) -> None:
@@ -74,6 +76,7 @@ class Target:
             unsupported: `error` refuses a request with a parameter that the provider cannot take; `drop` leaves the
                 parameter out and says so in `Response.warnings`.
             require_done: Whether an OpenAI-shaped stream without a final `[DONE]` counts as broken.
+            max_event_bytes: The largest event of a stream; a larger one is a `StreamError`.
             prices: Prices to use instead of the bundled table.
             transport: Used instead of the client's: an `httpx.AsyncClient` (an `httpx.Client` where the target is asked
                 through `Client`), or a Transport.
@@ -85,15 +88,23 @@ class Target:
         self.codec = load_codec(self.provider)
         if unsupported not in ("error", "drop"):
             raise ConfigError(f"unsupported must be 'error' or 'drop', not {unsupported!r}")
-        given_base_url = base_url or os.environ.get(f"INFERAIL_{self.provider.upper()}_BASE_URL")
+        if api_version is not None and api_version not in self.codec.api_versions:
+            known = " or ".join(self.codec.api_versions) or "none: leave api_version out"
+            raise ConfigError(f"{self.provider} has no API version {api_version!r}; to choose from: {known}")
+        if isinstance(max_event_bytes, bool) or not isinstance(max_event_bytes, int) or max_event_bytes < 1:
+            raise ConfigError(f"max_event_bytes must be a number of bytes, 1 or more, not {max_event_bytes!r}")
+        # An empty variable counts as not set; an empty argument is a mistake.
+        from_environment = os.environ.get(f"INFERAIL_{self.provider.upper()}_BASE_URL") or None
+        given_base_url = from_environment if base_url is None else base_url
         self.endpoint = Endpoint(
             model=self.model,
-            base_url=_check_base_url(given_base_url or self.codec.default_base_url),
+            base_url=_check_base_url(self.codec.default_base_url if given_base_url is None else given_base_url),
             api_key=_find_key(self.codec, api_key, base_url, required=given_base_url is None),
             api_version=api_version,
             headers=dict(headers or {}),
             unsupported=unsupported,
             require_done=require_done,
+            max_event_bytes=max_event_bytes,
         )
         self._timeouts = (
             None
@@ -315,17 +326,30 @@ def _locate(error: RequestError, target: Target, request_id: str | None, made: l
 
 
 def _check_base_url(base_url: str) -> str:
-    scheme, separator, rest = base_url.partition("://")
-    if not separator or scheme not in ("http", "https") or not rest.strip("/"):
-        raise ConfigError(f"base_url needs a scheme and a host, for example https://{base_url.strip('/') or 'host'}/v1")
+    if not isinstance(base_url, str):
+        raise ConfigError(f"base_url must be a string, not {type(base_url).__name__}")
+    scheme, separator, rest = base_url.rpartition("://")
+    host = host_of(f"http://{rest}").strip("/")
+    if not host or not separator or scheme not in ("http", "https"):
+        # Addresses of this machine and its network rarely speak TLS.
+        plain = host.startswith(("localhost", "127.", "10.", "192.168.", "[::1]")) or "." not in host
+        example = f"{'http' if plain else 'https'}://{rest.strip('/')}" if host else "https://api.example.com/v1"
+        raise ConfigError(f"base_url needs a scheme and a host: http:// or https://, for example {example}")
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.port != 0 and not (parts.query or parts.fragment or any(map(str.isspace, base_url)))
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError("base_url is scheme, host, port up to 65535 and path: no blanks, no ?query and no #fragment")
     return base_url.rstrip("/")
 
 
 def _find_key(codec: Codec, api_key: str | None, base_url: str | None, *, required: bool) -> str | None:
     if api_key is not None:
-        if not isinstance(api_key, str):
-            raise ConfigError("api_key must be a string")
-        return api_key.strip() or None
+        if not isinstance(api_key, str) or not api_key.strip():
+            raise ConfigError("api_key must be a string that is not empty; leave it out for a server that needs none")
+        return api_key.strip()
     if base_url is not None and host_of(base_url) != host_of(codec.default_base_url):
         return None  # the key in the environment is the provider's: no other server gets it unasked
     found = next((value.strip() for name in codec.key_variables if (value := os.environ.get(name))), None)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Notes", "add_options", "arguments_object", "base64_text", "data_url_parts", "wire"]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_HEADER_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[ \t!-~\x80-\xff]*[!-~\x80-\xff])?)?\Z")
+# RFC 9110 allows bytes above 127 as well, but no meaning for them: the HTTP libraries refuse them.
+_HEADER_VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?\Z")
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,", re.IGNORECASE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -25,6 +26,8 @@ __all__ = [
     "tool_result",
     "user",
 ]
+
+_ADDRESS = re.compile(r"data:|[A-Za-z][A-Za-z0-9+.-]*://")
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -56,6 +59,8 @@ class Image:
 
     def __post_init__(self) -> None:
         _one_source("Image", self.data, self.url)
+        if self.url is not None and not _ADDRESS.match(self.url):
+            raise ConfigError("the url of an Image begins with https://, http:// or data:; pass the bytes as data=…")
 
 
 @dataclass(frozen=True, slots=True)

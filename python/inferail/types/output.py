@@ -25,12 +25,14 @@ class OutputType:
     parse: Callable[[str], Any]
 
     @classmethod
-    def of(cls, output: type[Any] | Mapping[str, Any]) -> OutputType:
-        """From a pydantic class or a JSON Schema.
+    def of(cls, output: type[Any] | Mapping[str, Any] | OutputSchema) -> OutputType:
+        """From a pydantic class, a JSON Schema or an OutputSchema.
 
         Raises:
             ConfigError: Neither of the two.
         """
+        if isinstance(output, OutputSchema):
+            return cls(output, json.loads)
         if isinstance(output, Mapping):
             return cls(OutputSchema(output, name=_name(str(output.get("title", "")))), json.loads)
         make_schema = getattr(output, "model_json_schema", None)

@@ -51,11 +51,15 @@ def split(model: str) -> tuple[str, str]:
         if slash and head in known:
             raise ConfigError(f"write {head}:{tail} instead of {model}: provider and model are joined by a colon")
         if not colon:
-            raise ConfigError(f"{model!r} names no provider: write provider:model, for example openai:{model}")
+            raise ConfigError(
+                f"{model!r} names no provider: write provider:model, for example openai:{model or 'gpt-5-mini'}"
+            )
         near = difflib.get_close_matches(scheme, known, n=1)
         hint = f"did you mean {near[0]}:{name}?" if near else f"known: {', '.join(known)}"
         raise ConfigError(f"unknown provider {scheme!r}: {hint}")
-    if not name.strip():
+    if name != name.strip():
+        raise ConfigError(f"write {scheme}:{name.strip()} without the blanks")
+    if not name:
         raise ConfigError(f"{model!r} names no model: write {scheme}:model-name")
     return scheme, name
 

@@ -103,6 +103,8 @@ class Request:
         check_labels(self.labels)
         _check_messages(self.messages)
         _check_tools(self.tools, self.tool_choice)
+        if not isinstance(self.provider_options, Mapping):
+            raise ConfigError("provider_options must be a mapping, for example {'openai': {'service_tier': 'flex'}}")
         for name, options in self.provider_options.items():
             if not isinstance(options, Mapping):
                 raise ConfigError(f"provider_options[{name!r}] must be a mapping, for example {{{name!r}: {{…}}}}")

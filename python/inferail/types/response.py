@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from inferail.types.message import Message, Reasoning, Refusal, Text, ToolCall
 from inferail.types.usage import Usage
@@ -12,7 +12,15 @@ from inferail.types.usage import Usage
 __all__ = ["Attempt", "FinishReason", "Partial", "Response", "Timing"]
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "unknown"]
-OutputT = TypeVar("OutputT")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # The default is PEP 696: a plain `Response` in an annotation means one without a typed output.
+    OutputT = TypeVar("OutputT", default=Any)
+else:
+    from typing import TypeVar
+
+    OutputT = TypeVar("OutputT")
 
 
 @dataclass(frozen=True, slots=True)

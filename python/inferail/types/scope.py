@@ -195,6 +195,10 @@ def scope(
     """
     if not (timeout is None or _is_number(timeout)):
         raise ConfigError(f"timeout must be a finite number of seconds or None, not {timeout!r}")
+    if not (budget is None or isinstance(budget, Budget)):
+        raise ConfigError(f"budget must be a Budget, for example ir.Budget(usd=0.05), not {type(budget).__name__}")
+    if not (cancellation is None or isinstance(cancellation, Cancellation)):
+        raise ConfigError(f"cancellation must be a Cancellation, not {type(cancellation).__name__}")
     check_labels(labels or {})
     outer = current_scope()
     deadline = outer.deadline
@@ -210,7 +214,9 @@ def scope(
 
 def check_labels(labels: Mapping[str, str]) -> None:
     """Raises ConfigError unless names and values are strings: Records with anything else could not be read back."""
-    if not all(isinstance(name, str) and isinstance(text, str) for name, text in labels.items()):
+    if not isinstance(labels, Mapping) or not all(
+        isinstance(name, str) and isinstance(text, str) for name, text in labels.items()
+    ):
         raise ConfigError("labels are strings by name, for example labels={'task': 'faq'}")
 
 

@@ -32,7 +32,11 @@ class Tool:
     strict: bool | None = None
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name) or self.name in _CHOICES:
-            raise ConfigError(f"a tool cannot be called {self.name[:80]!r}: use letters, digits, _ and -, at most 64")
+        if not isinstance(self.name, str) or not _NAME.match(self.name) or self.name in _CHOICES:
+            raise ConfigError(
+                f"a tool cannot be called {str(self.name)[:80]!r}: use letters, digits, _ and -, at most 64"
+            )
+        if not isinstance(self.parameters, Mapping):
+            raise ConfigError(f"the parameters of tool {self.name!r} must be a JSON Schema: a mapping")
         if self.parameters.get("type", "object") != "object":
             raise ConfigError(f"the parameters of tool {self.name!r} must be a JSON Schema of type object")
