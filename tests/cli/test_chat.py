@@ -128,7 +128,23 @@ def test_chat_keeps_what_arrived_and_fails_when_the_stream_breaks(run, sandbox, 
             ["--model", "openai:x", "--api-key-env", "MY_KEY"], 2, "MY_KEY (--api-key-env) is not set", id="own"
         ),
         pytest.param(
-            ["--model", "openai:x", "--base-url", "127.0.0.1:1"], 1, "base_url needs a scheme", id="no-scheme"
+            ["--model", "openai:x", "--base-url", "127.0.0.1:1"],
+            1,
+            "(--base-url or INFERAIL_…_BASE_URL) needs a scheme",
+            id="no-scheme",
+        ),
+        pytest.param(
+            ["--model", ""], 2, "--model is empty: write provider:model, for example --model", id="empty-model"
+        ),
+        pytest.param(["--model", "openai:x", "--base-url", ""], 2, "--base-url is empty", id="empty-base-url"),
+        pytest.param(["--model", "openai:x", "--api-key-env", ""], 2, "--api-key-env is empty", id="empty-key-name"),
+        pytest.param(["--model", "openai:x", "--records", ""], 2, "--records is empty", id="empty-records"),
+        pytest.param(["--model", "openai:x"], 1, "or name another one with --api-key-env", id="no-key-flag"),
+        pytest.param(
+            ["--model", "openai:x", "--base-url", "http://127.0.0.1:1"],
+            1,
+            "no connection to 127.0.0.1:1: refused: is the server running? see --base-url",
+            id="no-server",
         ),
         pytest.param(["--model", "openai:x", "--temperature", "3"], 1, "temperature must be between", id="range"),
         pytest.param(
@@ -145,6 +161,34 @@ def test_chat_says_in_one_line_what_to_do(run, arguments, code, told):
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        pytest.param("missing/x.jsonl", "make the folder {folder}/missing first, or name another file", id="no-folder"),
+        pytest.param(".", "name a file in it", id="is-a-folder"),
+        pytest.param("file/x.jsonl", "name a file that you may write", id="no-folder-but-a-file"),
+    ],
+)
+def test_chat_names_the_record_file_and_the_remedy_when_it_cannot_be_opened(run, sandbox, tmp_path, name, remedy):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    path = f"{tmp_path}/{name}"
+
+    result = run("chat", "--model", "openai:docs", "--records", path, QUESTION)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"inferail: --records {path} cannot be opened (")
+    assert result.stderr.endswith(f": {remedy.format(folder=tmp_path)}\n")
+
+
+def test_chat_counts_an_empty_base_url_in_the_environment_as_not_set(run, monkeypatch):
+    monkeypatch.setenv("INFERAIL_OPENAI_BASE_URL", "")
+
+    result = run("chat", "--model", "openai:x", QUESTION)
+
+    assert result.exit_code == 1
+    assert "set the environment variable OPENAI_API_KEY" in result.stderr
 
 
 def test_chat_names_its_own_options_when_a_provider_cannot_take_a_parameter(run, sandbox):
@@ -170,7 +214,10 @@ def test_chat_prints_what_the_server_said_only_when_asked(run, sandbox):
 
     assert "canary" not in quiet.stderr
     assert "the sandbox refuses this request" not in quiet.stderr
+    assert "its reason: use --detail" in quiet.stderr
+    assert "its reason: " in detailed.stderr
     assert "the sandbox refuses this request" in detailed.stderr
+    assert ".detail" not in quiet.stderr + detailed.stderr
 
 
 def test_chat_sends_the_key_of_the_named_variable(run, sandbox, monkeypatch):

@@ -77,3 +77,14 @@ def test_demo_shows_a_question_with_markup_as_it_is():
     shown = demo(80, "--ask", "What is [bold]usage[/bold] of tokens?")
 
     assert "1/1  What is [bold]usage[/bold] of tokens?" in shown
+
+
+@pytest.mark.slow
+def test_demo_draws_with_plain_signs_when_the_output_is_ascii():
+    shown = demo(80, "--ask", "What is a Target?", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+
+    timeline = shown.partition("When each attempt ran")[2]
+    assert ". waiting for the first token   # answering   x failed" in timeline
+    assert re.search(r"^openai +\.*x +429, retry after 20 s - ", timeline, re.MULTILINE)
+    assert re.search(r"^gemini +\.*#+ +answered - ", timeline, re.MULTILINE)
+    assert "?" not in timeline.replace("What is a Target?", "").partition("Next:")[0]

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from inferail.cli.report import Asked, print_report
+from inferail.cli.timeline import LEGEND
 from inferail.types.response import Attempt, Response, Timing, text_message
 from inferail.types.usage import Usage
 
@@ -59,3 +60,10 @@ def test_report_has_every_cell_and_keeps_to_its_width(width):
 def test_report_counts_from_the_question_on():
     assert ASKED.first_token == pytest.approx(1.0)
     assert ASKED.total == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize(("width", "lines"), [(50, 3), (80, 1)])
+def test_report_explains_every_sign_of_the_timeline_at_any_width(width, lines):
+    explained = [line.strip() for line in report(width).splitlines()[-lines:]]
+
+    assert "   ".join(explained) == LEGEND

@@ -49,6 +49,22 @@ def test_timeline_keeps_to_its_width(width, longest):
 
 
 @pytest.mark.parametrize(
+    ("width", "notes"),
+    [
+        pytest.param(
+            60, ["429, retry after 20 s · 500 ms", "cut before a word · 500 ms", "answered · 3.00 s"], id="whole"
+        ),
+        pytest.param(50, ["429, wait 20 s · 500 ms", "cut, no text · 500 ms", "answered · 3.00 s"], id="brief"),
+        pytest.param(40, ["429 · 500 ms", "cut · 500 ms", "3.00 s"], id="shortest"),
+    ],
+)
+def test_timeline_shortens_the_words_and_keeps_the_time_when_it_is_narrow(width, notes):
+    rows = [row.plain for row in Timeline(longest=4.0, width=width).rows(ATTEMPTS)]
+
+    assert all(row.endswith(f" {note}") for row, note in zip(rows, notes, strict=True))
+
+
+@pytest.mark.parametrize(
     ("attempt", "long", "short"),
     [
         pytest.param(ANSWERED, "answered", "answered", id="answer"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from inferail.cli.output import told
 from inferail.errors import ConfigError, InferailError
 
 if TYPE_CHECKING:
     from inferail.cli.setup import Setup
+    from inferail.telemetry.sinks import JsonlSink
 
 __all__ = ["chat"]
 
@@ -32,13 +35,14 @@ _HELP = """Ask a model: one question, or a conversation without one.
     everything else to standard error.
     """
 
+_EXAMPLE: Final = "openai:gpt-5-mini"
 
-# An error names arguments of Python; on the command line they have another spelling.
-_OPTIONS: Final = {
-    "unsupported='drop'": "--drop-unsupported",
-    'api_version="2023-06-01"': "--api-version 2023-06-01",
-    "api_key=…": "--api-key-env NAME",
-}
+
+def _filled(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The value of an option; an empty one, such as that of a variable that is not set, is a mistake."""
+    if value is not None and not value.strip():
+        raise click.UsageError(f"{option.opts[0]} is empty: give it a value, or leave it out")
+    return value
 
 
 @click.command(help=_HELP, short_help="Ask a model from the terminal, once or in a conversation.")
@@ -52,11 +56,24 @@ _OPTIONS: Final = {
     metavar="PROVIDER:MODEL",
     help="Which model. Several: the next one answers when one fails. Default: INFERAIL_MODEL.",
 )
-@click.option("--base-url", metavar="URL", help="Another server that speaks the same format, with http:// or https://.")
 @click.option(
-    "--api-key-env", metavar="NAME", help="Environment variable that holds the key, instead of the usual one."
+    "--base-url",
+    callback=_filled,
+    metavar="URL",
+    help="Another server that speaks the same format, with http:// or https://.",
 )
-@click.option("--api-version", metavar="DATE", help="The provider's API version, where it has several (anthropic).")
+@click.option(
+    "--api-key-env",
+    callback=_filled,
+    metavar="NAME",
+    help="Environment variable that holds the key, instead of the usual one.",
+)
+@click.option(
+    "--api-version",
+    callback=_filled,
+    metavar="DATE",
+    help="The provider's API version, where it has several (anthropic).",
+)
 @click.option("-s", "--system", metavar="TEXT", help="System text: persona, task and constraints.")
 @click.option("-t", "--temperature", type=float, metavar="0..2", help="0 is the most likely answer every time.")
 @click.option("--max-tokens", type=int, metavar="N", help="Upper bound on the tokens of an answer.")
@@ -64,7 +81,12 @@ _OPTIONS: Final = {
 @click.option("--drop-unsupported", is_flag=True, help="Leave out what a provider cannot take, and say so.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: text, usage, cost, attempts.")
 @click.option("--no-stream", is_flag=True, help="Wait for the whole answer. By default it is shown as it arrives.")
-@click.option("--records", metavar="FILE", help="Append one line of JSON per attempt: tokens, cost, time; never text.")
+@click.option(
+    "--records",
+    callback=_filled,
+    metavar="FILE",
+    help="Append one line of JSON per attempt: tokens, cost, time; never text.",
+)
 @click.option("-i", "--interactive", is_flag=True, help="A conversation, even if standard input is not a terminal.")
 @click.option("--detail", is_flag=True, help="With an error, also print what the server said. It may quote the prompt.")
 def chat(
@@ -92,11 +114,10 @@ def chat(
     target = _target(models, base_url=base_url, api_key_env=api_key_env, api_version=api_version)
     try:
         from inferail.cli.setup import Setup
-        from inferail.telemetry.sinks import JsonlSink
         from inferail.types.request import Sampling
 
         sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
-        with JsonlSink(records) if records else nullcontext() as recorder:
+        with _recorder(records) if records else nullcontext() as recorder:
             setup = Setup(models, sampling, target, system, timeout, recorder, drop_unsupported)
             if prompt is None:
                 from inferail.cli.conversation import Conversation
@@ -105,7 +126,7 @@ def chat(
             else:
                 _ask(setup, prompt, as_json=as_json, stream=not no_stream and not as_json)
     except InferailError as error:
-        raise click.ClickException(_told(error, detail=detail)) from None
+        raise click.ClickException(told(error, detail=detail)) from None
 
 
 def _prompt(question: tuple[str, ...]) -> str | None:
@@ -120,12 +141,32 @@ def _prompt(question: tuple[str, ...]) -> str | None:
     return prompt
 
 
+def _recorder(path: str) -> JsonlSink:
+    """The file of records, opened."""
+    from inferail.telemetry.sinks import JsonlSink
+
+    try:
+        return JsonlSink(path)
+    except ConfigError as error:
+        cause = error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else None
+        if isinstance(cause, FileNotFoundError):
+            remedy = f"make the folder {Path(path).parent} first, or name another file"
+        elif isinstance(cause, IsADirectoryError):
+            remedy = "name a file in it"
+        else:
+            remedy = "name a file that you may write"
+        raise click.ClickException(f"--records {path} cannot be opened ({reason or error.message}): {remedy}") from None
+
+
 def _target(
     models: tuple[str, ...], *, base_url: str | None, api_key_env: str | None, api_version: str | None
 ) -> dict[str, Any]:
     """Options of the one target; several have to find theirs in the environment."""
     if not models:
-        raise click.UsageError("name a model, --model openai:gpt-5-mini for example, or set INFERAIL_MODEL")
+        raise click.UsageError(f"name a model, --model {_EXAMPLE} for example, or set INFERAIL_MODEL")
+    if not all(model.strip() for model in models):
+        raise click.UsageError(f"--model is empty: write provider:model, for example --model {_EXAMPLE}")
     given = {"base_url": base_url, "api_version": api_version}
     options: dict[str, Any] = {name: value for name, value in given.items() if value}
     if api_key_env:
@@ -144,7 +185,7 @@ def _ask(setup: Setup, prompt: str, *, as_json: bool, stream: bool) -> None:
     from inferail.cli.output import as_json as json_of
     from inferail.cli.output import show, status, warn, write
 
-    options = {"system": setup.system} if setup.system else {}
+    options: dict[str, Any] = {"system": setup.system} if setup.system else {}
     with setup.client() as client:
         if stream:
             response = show(client.stream(prompt, **options))
@@ -155,14 +196,3 @@ def _ask(setup: Setup, prompt: str, *, as_json: bool, stream: bool) -> None:
     warn(response)
     if not as_json:
         status(response)
-
-
-def _told(error: InferailError, *, detail: bool) -> str:
-    """One line: what happened, what to do and, where asked for, what the server said."""
-    message = error.message
-    for argument, option in _OPTIONS.items():
-        message = message.replace(argument, option)
-    if detail and error.detail:
-        return f"{message} | {error.detail}"
-    hint = " (--detail shows what the server said)" if error.detail and not isinstance(error, ConfigError) else ""
-    return message + hint

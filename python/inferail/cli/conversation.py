@@ -7,11 +7,11 @@ import importlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from inferail.cli.output import show, status, warn
+from inferail.cli.output import show, status, told, warn
 from inferail.errors import InferailError, RequestError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Conversation:
         from inferail.types.response import text_message
 
         messages = [*self._messages, user(text)]
-        options = {"system": self._setup.system} if self._setup.system else {}
+        options: dict[str, Any] = {"system": self._setup.system} if self._setup.system else {}
         stream = self._client.stream(messages, **options)
         try:
             response = show(stream)
@@ -143,9 +143,9 @@ class Conversation:
             _note(f"{len(turns)} messages are in {path}")
 
     def _complain(self, error: InferailError) -> None:
-        said = f" | {' '.join(error.detail.split())}" if self._detail and error.detail else ""
-        kept = " (this turn is forgotten; ask again)" if isinstance(error, RequestError) else ""
-        click.echo(f"inferail: {error.message}{kept}{said}", err=True)
+        line = " ".join(told(error, detail=self._detail).split())
+        kept = " (this turn is forgotten)" if isinstance(error, RequestError) else ""
+        click.echo(f"inferail: {line}{kept}", err=True)
 
 
 def _elsewhere(setup: Setup) -> Setup:

@@ -113,7 +113,7 @@ def _prices(table: PriceTable) -> tuple[PriceTable, str]:
     return table.override({model: price for model, _ in _MODELS}), note
 
 
-def _answer(console: Console, stream: Stream) -> Response[Any]:
+def _answer(console: Console, stream: Stream[Any]) -> Response[Any]:
     """Shows the attempts that failed, then the answer as it arrives."""
     from inferail.cli.timeline import outcome
 
@@ -130,7 +130,7 @@ def _answer(console: Console, stream: Stream) -> Response[Any]:
         return stream.final()
 
 
-def _words(stream: Stream) -> Iterator[str]:
+def _words(stream: Stream[Any]) -> Iterator[str]:
     """The words of a stream as they are whole, and each run of line breaks as one."""
     rest = ""
     for piece in stream.text():

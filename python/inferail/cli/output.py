@@ -1,4 +1,4 @@
-"""What is printed: answers as they arrive or as JSON, what they took in one line, and commands to paste."""
+"""What is printed: answers as they arrive or as JSON, what they took, errors in one line, and commands to paste."""
 
 from __future__ import annotations
 
@@ -6,21 +6,48 @@ import dataclasses
 import json
 import math
 import os
+import re
 import sys
 import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from inferail.errors import (
+    ConfigError,
+    ConnectError,
+    DeadlineError,
+    InferailError,
+    RouteError,
+    StreamError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
     from inferail import Stream
     from inferail.types.response import Response
 
-__all__ = ["as_json", "dollars", "printable", "program_name", "seconds", "show", "status", "warn", "write"]
+__all__ = ["as_json", "dollars", "printable", "program_name", "seconds", "show", "status", "told", "warn", "write"]
+
+# An error of the library names arguments of Python; on the command line they have another spelling.
+_SPELLINGS: Final = (
+    (re.compile(r"unsupported=(['\"])drop\1"), "--drop-unsupported"),
+    (re.compile(r"api_version=[\"']([^\"']*)[\"']"), r"--api-version \1"),
+    (re.compile(r"\bpass api_key(=…)?"), "name another one with --api-key-env"),
+    (re.compile(r"^(?=.*environment variable)(.*) or api_key\b"), r"\1, or the one that --api-key-env names"),
+    (re.compile(r"\bapi_key\b"), "the key (--api-key-env)"),
+    (re.compile(r"\bapi_version\b"), "--api-version"),
+    (re.compile(r"\bbase_url\b"), "the base URL (--base-url or INFERAIL_…_BASE_URL)"),
+    (re.compile(r"\bmax_tokens\b"), "--max-tokens"),
+    (re.compile(r"^(?:total|timeout) must be"), "--timeout must be"),
+    (re.compile(r" \(None for no limit\)| or None\b"), ""),
+)
+_REASON: Final = re.compile(r"[:;,]? ?(its reason)(?:, if it gave one,)? is in \.detail\b")
+_UNREACHED: Final = "is the server running? see --base-url"
 
 
-def show(stream: Stream) -> Response[Any]:
+def show(stream: Stream[Any]) -> Response[Any]:
     """Prints an answer as it arrives; gives back the whole of it.
 
     Raises:
@@ -46,7 +73,7 @@ def write(text: str) -> None:
 
 def printable(text: str) -> str:
     """`text` as it may be shown: on a terminal without control characters, which a model could steer it with."""
-    if not sys.stdout.isatty():
+    if sys.stdout is None or not sys.stdout.isatty():  # there is none where a shell has closed it
         return text
     return "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter) != "Cc")
 
@@ -84,6 +111,49 @@ def warn(response: Response[Any]) -> None:
     }
     if response.finish_reason in ends:
         click.echo(f"inferail: {ends[response.finish_reason]}", err=True)
+
+
+def told(error: InferailError, *, detail: bool) -> str:
+    """One line about an error: what happened, and what to do in the words of the command line.
+
+    Args:
+        error: What was raised.
+        detail: Whether what the server said is shown as well; it may quote the prompt.
+    """
+    message = error.message
+    for spelled, shown in _SPELLINGS:
+        message = spelled.sub(shown, message)
+    advice = _advice(error)
+    message = f"{message}: {advice}" if advice else message
+    said = " ".join((error.detail or "").split())
+    if _REASON.search(message):
+        # The sentence ends with where the reason is: here it ends with the reason, or with how to see it.
+        reason = (said if detail else "use --detail") if said else "it gave none"
+        return _REASON.sub("", message) + f"; its reason: {reason}"
+    if not said:
+        return message
+    if detail:
+        return f"{message} | {said}"
+    if isinstance(error, ConfigError):
+        return message
+    return f"{message} (--detail shows {'why the last one did' if isinstance(error, RouteError) else 'what the server said'})"
+
+
+def _advice(error: InferailError) -> str:
+    """What to do about an error whose sentence says only what happened."""
+    match error:
+        case ConnectError():
+            return _UNREACHED
+        case DeadlineError(phase="connect"):
+            return _UNREACHED
+        case DeadlineError():
+            return "ask again, or allow more with --timeout"
+        case TransportError() | StreamError():
+            return "ask again"
+        case RouteError() if error.attempts and all(attempt.error == "ConnectError" for attempt in error.attempts):
+            return _UNREACHED
+        case _:
+            return ""
 
 
 def status(response: Response[Any]) -> None:

@@ -132,4 +132,6 @@ def _print_timeline(console: Console, asked: Sequence[Asked]) -> None:
         for row in timeline.rows(item.response.attempts):
             console.print(row)
     console.print(timeline.axis())
-    console.print(Text(" " * 12 + LEGEND, style="dim", no_wrap=True, overflow="ellipsis"))
+    fits = 12 + len(LEGEND) <= console.width
+    for line in [LEGEND] if fits else LEGEND.split("   "):
+        console.print(Text(" " * 12 + line, style="dim", no_wrap=True, overflow="ellipsis"))

@@ -71,9 +71,17 @@ class Timeline:
             row.append(_WAITING * (answering - start), style="yellow")
             row.append(_ANSWERING * (end - answering), style="green")
         row.append(" " * (self.columns - end + 1))
-        row.append(f"{outcome(attempt)} · {seconds(attempt.timing.total)}", style="green" if answered else "red")
+        row.append(self._note(attempt), style="green" if answered else "red")
         row.truncate(max(self.width, 40), overflow="ellipsis")
         return row
+
+    def _note(self, attempt: Attempt) -> str:
+        """What became of an attempt and how long it took: in fewer words where it would not fit, never without the time."""
+        room = max(self.width, 40) - _LABEL - self.columns - 1
+        took = seconds(attempt.timing.total)
+        shortest = briefly(attempt).partition(",")[0]
+        notes = [f"{told} · {took}" for told in (outcome(attempt), briefly(attempt), shortest)]
+        return next((note for note in notes if len(note) <= room), took)
 
     def _column(self, moment: float) -> int:
         """The column of a moment; the last one is kept free for an end."""
