@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import gzip
 import ssl
 import threading
@@ -8,13 +9,15 @@ import httpcore
 import httpx
 import pytest
 
-from inferail.errors import ConfigError, ConnectError, DeadlineError, TransportError
+from inferail.errors import CancelledError, ConfigError, ConnectError, DeadlineError, TransportError
 from inferail.transport import blocking_transport
 from inferail.transport.blocking import BlockingTransport, DeadlineBackend, DeadlineStream, LateError, Moment
 from inferail.transport.body import drain, read_all
+from inferail.transport.cancellation import Watch
 from inferail.transport.clock import BlockingClock
 from inferail.transport.httpx import HttpxTransport
 from inferail.transport.protocol import Wire
+from inferail.types.scope import Cancellation
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -380,3 +383,154 @@ def test_blocking_transport_works_inside_a_thread_of_a_loop(serve, transport):
     server = serve(ok)
 
     assert asyncio.run(asyncio.to_thread(fetch, transport, wire(server))) == b"hello"
+
+
+@contextlib.contextmanager
+def cancelled_after(seconds=0.1):
+    """A blocking Watch whose Scope is cancelled from another thread."""
+    cancellation = Cancellation()
+    timer = threading.Timer(seconds, cancellation.cancel)
+    timer.start()
+    try:
+        with Watch(cancellation, True):
+            yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+@pytest.mark.parametrize("by", [None, 30.0], ids=["no-deadline", "later-deadline"])
+def test_wait_for_headers_ends_when_the_scope_is_cancelled(serve, transport, by):
+    async def silent(exchange):
+        await exchange.hang()
+
+    server = serve(silent)
+
+    with cancelled_after(), pytest.raises(CancelledError):
+        start(transport, wire(server), by and soon(transport, by))
+
+    server.wait_until(lambda server: server.open == 0)
+    assert transport._client._transport._pool.connections == []
+
+
+def test_wait_for_a_piece_ends_when_the_scope_is_cancelled(serve, transport):
+    async def stall(exchange):
+        await exchange.send(CHUNKED)
+        await exchange.chunk(b"x")
+        await exchange.hang()
+
+    server = serve(stall)
+    reply = start(transport, wire(server, stream=True))
+    assert drive(reply.read(None)) == b"x"
+
+    with cancelled_after(), pytest.raises(CancelledError):
+        drive(reply.read(soon(transport, 30.0)))
+    drive(reply.aclose())
+
+    server.wait_until(lambda server: server.open == 0)
+
+
+def test_request_that_nobody_reads_ends_when_the_scope_is_cancelled(transport):
+    with ListeningOnly() as server, cancelled_after(), pytest.raises(CancelledError):
+        start(transport, wire(server, body=bytes(64 * 1024 * 1024)), soon(transport, 30.0))
+
+
+def test_large_request_arrives_whole_inside_a_watch(serve, transport):
+    server, body = serve(ok), bytes(8 * 1024 * 1024)
+
+    with Watch(Cancellation(), True):
+        assert fetch(transport, wire(server, body=body), soon(transport, 30.0)) == b"hello"
+
+    assert b"content-length: %d" % len(body) in server.heads[0].lower()
+
+
+def test_tls_handshake_that_hangs_ends_when_the_scope_is_cancelled(transport):
+    with ListeningOnly() as server:
+        request = Wire("GET", server.url.replace("http:", "https:"), {}, b"")
+        with cancelled_after(), pytest.raises(CancelledError):
+            start(transport, request, soon(transport, 30.0), connect_timeout=30.0)
+        connection, _ = server._socket.accept()
+        with connection:
+            connection.settimeout(5.0)
+            while connection.recv(65536):
+                pass
+
+
+def test_connection_that_does_not_come_about_ends_when_the_scope_is_cancelled(transport):
+    go = threading.Event()
+
+    class Slow(httpcore.MockBackend):
+        def connect_tcp(self, *args, **kwargs):
+            go.wait(30.0)
+            return super().connect_tcp(*args, **kwargs)
+
+    backend = DeadlineBackend(Slow([b"x"]), Moment(BlockingClock()))
+    with cancelled_after(), pytest.raises(CancelledError):
+        backend.connect_tcp("127.0.0.1", 1)
+    go.set()
+
+
+def test_refused_connection_is_a_connect_error_inside_a_watch_too(transport):
+    with Watch(Cancellation(), True), pytest.raises(ConnectError, match="refused"):
+        fetch(transport, Wire("POST", "http://127.0.0.1:9/v1", {}, b""))
+
+
+def test_deadline_still_ends_a_wait_inside_a_watch(serve, transport):
+    """Serves R78."""
+    server = serve(endless)
+    by = soon(transport)
+
+    with Watch(Cancellation(), True):
+        reply = start(transport, wire(server), by)
+        with pytest.raises(TimeoutError):
+            drive(read_all(reply, by))
+        drive(reply.aclose())
+
+
+def test_cancellation_wins_over_a_deadline_that_has_passed_as_well(serve, transport):
+    cancellation = Cancellation()
+    reply = start(transport, wire(serve(endless)))
+    cancellation.cancel()
+
+    with Watch(cancellation, True), pytest.raises(CancelledError):
+        drive(reply.read(transport.clock.now()))
+    drive(reply.aclose())
+
+
+def test_tls_carries_a_large_request_and_its_echo_inside_a_watch():
+    # Key exchange without a certificate, which only the tests allow: no file with a key is needed.
+    contexts = [ssl.SSLContext(kind) for kind in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT)]
+    for context in contexts:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("AECDH-AES128-SHA:@SECLEVEL=0")
+    contexts[1].check_hostname = False
+    contexts[1].verify_mode = ssl.CERT_NONE
+    sent = bytes(range(256)) * 8192
+
+    with ListeningOnly() as server, Watch(Cancellation(), True):
+
+        def echo():
+            with contexts[0].wrap_socket(server._socket.accept()[0], server_side=True) as plug:
+                got = b""
+                while len(got) < len(sent):
+                    got += plug.recv(65536)
+                plug.sendall(got)
+
+        thread = threading.Thread(target=echo)
+        thread.start()
+        host, port = server._socket.getsockname()
+        plain = DeadlineBackend(httpcore.SyncBackend(), Moment(BlockingClock())).connect_tcp(host, port, 5.0)
+        secure = plain.start_tls(contexts[1], "localhost", 5.0)
+        secure.write(sent, 5.0)
+        got = b""
+        while len(got) < len(sent):
+            got += secure.read(65536, 5.0)
+        thread.join()
+        secure.close()
+
+    assert got == sent
+
+
+def test_clock_ends_its_sleep_when_the_scope_is_cancelled():
+    with cancelled_after(0.05), pytest.raises(CancelledError):
+        drive(BlockingClock().sleep(600.0))

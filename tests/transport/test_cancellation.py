@@ -1,11 +1,14 @@
-"""What wakes a waiting task, what it must not hit, and what becomes of work whose loop has ended."""
+"""What wakes a waiting task, what ends the wait of a thread, what it must not hit, and what becomes of work whose loop has ended."""
 
 import asyncio
+import queue
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import inferail as ir
-from inferail.transport.cancellation import Watch
+from inferail.transport.cancellation import Watch, aside, in_slices, waiting_cancellation
 from inferail.transport.httpx import HttpxTransport
 
 
@@ -93,3 +96,64 @@ def test_closing_does_not_wait_for_work_of_a_loop_that_has_ended():
     left.cancel()
     ended.run_until_complete(asyncio.wait((left,)))
     ended.close()
+
+
+def test_thread_knows_the_innermost_blocking_watch_and_no_other():
+    outer, inner = ir.Cancellation(), ir.Cancellation()
+
+    assert waiting_cancellation() is None
+    with Watch(outer, True):
+        with Watch(inner, True), Watch(None, True):
+            assert waiting_cancellation() is inner
+        assert waiting_cancellation() is outer
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(waiting_cancellation).result() is None
+    assert waiting_cancellation() is None
+
+
+def test_operation_is_repeated_until_its_limit_has_passed():
+    limits: list[float] = []
+
+    def operation(left: float) -> None:
+        limits.append(left)
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        in_slices(ir.Cancellation(), 0.0, operation, TimeoutError)
+
+    assert limits == [0.001]
+
+
+def test_cancellation_wins_over_a_limit_that_has_passed_as_well():
+    cancellation = ir.Cancellation()
+
+    def operation(_: float) -> None:
+        cancellation.cancel()
+        raise TimeoutError
+
+    with pytest.raises(ir.CancelledError):
+        in_slices(cancellation, 0.0, operation, TimeoutError)
+
+
+def test_result_that_nobody_waits_for_any_more_is_discarded():
+    cancellation, go, discarded = ir.Cancellation(), threading.Event(), queue.SimpleQueue[str]()
+
+    def work() -> str:
+        cancellation.cancel()
+        go.wait(5.0)
+        return "late"
+
+    with pytest.raises(ir.CancelledError):
+        aside(cancellation, work, discarded.put)
+    go.set()
+
+    assert discarded.get(timeout=5.0) == "late"
+
+
+def test_work_aside_gives_its_result_or_its_error():
+    def fail() -> str:
+        raise OSError("broken")
+
+    assert aside(ir.Cancellation(), lambda: "made", print) == "made"
+    with pytest.raises(OSError, match="broken"):
+        aside(ir.Cancellation(), fail, print)

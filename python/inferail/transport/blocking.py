@@ -6,22 +6,25 @@ the thread instead, and that is what happens here.
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
 
-from inferail.errors import ConfigError, TransportError
+from inferail.errors import CancelledError, ConfigError, TransportError
+from inferail.transport.cancellation import aside, in_slices, waiting_cancellation
 from inferail.transport.clock import BlockingClock
 from inferail.transport.exchange import ConnectWatch, failure, inside, limits, plain_headers, sent_headers
 
 if TYPE_CHECKING:
-    import ssl
-
     from inferail.transport.protocol import Wire
     from inferail.types.clock import Clock
+    from inferail.types.scope import Cancellation
 
 __all__ = ["BlockingReply", "BlockingTransport", "DeadlineBackend"]
 
@@ -40,6 +43,9 @@ class BlockingTransport:
 
     With a client that is passed in, the deadline is looked at between reads, and each read of the socket lasts at most
     as long as there was time at the start: a server that drips can overrun it within the headers or a single chunk.
+
+    Within a blocking `Watch` connections of its own wait in slices and end soon after `Cancellation.cancel`; a client
+    that is passed in is only asked between reads.
 
     Attributes:
         clock: The clock that deadlines are read on.
@@ -76,6 +82,7 @@ class BlockingTransport:
             ConnectError: No connection.
             DeadlineError: No connection within `connect_timeout` seconds (phase `connect`).
             TimeoutError: The moment `by` came first.
+            CancelledError: The Scope was cancelled meanwhile (see `inferail.transport.cancellation`).
             TransportError: The connection broke, or what came back is not HTTP.
             ConfigError: The transport is closed, or `wire` cannot be sent.
         """
@@ -109,7 +116,7 @@ class BlockingTransport:
             return limits(connect)
         left = by - self.clock.now()
         if left <= 0:
-            raise LateError
+            raise self.moment.late()
         return limits(left if connect is None else min(connect, left), left)
 
 
@@ -134,6 +141,7 @@ class BlockingReply:
 
         Raises:
             TimeoutError: The moment `by` came first.
+            CancelledError: The Scope was cancelled meanwhile.
             TransportError: The connection broke, the body ended before its announced end, or the reply is closed.
         """
         if self._complete:
@@ -197,10 +205,20 @@ class Moment(threading.local):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
+    def late(self) -> LateError | CancelledError:
+        """What to raise when the moment has passed: a cancellation that has happened as well wins."""
+        cancellation = waiting_cancellation()
+        try:
+            if cancellation is not None:
+                cancellation.check()
+        except CancelledError as error:
+            return error
+        return LateError()
+
     def check(self) -> None:
         """Raises LateError if the moment has passed."""
         if self.by is not None and self._clock.now() >= self.by:
-            raise LateError
+            raise self.late()
 
     def shorten(self, timeout: float | None) -> tuple[float | None, bool]:
         """Seconds for one operation, and whether the moment (and not `timeout`) is what limits it.
@@ -212,7 +230,7 @@ class Moment(threading.local):
             return timeout, False
         left = self.by - self._clock.now()
         if left <= 0:
-            raise LateError
+            raise self.late()
         return (left, True) if timeout is None or left < timeout else (timeout, False)
 
     def failure(self, error: BaseException, url: str, connect_timeout: float | None = None) -> BaseException | None:
@@ -223,7 +241,7 @@ class Moment(threading.local):
         stalled = any(cls.__name__ == "TimeoutException" for cls in type(error).__mro__)
         # The clock of a socket and ours may differ by a tick.
         if stalled and self.by is not None and self._clock.now() >= self.by - 0.001:
-            return LateError()
+            return self.late()
         return ours
 
 
@@ -244,11 +262,17 @@ class DeadlineBackend:
     ) -> DeadlineStream:
         """A connection whose every operation ends by the moment of the thread that does it."""
         limit, ours = self._moment.shorten(timeout)
+        cancellation = waiting_cancellation()
+
+        def connect() -> httpcore.NetworkStream:
+            return self._inner.connect_tcp(host, port, limit, local_address, socket_options)
+
         try:
-            stream = self._inner.connect_tcp(host, port, limit, local_address, socket_options)
+            # A connection that is given up after each slice would never come about to a host far away.
+            stream = connect() if cancellation is None else aside(cancellation, connect, _close)
         except httpcore.TimeoutException:
             if ours:
-                raise LateError from None
+                raise self._moment.late() from None
             raise
         return DeadlineStream(stream, self._moment)
 
@@ -274,23 +298,57 @@ class DeadlineStream:
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """What has arrived, at most `max_bytes`; `b""` at the end."""
         limit, ours = self._moment.shorten(timeout)
+        cancellation = waiting_cancellation()
         try:
-            return self._inner.read(max_bytes, limit)
+            if cancellation is None:
+                return self._inner.read(max_bytes, limit)
+            return in_slices(
+                cancellation, limit, lambda left: self._inner.read(max_bytes, left), httpcore.TimeoutException
+            )
         except httpcore.TimeoutException:
             if ours:
-                raise LateError from None
+                raise self._moment.late() from None
             raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Sends all of `buffer`."""
-        for start in range(0, len(buffer), _WRITE_BYTES):
+        start = 0
+        while start < len(buffer):
             limit, ours = self._moment.shorten(timeout)
             try:
-                self._inner.write(buffer[start : start + _WRITE_BYTES], limit)
+                start += self._send(buffer[start : start + _WRITE_BYTES], limit)
             except httpcore.TimeoutException:
                 if ours:
-                    raise LateError from None
+                    raise self._moment.late() from None
                 raise
+
+    def _send(self, piece: bytes, limit: float | None) -> int:
+        """How many bytes of `piece` were sent, at least one."""
+        cancellation = waiting_cancellation()
+        plug = None if cancellation is None else self._socket()
+        if cancellation is None or plug is None:
+            if cancellation is not None:
+                cancellation.check()
+            self._inner.write(piece, limit)
+            return len(piece)
+
+        def send(left: float) -> int:
+            # A write of httpcore that runs out of time does not tell how much was sent, so it cannot be repeated.
+            try:
+                plug.settimeout(left)
+                return plug.send(piece)
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout(error) from error
+            except OSError as error:
+                raise httpcore.WriteError(error) from error
+
+        return in_slices(cancellation, limit, send, httpcore.TimeoutException)
+
+    def _socket(self) -> socket.socket | None:
+        """The socket that takes what is written, or None if there is none: TLS inside TLS has only the outer one."""
+        plug = self._inner.get_extra_info("socket")
+        nested = isinstance(self._inner.get_extra_info("ssl_object"), ssl.SSLObject)
+        return plug if isinstance(plug, socket.socket) and not nested else None
 
     def close(self) -> None:
         """Closes the connection."""
@@ -301,17 +359,42 @@ class DeadlineStream:
     ) -> DeadlineStream:
         """The same connection under TLS, with the same rule."""
         limit, ours = self._moment.shorten(timeout)
+        cancellation = waiting_cancellation()
+
+        def shake() -> httpcore.NetworkStream:
+            return self._inner.start_tls(ssl_context, server_hostname, limit)
+
         try:
-            stream = self._inner.start_tls(ssl_context, server_hostname, limit)
+            stream = shake() if cancellation is None else self._aside(cancellation, shake)
         except httpcore.TimeoutException:
             if ours:
-                raise LateError from None
+                raise self._moment.late() from None
             raise
         return DeadlineStream(stream, self._moment)
+
+    def _aside(self, cancellation: Cancellation, shake: Callable[[], httpcore.NetworkStream]) -> httpcore.NetworkStream:
+        """The handshake in a thread of its own, which ends at once if nobody waits for it any more."""
+        plug = self._socket()
+        # The handshake takes the socket away from its object; a duplicate stays valid. (That of TLS cannot be made.)
+        other = None if plug is None or isinstance(plug, ssl.SSLSocket) else plug.dup()
+        try:
+            return aside(cancellation, shake, _close)
+        except CancelledError:
+            with suppress(OSError):
+                if other is not None:
+                    other.shutdown(socket.SHUT_RDWR)
+            raise
+        finally:
+            if other is not None:
+                other.close()
 
     def get_extra_info(self, info: str) -> Any:
         """What the connection knows about itself."""
         return self._inner.get_extra_info(info)
+
+
+def _close(stream: httpcore.NetworkStream) -> None:
+    stream.close()
 
 
 def obey_deadlines(client: httpx.Client, moment: Moment) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+from inferail.transport.cancellation import SLICE, waiting_cancellation
+
 __all__ = ["AsyncClock", "BlockingClock"]
 
 
@@ -26,6 +28,15 @@ class BlockingClock:
     now = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:
-        """Blocks the thread; the coroutine never suspends. Zero or less returns at once."""
-        if seconds > 0:
-            time.sleep(seconds)  # noqa: ASYNC251 - there is no loop to block, and the coroutine may not suspend
+        """Blocks the thread; the coroutine never suspends. Zero or less returns at once.
+
+        Raises:
+            CancelledError: The Scope of the call was cancelled meanwhile.
+        """
+        cancellation = waiting_cancellation()
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if cancellation is not None:
+                cancellation.check()
+                left = min(left, SLICE)
+            time.sleep(left)  # noqa: ASYNC251 - there is no loop to block, and the coroutine may not suspend
