@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from inferail import errors
 from inferail.core import Delta
 from inferail.providers import codec
-from inferail.providers.errors import ErrorTable, retry_after
+from inferail.providers.errors import ErrorTable
+from inferail.transport.retries import retry_after
 
 SCHEMES = ("openai", "anthropic", "gemini")
 TABLE = ErrorTable("acme", ("ACME_API_KEY",))

@@ -7,11 +7,9 @@ is a plain identifier. What the server said is in `.detail` and `.raw`, because 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from inferail.errors import (
@@ -27,17 +25,14 @@ from inferail.errors import (
     ServerError,
 )
 from inferail.providers import reading
+from inferail.transport.retries import duration, retry_after
 
 if TYPE_CHECKING:
     from inferail.core import Delta
 
-__all__ = ["ErrorTable", "Fault", "request_id", "retry_after"]
+__all__ = ["ErrorTable", "Fault", "request_id"]
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
-_SECONDS = re.compile(r"\d+(?:\.\d*)?\Z", re.ASCII)
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+\Z", re.ASCII)
-_DURATION_PIECE = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)", re.ASCII)
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "x-amzn-requestid", "apim-request-id")
 _DETAIL_CHARACTERS = 2000
 
@@ -223,46 +218,6 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
 
 
-def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """Seconds the provider asks us to wait; None if it does not, or in no form that we know.
-
-    Reads `retry-after-ms`, and `retry-after` as seconds, as a fraction of them, as an HTTP date (RFC 9110), as an RFC 3339
-    date or as a Go duration (`6m0s`): all of them are in use. A moment that has passed is 0.0.
-    """
-    milliseconds = _seconds(headers.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return milliseconds / 1000.0
-    value = headers.get("retry-after", "").strip()
-    seconds = _seconds(value)
-    return _seconds_until(value, now or datetime.now(UTC)) if seconds is None else seconds
-
-
-def _seconds(value: str) -> float | None:
-    value = value.strip()
-    if _SECONDS.match(value):
-        seconds = float(value)
-    elif _DURATION.match(value):
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PIECE.findall(value))
-    else:
-        return None
-    return seconds if math.isfinite(seconds) else None
-
-
-def _seconds_until(value: str, now: datetime) -> float | None:
-    from email.utils import parsedate_to_datetime
-
-    if not value:
-        return None
-    for parse in (parsedate_to_datetime, datetime.fromisoformat):
-        try:
-            moment = parse(value)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return max(0.0, (moment - now).total_seconds())
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-    return None
-
-
 def _fault(body: bytes) -> Fault:
     try:
         value = reading.load(body)
@@ -309,7 +264,7 @@ def _details(inner: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _retry_delay(item: Mapping[str, Any]) -> float | None:
     delay = item.get("retryDelay")
-    return _seconds(delay) if isinstance(delay, str) else None
+    return duration(delay) if isinstance(delay, str) else None
 
 
 def _status(value: Any) -> int | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from inferail.errors import ConfigError, ConnectError, DeadlineError, ProviderError
+from inferail.providers.errors import request_id
 from inferail.telemetry.estimate import estimate_usage
 from inferail.telemetry.prices import PriceTable, cost_usd
 from inferail.telemetry.records import Record, host_of
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from inferail.types.scope import Scope
 
 __all__ = ["Exchange"]
-
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id")
 
 
 class Exchange:
@@ -69,7 +68,7 @@ class Exchange:
         self._connect = reply.connect
         self.status = reply.status
         self.headers = reply.headers
-        self.request_id = next((reply.headers[name] for name in _REQUEST_ID_HEADERS if name in reply.headers), None)
+        self.request_id = request_id(reply.headers)
 
     def content(self) -> None:
         """The first piece of content is in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,12 @@ from inferail.errors import (
     TransportError,
 )
 
-__all__ = ["RetryPolicy", "Uniform", "retry_after"]
+__all__ = ["RetryPolicy", "Uniform", "duration", "retry_after"]
+
+_SECONDS = re.compile(r"\d+(?:\.\d*)?\Z", re.ASCII)
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+\Z", re.ASCII)
+_DURATION_PIECE = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)", re.ASCII)
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 class Uniform(Protocol):
@@ -94,26 +100,43 @@ class RetryPolicy:
         return max(wait, draw(asked, asked * 1.1))
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds a server asks to wait, or None.
+def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
+    """Seconds the provider asks us to wait; None if it does not, or in no form that we know.
 
-    Reads `retry-after-ms` (milliseconds; OpenAI and Azure) before `retry-after` (seconds or an HTTP date, RFC 9110
-    section 10.2.3). What cannot be read counts as not said; a date in the past is 0.
+    Reads `retry-after-ms`, and `retry-after` as seconds, as a fraction of them, as an HTTP date (RFC 9110), as an RFC 3339
+    date or as a Go duration (`6m0s`): all of them are in use. A moment that has passed is 0.0.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = duration(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return milliseconds / 1000.0
-    text = headers.get("retry-after")
-    seconds = _number(text)
-    if seconds is not None or text is None:
-        return seconds
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
+    value = headers.get("retry-after", "").strip()
+    seconds = duration(value)
+    return _seconds_until(value, now or datetime.now(UTC)) if seconds is None else seconds
+
+
+def duration(value: str) -> float | None:
+    """Seconds in a number (`7`, `2.5`) or a Go duration (`37s`, `6m0s`); None for anything else."""
+    value = value.strip()
+    if _SECONDS.match(value):
+        seconds = float(value)
+    elif _DURATION.match(value):
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PIECE.findall(value))
+    else:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return seconds if math.isfinite(seconds) else None
+
+
+def _seconds_until(value: str, now: datetime) -> float | None:
+    if not value:
+        return None
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            moment = parse(value)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return max(0.0, (moment - now).total_seconds())
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+    return None
 
 
 def _check(name: str, value: Any, *, whole: bool = False) -> None:
@@ -121,14 +144,6 @@ def _check(name: str, value: Any, *, whole: bool = False) -> None:
     if isinstance(value, bool) or not number or not 0 <= value < math.inf:
         what = "a whole number" if whole else "a number of seconds"
         raise ConfigError(f"{name} must be {what}, 0 or more, not {value!r}")
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else -1.0
-    except ValueError:
-        return None
-    return value if 0 <= value < math.inf else None
 
 
 def _worth_it(error: BaseException, headers: Mapping[str, str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from inferail.types.message import Message, Part, Reasoning, Refusal, Text, ToolCall
 from inferail.types.response import Partial, Response, Timing
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from inferail._core import Delta
-    from inferail.types.response import Attempt
+    from inferail.types.response import Attempt, FinishReason
 
 __all__ = ["Accumulator"]
 
@@ -36,7 +36,7 @@ class Accumulator:
         self._deltas: list[Delta] = []
         self.add = self._deltas.extend
         self.usage: Usage | None = None
-        self.finish_reason: str | None = None
+        self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
         self.id: str | None = None
         self.model: str | None = None
@@ -48,7 +48,8 @@ class Accumulator:
             if kind == "usage":
                 self.usage = delta.usage
             elif kind == "finish" and delta.index == self._index:
-                self.finish_reason, self.raw_finish_reason = delta.reason, delta.raw_reason
+                self.finish_reason = cast("FinishReason | None", delta.reason)
+                self.raw_finish_reason = delta.raw_reason
             elif kind == "start":
                 self.id, self.model = delta.id or self.id, delta.name or self.model
 
@@ -91,7 +92,7 @@ class Accumulator:
             raise AssertionError("response() before the terminal event")
         return Response(
             message=Message("assistant", self.message().parts, provider),
-            finish_reason=self.finish_reason,  # type: ignore[arg-type]
+            finish_reason=self.finish_reason,
             raw_finish_reason=self.raw_finish_reason,
             usage=usage,
             provider=provider,
