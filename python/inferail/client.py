@@ -94,7 +94,8 @@ class BaseClient:
         Args:
             model: `provider:model`, or any Model.
             timeout: Seconds for each whole call, fallbacks and retries included, or `Timeouts` for each phase.
-                Default: `Timeouts()`, which is 30 s for a call and 600 s for a stream.
+                Default: `Timeouts()`, which is 30 s for a call and 600 s for a stream; a Target with a timeout of its
+                own is not cut by the default.
             sampling: Defaults for every call.
             labels: Carried to every record.
             transport: An httpx client (`httpx.AsyncClient` here, `httpx.Client` for `Client`; httpx2's as well) or a
@@ -107,6 +108,7 @@ class BaseClient:
         """
         self.model: Model = resolve(model, **target)
         self._timeouts = Timeouts.of(timeout)
+        self._asked_for_time = timeout is not None
         self._sampling = sampling
         self._labels = dict(labels or {})
         check_labels(self._labels)
@@ -176,11 +178,16 @@ class BaseClient:
         timeout = options.get("timeout")
         timeouts = self._timeouts if timeout is None else Timeouts.of(timeout)
         total = timeouts.stream_total if stream else timeouts.total
-        deadline = outer.deadline
+        deadline, default_deadline = outer.deadline, outer.default_deadline
         if total is not None:
-            deadline = min(self._transport.clock.now() + total, math.inf if deadline is None else deadline)
+            ends = self._transport.clock.now() + total
+            if timeout is not None or self._asked_for_time:
+                deadline = min(ends, math.inf if deadline is None else deadline)
+            else:
+                default_deadline = min(ends, math.inf if default_deadline is None else default_deadline)
         return Scope(
             deadline=deadline,
+            default_deadline=default_deadline,
             budget=outer.budget,
             labels={**outer.labels, **self._labels} if self._labels else outer.labels,
             cancellation=outer.cancellation,

@@ -421,3 +421,20 @@ def test_target_uses_a_transport_of_its_own_in_a_synchronous_client():
         assert asked.complete("Hello").text == TEXT
 
     assert (len(own.wires), own.closed) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("of_target", "of_client", "ends"),
+    [(None, None, 30.0), (60.0, None, 60.0), (60.0, 20.0, 20.0), (10.0, None, 10.0), (10.0, 20.0, 10.0)],
+)
+def test_target_timeout_wins_over_the_default_of_the_client_and_not_over_one_that_was_asked_for(
+    of_target, of_client, ends
+):
+    """Serves R80."""
+    transport = ScriptedTransport([ScriptedReply([(1e6, b"")])], blocking=True)
+    model = ir.Target("openai:m", api_key="k", retries=0, timeout=of_target)
+
+    with ir.Client(model, transport=transport, timeout=of_client) as asked, pytest.raises(ir.DeadlineError):
+        asked.complete("Hello")
+
+    assert transport.clock.now() == pytest.approx(ends)

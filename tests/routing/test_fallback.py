@@ -118,6 +118,16 @@ def test_fallback_runs_past_no_deadline():
     assert transport.clock.now() == pytest.approx(9.0)
 
 
+def test_fallback_runs_past_no_default_deadline_either():
+    """Serves R80."""
+    client, transport = three(*[ScriptedReply([(1e6, b"")])] * 3)
+
+    with pytest.raises(ir.RouteError):
+        client.complete("Hello")
+
+    assert transport.clock.now() == pytest.approx(30.0)
+
+
 @pytest.mark.parametrize("error", [ir.ConfigError("wrong"), ir.BudgetError("spent", limit=1, spent=1)])
 def test_fallback_raises_the_callers_own_mistakes_at_once(error):
     second = ScriptedModel(["unused"])
@@ -179,7 +189,7 @@ def test_fallback_shows_nothing_twice_whatever_breaks(broken, words):
 
     assert "".join(words).startswith(shown)
     assert complete is all(cut == 0 for cut in broken)
-    assert complete is (shown == "".join(words)) or not complete
+    assert not complete or shown == "".join(words)
 
 
 def test_fallback_asks_nobody_else_when_the_scope_is_cancelled():

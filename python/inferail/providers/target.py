@@ -181,11 +181,14 @@ class Target:
     def deadlines(self, scope: Scope, transport: Transport, *, stream: bool) -> Deadlines:
         """The deadlines of a call that begins now."""
         timeouts: Timeouts = self._timeouts or scope.timeouts or Timeouts()
-        if scope.deadline is not None and scope.alternatives:
+        until = scope.deadline
+        if self._timeouts is None and scope.default_deadline is not None:
+            until = scope.default_deadline if until is None else min(until, scope.default_deadline)
+        if until is not None and scope.alternatives:
             # Whoever comes first must leave time for the ones after it: with n alternatives left it gets 1/(n + 1).
-            left = max(0.0, scope.deadline - transport.clock.now())
+            left = max(0.0, until - transport.clock.now())
             timeouts = timeouts.sharing(left / (scope.alternatives + 1), stream=stream)
-        return Deadlines(timeouts, transport.clock, until=scope.deadline, stream=stream)
+        return Deadlines(timeouts, transport.clock, until=until, stream=stream)
 
     async def attempts(
         self,

@@ -117,6 +117,7 @@ class Scope:
 
     Attributes:
         deadline: Moment on the transport's clock after which nothing may run, or None.
+        default_deadline: The same where nobody asked for a deadline; a target with timeouts of its own goes by those.
         budget: Bound on money and tokens, or None.
         labels: Carried to the Records.
         cancellation: Cancels the call from elsewhere, or None.
@@ -129,6 +130,7 @@ class Scope:
     """
 
     deadline: float | None = None
+    default_deadline: float | None = None
     budget: Budget | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     cancellation: Cancellation | None = None
