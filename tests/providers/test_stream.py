@@ -449,3 +449,15 @@ def test_stream_keeps_its_partial_when_the_scope_is_cancelled_while_it_waits():
 
     asyncio.run(main())
     assert transport.open_replies == 0
+
+
+def test_stream_of_another_choice_than_the_first_is_a_typed_error():
+    """Serves R24."""
+    other = event({"id": "c1", "choices": [{"index": 1, "delta": {"content": "Hi."}, "finish_reason": "stop"}]})
+    client, transport = asked("openai", reply([other, event("[DONE]")]))
+
+    with pytest.raises(ir.StreamError, match="other choices"), client.stream("Hello") as stream:
+        list(stream.deltas())
+
+    assert transport.open_replies == 0
+    assert len(client.records) == 1

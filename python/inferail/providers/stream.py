@@ -238,9 +238,11 @@ class TargetStream:
         reason = self._decoder.finish()
         if reason is not None:
             raise self._stream_error(reason)
-        self._ended, self._flowing = True, False
         accumulator = self._accumulator
         accumulator.settle()
+        if accumulator.finish_reason is None:  # a server that numbers its choices from 1, or dropped the first
+            raise self._stream_error("it brought other choices than the first")
+        self._ended, self._flowing = True, False
         attempt = self._exchange.close(
             reported=accumulator.usage,
             output_bytes=0 if accumulator.usage else accumulator.output_bytes,
