@@ -10,8 +10,8 @@ import pytest
 from inferail import errors
 from inferail.core import Delta
 from inferail.providers import codec
-from inferail.providers.anthropic import DEFAULT_MAX_TOKENS, DEFAULT_VERSION
 from inferail.providers.codec import Endpoint
+from inferail.providers.native.anthropic import DEFAULT_MAX_TOKENS, DEFAULT_VERSION
 from inferail.types.accumulate import Accumulator
 from inferail.types.message import (
     Audio,

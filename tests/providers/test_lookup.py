@@ -29,7 +29,7 @@ def test_codec_loads_only_the_one_that_is_asked_for() -> None:
 import sys
 from inferail.providers import codec
 codec("openai")
-loaded = {"inferail.providers.anthropic", "inferail.providers.gemini", "httpx", "pydantic", "numpy"} & set(sys.modules)
+loaded = {"inferail.providers.native.anthropic", "inferail.providers.native.gemini", "httpx", "pydantic", "numpy"} & set(sys.modules)
 assert not loaded, loaded
 """
 

@@ -17,10 +17,8 @@ MAX_THIN_PYTHON_LINES = 4_000
 # lines of code: a docstring, a comment or a blank line is never what has to go.
 THIN = ("types", "transport", "providers", "routing", "client.py", "_sync.py", "one_line.py")
 CODECS = (
-    "openai.py",
-    "anthropic.py",
-    "gemini.py",
-    "_chat_completions.py",
+    "chat_completions",
+    "native",
     "errors.py",
     "reading.py",
     "writing.py",

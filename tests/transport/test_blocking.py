@@ -11,11 +11,11 @@ import pytest
 
 from inferail.errors import CancelledError, ConfigError, ConnectError, DeadlineError, TransportError
 from inferail.transport import blocking_transport
-from inferail.transport.blocking import BlockingTransport, DeadlineBackend, DeadlineStream, LateError, Moment
 from inferail.transport.body import drain, read_all
 from inferail.transport.cancellation import Watch
 from inferail.transport.clock import BlockingClock
 from inferail.transport.httpx import HttpxTransport
+from inferail.transport.httpx.blocking import BlockingTransport, DeadlineBackend, DeadlineStream, LateError, Moment
 from inferail.transport.protocol import Wire
 from inferail.types.scope import Cancellation
 

@@ -11,9 +11,9 @@ from inferail.providers.codec import Codec
 __all__ = ["codec"]
 
 _CODECS: dict[str, str] = {
-    "openai": "inferail.providers.openai:OpenAICodec",
-    "anthropic": "inferail.providers.anthropic:AnthropicCodec",
-    "gemini": "inferail.providers.gemini:GeminiCodec",
+    "openai": "inferail.providers.chat_completions.openai:OpenAICodec",
+    "anthropic": "inferail.providers.native.anthropic:AnthropicCodec",
+    "gemini": "inferail.providers.native.gemini:GeminiCodec",
 }
 
 

@@ -49,7 +49,7 @@ def blocking_transport(given: Any = None) -> Transport:
         return chosen
     if given is not None and not (_is_client(given) and hasattr(given, "close")):
         raise ConfigError(f"transport must be an httpx.Client or a blocking Transport, not {type(given).__name__}")
-    from inferail.transport.blocking import BlockingTransport
+    from inferail.transport.httpx.blocking import BlockingTransport
 
     return BlockingTransport(given)
 

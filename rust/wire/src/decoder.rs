@@ -4,11 +4,12 @@ use std::mem;
 
 use inferail_sse::{DEFAULT_MAX_EVENT_BYTES, Event, Parser, Sink as EventSink};
 
+use crate::Error;
 use crate::delta::{Delta, Kind, Sink};
 use crate::fault::Fault;
+use crate::grammar::Grammar;
 use crate::json::MAX_SOURCE_BYTES;
 use crate::output::{Memory, Output};
-use crate::{Error, anthropic, gemini, openai_chat};
 
 /// Whose stream it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,13 +82,6 @@ struct State {
     dead: Option<&'static str>,
 }
 
-#[derive(Debug)]
-enum Grammar {
-    OpenAiChat(openai_chat::Grammar),
-    Anthropic(anthropic::Grammar),
-    Gemini(gemini::Grammar),
-}
-
 impl StreamDecoder {
     /// A decoder with the default [`Options`].
     pub fn new(provider: Provider) -> Self {
@@ -96,13 +90,7 @@ impl StreamDecoder {
 
     /// A decoder with `options`.
     pub fn with_options(provider: Provider, options: Options) -> Self {
-        let grammar = match provider {
-            Provider::OpenAiChat => {
-                Grammar::OpenAiChat(openai_chat::Grammar::new(options.require_done))
-            }
-            Provider::Anthropic => Grammar::Anthropic(anthropic::Grammar::default()),
-            Provider::Gemini => Grammar::Gemini(gemini::Grammar::default()),
-        };
+        let grammar = Grammar::new(provider, options);
         let max_event_bytes = options.max_event_bytes.min(MAX_SOURCE_BYTES);
         Self {
             parser: Parser::with_max_event_bytes(max_event_bytes),
@@ -177,11 +165,7 @@ impl State {
             memory: &mut self.memory,
             sink,
         };
-        let decoded = match &mut self.grammar {
-            Grammar::OpenAiChat(grammar) => grammar.event(name, &mut output),
-            Grammar::Anthropic(grammar) => grammar.event(name, &mut output),
-            Grammar::Gemini(grammar) => grammar.event(&mut output),
-        };
+        let decoded = self.grammar.event(name, &mut output);
         if let Err(error) = decoded {
             self.reject(error, sink);
         }
@@ -215,29 +199,6 @@ impl State {
 
     fn is_over(&self) -> bool {
         self.dead.is_some() || self.grammar.is_over()
-    }
-}
-
-impl Grammar {
-    fn is_over(&self) -> bool {
-        match self {
-            Self::OpenAiChat(grammar) => grammar.is_over(),
-            Self::Anthropic(grammar) => grammar.is_over(),
-            Self::Gemini(_) => false,
-        }
-    }
-
-    fn is_done_marker(&self, data: &str) -> bool {
-        matches!(self, Self::OpenAiChat(_)) && openai_chat::is_done_marker(data)
-    }
-
-    /// Why the stream may not end here, its terminal event having come or not.
-    fn incomplete(&self, over: bool) -> Option<&'static str> {
-        match self {
-            Self::OpenAiChat(grammar) => grammar.incomplete(over),
-            Self::Anthropic(grammar) => grammar.incomplete(),
-            Self::Gemini(grammar) => grammar.incomplete(),
-        }
     }
 }
 

@@ -25,15 +25,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod anthropic;
 mod decoder;
 mod delta;
 mod error;
 mod fault;
 mod finish;
-mod gemini;
+mod grammar;
 pub mod json;
-mod openai_chat;
 mod output;
 mod usage;
 

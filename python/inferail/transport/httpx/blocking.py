@@ -19,7 +19,7 @@ import httpx
 from inferail.errors import CancelledError, ConfigError, TransportError
 from inferail.transport.cancellation import aside, in_slices, waiting_cancellation
 from inferail.transport.clock import BlockingClock
-from inferail.transport.exchange import ConnectWatch, failure, inside, limits, plain_headers, sent_headers
+from inferail.transport.httpx.exchange import ConnectWatch, failure, inside, limits, plain_headers, sent_headers
 
 if TYPE_CHECKING:
     from inferail.transport.protocol import Wire

@@ -16,8 +16,8 @@ import httpx
 
 from inferail.errors import ConfigError, TransportError
 from inferail.transport.clock import AsyncClock
-from inferail.transport.exchange import ConnectWatch, failure, inside, limits, plain_headers, sent_headers
-from inferail.transport.watchdog import Watchdog
+from inferail.transport.httpx.exchange import ConnectWatch, failure, inside, limits, plain_headers, sent_headers
+from inferail.transport.httpx.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from inferail.transport.protocol import Wire

@@ -13,7 +13,7 @@ from inferail.errors import (
     PermissionDeniedError,
     RateLimitError,
 )
-from inferail.providers._chat_completions import ChatCompletionsCodec
+from inferail.providers.chat_completions._chat_completions import ChatCompletionsCodec
 from inferail.providers.errors import ErrorTable
 
 __all__ = ["OpenAICodec"]

@@ -1,0 +1,1 @@
+"""Providers with a format of their own, one module each."""

@@ -1,0 +1,60 @@
+//! One grammar per wire format: the events of a stream in, deltas out, and what must be remembered in between.
+
+use crate::output::Output;
+use crate::{Error, Options, Provider};
+
+mod anthropic;
+mod gemini;
+mod openai_chat;
+
+/// The grammar of one stream.
+#[derive(Debug)]
+pub(crate) enum Grammar {
+    OpenAiChat(openai_chat::Grammar),
+    Anthropic(anthropic::Grammar),
+    Gemini(gemini::Grammar),
+}
+
+impl Grammar {
+    pub(crate) fn new(provider: Provider, options: Options) -> Self {
+        match provider {
+            Provider::OpenAiChat => {
+                Self::OpenAiChat(openai_chat::Grammar::new(options.require_done))
+            }
+            Provider::Anthropic => Self::Anthropic(anthropic::Grammar::default()),
+            Provider::Gemini => Self::Gemini(gemini::Grammar::default()),
+        }
+    }
+
+    /// Reads one event.
+    pub(crate) fn event(&mut self, name: &str, output: &mut Output<'_, '_>) -> Result<(), Error> {
+        match self {
+            Self::OpenAiChat(grammar) => grammar.event(name, output),
+            Self::Anthropic(grammar) => grammar.event(name, output),
+            Self::Gemini(grammar) => grammar.event(output),
+        }
+    }
+
+    /// Whether the terminal event has come.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::OpenAiChat(grammar) => grammar.is_over(),
+            Self::Anthropic(grammar) => grammar.is_over(),
+            Self::Gemini(_) => false,
+        }
+    }
+
+    /// Whether `data`, the unfinished last event of a body, is the terminal marker.
+    pub(crate) fn is_done_marker(&self, data: &str) -> bool {
+        matches!(self, Self::OpenAiChat(_)) && openai_chat::is_done_marker(data)
+    }
+
+    /// Why the stream may not end here, its terminal event having come or not.
+    pub(crate) fn incomplete(&self, over: bool) -> Option<&'static str> {
+        match self {
+            Self::OpenAiChat(grammar) => grammar.incomplete(over),
+            Self::Anthropic(grammar) => grammar.incomplete(),
+            Self::Gemini(grammar) => grammar.incomplete(),
+        }
+    }
+}
