@@ -1,5 +1,7 @@
 """The compiled part of inferail. Import these names from `inferail.core`."""
 
+import os
+from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias, TypedDict, final
 
 from inferail.types.usage import Usage
@@ -20,9 +22,21 @@ _Kind: TypeAlias = Literal[
     "finish",
     "error",
 ]
+_Path: TypeAlias = str | os.PathLike[str]
 _Grammar: TypeAlias = Literal["openai_chat", "anthropic", "gemini"]
 
-__all__ = ["BUILD_INFO", "Delta", "NDJSONParser", "SSEEvent", "SSEParser", "StreamDecoder", "__version__"]
+__all__ = [
+    "BUILD_INFO",
+    "Delta",
+    "HttpExchange",
+    "HttpPool",
+    "HttpSettings",
+    "NDJSONParser",
+    "SSEEvent",
+    "SSEParser",
+    "StreamDecoder",
+    "__version__",
+]
 
 class _BuildInfo(TypedDict):
     version: str
@@ -196,3 +210,114 @@ class NDJSONParser:
         """
     def finish(self) -> bytes | None:
         """The last line, where the stream ended without a newline; None otherwise."""
+
+@final
+class HttpSettings:
+    """What holds for every connection of the pools made with it. Files are read when the first TLS connection is made.
+
+    Args:
+        ca_file: PEM file of the authorities to trust; default: the system's.
+        client_certificate: PEM files of the client's certificate chain and of its key.
+        proxy: URL of a proxy for every request, `""` for none; default: what the environment says.
+        no_proxy: Hosts that are reached without `proxy`.
+        http2: Whether HTTP/2 is offered to servers that are reached by TLS.
+        max_connections: Most connections of a pool.
+        idle_seconds: How long an unused connection is kept.
+
+    Raises:
+        ConfigError: `idle_seconds` is negative or no number.
+    """
+
+    def __new__(
+        cls,
+        *,
+        ca_file: _Path | None = None,
+        client_certificate: tuple[_Path, _Path] | None = None,
+        proxy: str | None = None,
+        no_proxy: str = "",
+        http2: bool = False,
+        max_connections: int = 1024,
+        idle_seconds: float = 50.0,
+    ) -> HttpSettings: ...
+
+@final
+class HttpPool:
+    """Connections of one event loop, or of one thread at a time. It has no thread of its own.
+
+    It sends, receives and looks at its timers only inside `start`, `turn` and `block`. An event loop calls `turn` when
+    `fileno()` is readable and when `arm` says so; a thread calls `block`.
+
+    Args:
+        settings: What holds for every connection.
+        now: The present moment in seconds on the clock that `by` is read on; it must run like `time.monotonic`.
+
+    Raises:
+        OSError: The operating system gives no more descriptors.
+    """
+
+    def __new__(cls, settings: HttpSettings, now: float) -> HttpPool: ...
+    def fileno(self) -> int:
+        """The descriptor that becomes readable when `turn` has something to do."""
+    def start(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        stream: bool = False,
+        connect_timeout: float | None = None,
+    ) -> HttpExchange:
+        """Sends a request; over a connection that stands it has left when this returns.
+
+        Args:
+            method: `GET`, `POST`, …
+            url: Absolute.
+            headers: A dict. `host`, `content-length`, and where they are missing `user-agent` and `accept-encoding` are added.
+            body: All of it.
+            stream: Asks for an answer that is not compressed.
+            connect_timeout: Seconds for the TCP connection, and as much again for TLS.
+
+        Raises:
+            ConfigError: The request cannot be sent.
+        """
+    def warm(self, url: str, *, connect_timeout: float | None = None) -> HttpExchange:
+        """Makes a connection that a later request will use; `read` gives `b""` once it stands."""
+    def turn(self) -> list[Any]:
+        """Does what there is to do without waiting; gives the waiters whose exchanges have news, and forgets them."""
+    def wait(self, exchange: HttpExchange, waiter: object, by: float | None, /) -> float | None:
+        """Notes that `waiter` waits for news of `exchange`, until the moment `by`; gives what `arm` gives."""
+    def arm(self) -> float | None:
+        """Seconds until `turn` must be called, if that is earlier than what was last said; None otherwise."""
+    def disarm(self) -> None:
+        """The caller's timer has rung."""
+    def block(self, exchange: HttpExchange, by: float | None, /) -> None:
+        """Waits for news of `exchange`, until the moment `by` or for a signal. Releases the GIL."""
+    def connections(self) -> tuple[int, int]:
+        """Connections that stand or are being made, and those among them that nobody uses."""
+    def settle(self) -> None:
+        """Runs what can go on, so that exchanges which have ended let go of their connections."""
+
+@final
+class HttpExchange:
+    """One request and its answer. Made by `HttpPool`; dropping it gives it up."""
+
+    def head(self) -> tuple[int, dict[str, str], float, float] | None:
+        """Status, headers (names in lower case), seconds for TCP and for TLS; None where they are not there yet.
+
+        Raises:
+            ConnectError: No connection.
+            DeadlineError: No connection in time (phase `connect`).
+            TransportError: The connection broke, or what came back is not HTTP.
+            ConfigError: A certificate file or the proxy cannot be used.
+        """
+    def read(self) -> bytes | None:
+        """All of the body that has arrived, decompressed; `b""` at its clean end; None where nothing is there yet.
+
+        Raises:
+            TransportError: The body broke off, after everything that came before that was given.
+        """
+    def late(self) -> bool:
+        """Whether the moment that `wait` was given has come; asking takes that back."""
+    def close(self) -> None:
+        """Gives it up: its connection closes, unless the answer is complete. Safe to call twice, and from any thread."""

@@ -1,5 +1,27 @@
 """The public door to the compiled classes: each is usable alone, without the rest of the package."""
 
-from inferail._core import BUILD_INFO, Delta, NDJSONParser, SSEEvent, SSEParser, StreamDecoder, __version__
+from inferail._core import (
+    BUILD_INFO,
+    Delta,
+    HttpExchange,
+    HttpPool,
+    HttpSettings,
+    NDJSONParser,
+    SSEEvent,
+    SSEParser,
+    StreamDecoder,
+    __version__,
+)
 
-__all__ = ["BUILD_INFO", "Delta", "NDJSONParser", "SSEEvent", "SSEParser", "StreamDecoder", "__version__"]
+__all__ = [
+    "BUILD_INFO",
+    "Delta",
+    "HttpExchange",
+    "HttpPool",
+    "HttpSettings",
+    "NDJSONParser",
+    "SSEEvent",
+    "SSEParser",
+    "StreamDecoder",
+    "__version__",
+]

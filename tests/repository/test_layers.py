@@ -16,8 +16,9 @@ import pytest
 RUST_FLOORS: dict[str, set[str]] = {
     "inferail-sse": {"inferail-simd"},
     "inferail-wire": {"inferail-sse", "inferail-simd"},
-    "inferail-bindings": {"inferail-sse", "inferail-wire"},
-    "inferail-benches": {"inferail-sse", "inferail-wire"},
+    "inferail-http": {"inferail-wire"},
+    "inferail-bindings": {"inferail-http", "inferail-sse", "inferail-wire"},
+    "inferail-benches": {"inferail-http", "inferail-sse", "inferail-wire"},
 }
 
 # What `import inferail` has to do without: each costs tens of milliseconds.

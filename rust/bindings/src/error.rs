@@ -37,3 +37,26 @@ fn stream_error<'py, T: IntoPyObject<'py>>(
     options.set_item("partial", partial)?;
     Ok(PyErr::from_value(class.call((message,), Some(&options))?))
 }
+
+/// The failure of an exchange: the exception of its kind, with our own sentence.
+pub(crate) fn http_error(py: Python<'_>, error: &inferail_http::Error) -> PyErr {
+    make_http_error(py, error).unwrap_or_else(|error| error)
+}
+
+fn make_http_error(py: Python<'_>, error: &inferail_http::Error) -> PyResult<PyErr> {
+    use inferail_http::Error;
+    let errors = py.import("inferail.errors")?;
+    let (class, phase) = match error {
+        Error::Request(_) | Error::Settings(_) => ("ConfigError", None),
+        Error::Connect { .. } => ("ConnectError", None),
+        Error::ConnectTimeout { .. } => ("DeadlineError", Some("connect")),
+        _ => ("TransportError", None),
+    };
+    let options = PyDict::new(py);
+    if let Some(phase) = phase {
+        options.set_item("phase", phase)?;
+    }
+    let class = errors.getattr(class)?;
+    let made = class.call((error.to_string(),), Some(&options))?;
+    Ok(PyErr::from_value(made))
+}

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 const SHORT_BYTES: usize = 64 * 1024;
 
 /// Runs `work` without the GIL.
-fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
     #[expect(clippy::disallowed_methods, reason = "this is the file that may")]
     py.detach(work)
 }

@@ -6,6 +6,8 @@ mod build_info;
 mod delta;
 mod error;
 mod gil;
+mod http_exchange;
+mod http_pool;
 mod ndjson_parser;
 mod sse_parser;
 mod stream_decoder;
@@ -19,6 +21,10 @@ mod core_module {
 
     #[pymodule_export]
     use super::delta::PyDelta;
+    #[pymodule_export]
+    use super::http_exchange::PyHttpExchange;
+    #[pymodule_export]
+    use super::http_pool::{PyHttpPool, PyHttpSettings};
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]
