@@ -311,10 +311,11 @@ class HttpExchange:
             TransportError: The connection broke, or what came back is not HTTP.
             ConfigError: A certificate file or the proxy cannot be used.
         """
-    def read(self) -> bytes | None:
+    def read(self, by: float | None = None, /) -> bytes | None:
         """All of the body that has arrived, decompressed; `b""` at its clean end; None where nothing is there yet.
 
         Raises:
+            TimeoutError: The moment `by` has come; the exchange is given up.
             TransportError: The body broke off, after everything that came before that was given.
         """
     def late(self) -> bool:

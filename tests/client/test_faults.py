@@ -34,6 +34,11 @@ FAULTS = {
 HARMLESS = ("noevent", "bom", "bytes", "delay-0.05")
 
 
+@pytest.fixture(params=["rust", "httpx"], autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFERAIL_TRANSPORT", request.param)
+
+
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as running:

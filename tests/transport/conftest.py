@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 
 import pytest
+
+from inferail.transport.cancellation import Watch
+from inferail.types.scope import Cancellation
 
 
 class Exchange:
@@ -126,6 +130,32 @@ class RawServer:
                 for task in (answering, leaving):
                     task.cancel()
                 await asyncio.gather(answering, leaving, return_exceptions=True)
+
+
+class ListeningOnly:
+    """Takes connections in, and never a byte."""
+
+    def __enter__(self):
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
+
+
+@contextlib.contextmanager
+def cancelled_after(seconds=0.1):
+    """A blocking Watch whose Scope is cancelled from another thread."""
+    cancellation = Cancellation()
+    timer = threading.Timer(seconds, cancellation.cancel)
+    timer.start()
+    try:
+        with Watch(cancellation, True):
+            yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 @pytest.fixture

@@ -3,11 +3,8 @@
 import asyncio
 import gzip
 import logging
-import socket
 import time
-from pathlib import Path
 
-import anyio
 import pytest
 
 from inferail.errors import ConfigError, ConnectError, DeadlineError, TransportError

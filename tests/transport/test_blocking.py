@@ -1,23 +1,21 @@
+"""What both blocking transports do: over httpx, and over the Rust core."""
+
 import asyncio
-import contextlib
 import gzip
-import ssl
 import threading
 import time
 
-import httpcore
-import httpx
 import pytest
 
-from inferail.errors import CancelledError, ConfigError, ConnectError, DeadlineError, TransportError
-from inferail.transport import blocking_transport
+from inferail.errors import CancelledError, ConnectError, DeadlineError, TransportError
 from inferail.transport.body import drain, read_all
 from inferail.transport.cancellation import Watch
 from inferail.transport.clock import BlockingClock
-from inferail.transport.httpx import HttpxTransport
-from inferail.transport.httpx.blocking import BlockingTransport, DeadlineBackend, DeadlineStream, LateError, Moment
+from inferail.transport.httpx.blocking import BlockingTransport
 from inferail.transport.protocol import Wire
+from inferail.transport.rust import BlockingRustTransport
 from inferail.types.scope import Cancellation
+from tests.transport.conftest import ListeningOnly, cancelled_after
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -32,9 +30,9 @@ def drive(coroutine):
     pytest.fail("a blocking transport suspended")
 
 
-@pytest.fixture
-def transport():
-    made = BlockingTransport()
+@pytest.fixture(params=[BlockingTransport, BlockingRustTransport], ids=["httpx", "rust"])
+def transport(request):
+    made = request.param()
     yield made
     drive(made.aclose())
 
@@ -168,20 +166,6 @@ def test_request_that_nobody_reads_is_cut_at_the_total_deadline(transport):
     assert time.monotonic() - started < 2.0
 
 
-class ListeningOnly:
-    """Takes connections in, and never a byte."""
-
-    def __enter__(self):
-        import socket
-
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
-        return self
-
-    def __exit__(self, *_):
-        self._socket.close()
-
-
 def test_tls_handshake_that_hangs_is_cut_at_the_earlier_limit(transport):
     with ListeningOnly() as server:
         request = Wire("GET", server.url.replace("http:", "https:"), {}, b"")
@@ -199,7 +183,7 @@ def test_moment_that_has_passed_ends_a_call_before_it_begins(serve, transport):
     reply = start(transport, wire(server))
 
     with pytest.raises(TimeoutError):
-        drive(reply.read(transport.clock.now()))
+        drive(reply.read(soon(transport, -0.001)))
     with pytest.raises(TimeoutError):
         start(transport, wire(server), transport.clock.now())
     drive(reply.aclose())
@@ -281,80 +265,6 @@ def test_reply_left_early_closes_its_connection(serve, transport):
     drive(reply.aclose())
 
     server.wait_until(lambda server: server.open == 0)
-    assert transport._client._transport._pool.connections == []
-
-
-def test_passed_client_is_used_as_it_is_and_not_closed(serve):
-    server = serve(ok)
-
-    with httpx.Client(headers={"x-mine": "yes"}) as client:
-        transport = BlockingTransport(client)
-        assert fetch(transport, wire(server), soon(transport, 5.0)) == b"hello"
-        drive(transport.aclose())
-        assert not client.is_closed
-
-    assert b"x-mine: yes\r\n" in server.heads[0].lower()
-    with pytest.raises(ConfigError, match="closed"):
-        fetch(BlockingTransport(client), wire(server))
-
-
-def test_passed_client_is_cut_at_the_deadline_when_the_server_is_silent_or_sends_chunks(serve):
-    async def silent(exchange):
-        await exchange.hang()
-
-    with httpx.Client() as client:
-        transport = BlockingTransport(client)
-        with pytest.raises(TimeoutError) as caught:
-            fetch(transport, wire(serve(silent)), soon(transport, 0.1))
-        assert not isinstance(caught.value, DeadlineError)
-        with pytest.raises(TimeoutError):
-            fetch(transport, wire(serve(endless)), soon(transport, 0.1))
-
-
-def test_own_pools_obey_deadlines_those_of_proxies_as_well(monkeypatch):
-    """Guards the attributes of httpx and httpcore that `obey_deadlines` relies on."""
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-
-    transport = BlockingTransport()
-
-    transports = [transport._client._transport, *transport._client._mounts.values()]
-    backends = [each._pool._network_backend for each in transports if each is not None]
-    assert len(backends) == 3
-    assert all(isinstance(backend, DeadlineBackend) for backend in backends)
-    drive(transport.aclose())
-
-
-def test_proxy_that_drips_is_cut_at_the_total_deadline(serve, monkeypatch):
-    """Serves R78."""
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{serve(endless).port}")
-    transport = BlockingTransport()
-
-    with pytest.raises((TimeoutError, ConnectError)):
-        start(transport, Wire("GET", "https://name.invalid/", {}, b""), soon(transport))
-    drive(transport.aclose())
-
-
-def test_stream_under_tls_obeys_the_moment_too():
-    moment = Moment(BlockingClock())
-    stream = DeadlineBackend(httpcore.MockBackend([b"x"]), moment).connect_tcp("127.0.0.1", 1)
-    secure = stream.start_tls(ssl.create_default_context())
-    moment.by = 0.0
-
-    assert isinstance(secure, DeadlineStream)
-    for call in (lambda: secure.read(1), lambda: secure.write(b"x"), lambda: stream.read(1)):
-        with pytest.raises(LateError):
-            call()
-
-
-def test_connections_send_small_packets_at_once(serve, transport):
-    import socket
-
-    fetch(transport, wire(serve(ok)))
-
-    (connection,) = transport._client._transport._pool.connections
-    plug = connection._connection._network_stream.get_extra_info("socket")
-    assert plug.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_clock_blocks_without_suspending():
@@ -367,36 +277,10 @@ def test_clock_blocks_without_suspending():
     assert 0.02 <= clock.now() - started < 1.0
 
 
-def test_blocking_transport_takes_a_client_or_a_transport_and_refuses_the_rest(transport):
-    with httpx.Client() as client:
-        assert isinstance(blocking_transport(client), BlockingTransport)
-    assert blocking_transport(transport) is transport
-    with pytest.raises(ConfigError, match="event loop"):
-        blocking_transport(HttpxTransport())
-    with pytest.raises(ConfigError, match="AsyncClient"):
-        blocking_transport(httpx.AsyncClient())
-    with pytest.raises(ConfigError, match="int"):
-        blocking_transport(3)
-
-
 def test_blocking_transport_works_inside_a_thread_of_a_loop(serve, transport):
     server = serve(ok)
 
     assert asyncio.run(asyncio.to_thread(fetch, transport, wire(server))) == b"hello"
-
-
-@contextlib.contextmanager
-def cancelled_after(seconds=0.1):
-    """A blocking Watch whose Scope is cancelled from another thread."""
-    cancellation = Cancellation()
-    timer = threading.Timer(seconds, cancellation.cancel)
-    timer.start()
-    try:
-        with Watch(cancellation, True):
-            yield
-    finally:
-        timer.cancel()
-        timer.join()
 
 
 @pytest.mark.parametrize("by", [None, 30.0], ids=["no-deadline", "later-deadline"])
@@ -410,7 +294,6 @@ def test_wait_for_headers_ends_when_the_scope_is_cancelled(serve, transport, by)
         start(transport, wire(server), by and soon(transport, by))
 
     server.wait_until(lambda server: server.open == 0)
-    assert transport._client._transport._pool.connections == []
 
 
 def test_wait_for_a_piece_ends_when_the_scope_is_cancelled(serve, transport):
@@ -456,20 +339,6 @@ def test_tls_handshake_that_hangs_ends_when_the_scope_is_cancelled(transport):
                 pass
 
 
-def test_connection_that_does_not_come_about_ends_when_the_scope_is_cancelled(transport):
-    go = threading.Event()
-
-    class Slow(httpcore.MockBackend):
-        def connect_tcp(self, *args, **kwargs):
-            go.wait(30.0)
-            return super().connect_tcp(*args, **kwargs)
-
-    backend = DeadlineBackend(Slow([b"x"]), Moment(BlockingClock()))
-    with cancelled_after(), pytest.raises(CancelledError):
-        backend.connect_tcp("127.0.0.1", 1)
-    go.set()
-
-
 def test_refused_connection_is_a_connect_error_inside_a_watch_too(transport):
     with Watch(Cancellation(), True), pytest.raises(ConnectError, match="refused"):
         fetch(transport, Wire("POST", "http://127.0.0.1:9/v1", {}, b""))
@@ -493,42 +362,8 @@ def test_cancellation_wins_over_a_deadline_that_has_passed_as_well(serve, transp
     cancellation.cancel()
 
     with Watch(cancellation, True), pytest.raises(CancelledError):
-        drive(reply.read(transport.clock.now()))
+        drive(reply.read(soon(transport, -0.001)))
     drive(reply.aclose())
-
-
-def test_tls_carries_a_large_request_and_its_echo_inside_a_watch():
-    # Key exchange without a certificate, which only the tests allow: no file with a key is needed.
-    contexts = [ssl.SSLContext(kind) for kind in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT)]
-    for context in contexts:
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.set_ciphers("AECDH-AES128-SHA:@SECLEVEL=0")
-    contexts[1].check_hostname = False
-    contexts[1].verify_mode = ssl.CERT_NONE
-    sent = bytes(range(256)) * 8192
-
-    with ListeningOnly() as server, Watch(Cancellation(), True):
-
-        def echo():
-            with contexts[0].wrap_socket(server._socket.accept()[0], server_side=True) as plug:
-                got = b""
-                while len(got) < len(sent):
-                    got += plug.recv(65536)
-                plug.sendall(got)
-
-        thread = threading.Thread(target=echo)
-        thread.start()
-        host, port = server._socket.getsockname()
-        plain = DeadlineBackend(httpcore.SyncBackend(), Moment(BlockingClock())).connect_tcp(host, port, 5.0)
-        secure = plain.start_tls(contexts[1], "localhost", 5.0)
-        secure.write(sent, 5.0)
-        got = b""
-        while len(got) < len(sent):
-            got += secure.read(65536, 5.0)
-        thread.join()
-        secure.close()
-
-    assert got == sent
 
 
 def test_clock_ends_its_sleep_when_the_scope_is_cancelled():

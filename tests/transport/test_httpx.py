@@ -1,8 +1,5 @@
 import asyncio
-import gzip
-import logging
 import socket
-import time
 from pathlib import Path
 
 import anyio
@@ -12,7 +9,7 @@ import pytest
 
 from inferail.errors import ConfigError, ConnectError, DeadlineError, TransportError
 from inferail.transport import async_transport
-from inferail.transport.body import drain, read_all
+from inferail.transport.body import read_all
 from inferail.transport.httpx import HttpxTransport
 from inferail.transport.protocol import Wire
 

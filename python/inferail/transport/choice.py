@@ -39,7 +39,9 @@ def async_transport(given: Any = None) -> Transport:
 
         return RustTransport(None if isinstance(given, str) else given)
     if given not in (None, "httpx") and not (_is_client(given) and hasattr(given, "aclose")):
-        raise ConfigError(f"transport must be {_KNOWN}, an httpx.AsyncClient or a Transport, not {type(given).__name__}")
+        raise ConfigError(
+            f"transport must be {_KNOWN}, an httpx.AsyncClient or a Transport, not {type(given).__name__}"
+        )
     from inferail.transport.httpx import HttpxTransport
 
     return HttpxTransport(None if isinstance(given, str) else given)
@@ -65,7 +67,9 @@ def blocking_transport(given: Any = None) -> Transport:
 
         return BlockingRustTransport(None if isinstance(given, str) else given)
     if given not in (None, "httpx") and not (_is_client(given) and hasattr(given, "close")):
-        raise ConfigError(f"transport must be {_KNOWN}, an httpx.Client or a blocking Transport, not {type(given).__name__}")
+        raise ConfigError(
+            f"transport must be {_KNOWN}, an httpx.Client or a blocking Transport, not {type(given).__name__}"
+        )
     from inferail.transport.httpx.blocking import BlockingTransport
 
     return BlockingTransport(None if isinstance(given, str) else given)

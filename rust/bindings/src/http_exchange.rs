@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use inferail_http::{Cell, Piece};
+use pyo3::exceptions::PyTimeoutError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
@@ -60,7 +61,13 @@ impl PyHttpExchange {
     }
 
     /// All of the body that has arrived; `b""` at its clean end, None where nothing is there yet.
-    fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    #[pyo3(signature = (by=None, /))]
+    fn read<'py>(&self, py: Python<'py>, by: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        if self.pool.get().is_past(by) {
+            // Also where something is there: a server that never pauses does not outlast a deadline.
+            self.close(py);
+            return Err(PyTimeoutError::new_err("nothing came in time"));
+        }
         let mut pieces = Vec::new();
         let mut is_over = false;
         loop {

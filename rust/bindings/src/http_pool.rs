@@ -244,6 +244,12 @@ impl PyHttpPool {
         self.epoch.0.checked_add(since)
     }
 
+    /// Whether the moment `by` has come.
+    pub(crate) fn is_past(&self, by: Option<f64>) -> bool {
+        by.and_then(|by| self.moment(by))
+            .is_some_and(|by| by <= Instant::now())
+    }
+
     fn seconds_to_arm(&self, reactor: &Reactor) -> Option<f64> {
         let next = reactor.next_timer()?;
         let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -78,6 +78,8 @@ class RustTransport:
             ConfigError: No event loop is running, the transport is closed, or `wire` cannot be sent.
         """
         lane = self._here()
+        if by is not None and self.clock.now() >= by:
+            raise TimeoutError("no time is left to begin")
         exchange = lane.pool.start(
             wire.method, wire.url, wire.headers, wire.body, stream=wire.stream, connect_timeout=connect_timeout
         )
@@ -157,7 +159,7 @@ class RustReply:
             TimeoutError: The moment `by` came first.
             TransportError: The connection broke, the body ended before its announced end, or the reply is closed.
         """
-        while (piece := self._read()) is None:
+        while (piece := self._read(by)) is None:
             await self._lane.wait(self._exchange, by)
         return piece
 

@@ -63,6 +63,8 @@ class BlockingRustTransport:
             TransportError: The connection broke, or what came back is not HTTP.
             ConfigError: The transport is closed, or `wire` cannot be sent.
         """
+        if by is not None and self.clock.now() >= by:
+            raise TimeoutError("no time is left to begin")
         pool = self._take()
         try:
             exchange = pool.start(
@@ -179,7 +181,7 @@ class BlockingRustReply:
             CancelledError: The Scope was cancelled meanwhile.
             TransportError: The connection broke, the body ended before its announced end, or the reply is closed.
         """
-        while (piece := self._exchange.read()) is None:
+        while (piece := self._exchange.read(by)) is None:
             if self._pool is not None:
                 self._transport.wait(self._pool, self._exchange, by)
         return piece
