@@ -75,6 +75,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             or (name.startswith("INFERAIL_") and not name.startswith("INFERAIL_TEST_"))
         ):
             monkeypatch.delenv(name)
+    # respx is a pytest plugin, so it is loaded in every test here; a process without it gets this transport by itself.
+    monkeypatch.setenv("INFERAIL_TRANSPORT", "rust")
 
 
 # A skipped test on CI is a server or a package that should have been there.

@@ -30,15 +30,18 @@ class Watch:
     A task is woken. A cancellation of the task itself, by whoever awaits it, passes through untouched, and wins if both
     come at once (the algorithm of `asyncio.timeout`).
 
+    Under trio the wait is a cancel scope that `Cancellation.cancel` cancels.
+
     A thread cannot be woken: `waiting_cancellation` tells whatever blocks it to wait in slices. It is not woken through
     `subscribe` either, whose lock a signal handler that calls `cancel` could find taken by the thread it interrupts.
     """
 
-    __slots__ = ("_blocking", "_cancellation", "_cancelling", "_outer", "_task", "_unsubscribe", "_woken")
+    __slots__ = ("_blocking", "_cancellation", "_cancelling", "_outer", "_scope", "_task", "_unsubscribe", "_woken")
 
     def __init__(self, cancellation: Cancellation | None, blocking: bool) -> None:  # noqa: FBT001
         self._cancellation = cancellation
         self._blocking = blocking
+        self._scope: Any = None
 
     def __enter__(self) -> None:
         if self._cancellation is None:
@@ -46,6 +49,9 @@ class Watch:
         if self._blocking:
             self._outer = _thread.cancellation
             _thread.cancellation = self._cancellation
+            return
+        if asyncio._get_running_loop() is None:  # noqa: SLF001 - the public one raises instead of answering
+            self._enter_trio(self._cancellation)
             return
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = task
@@ -60,18 +66,35 @@ class Watch:
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    ) -> bool | None:
         if self._cancellation is None:
-            return
+            return None
         if self._blocking:
             _thread.cancellation = self._outer
-            return
+            return None
         self._unsubscribe()
+        if self._scope is not None:
+            caught: bool | None = self._scope.__exit__(kind, error, traceback)
+            if caught:
+                self._cancellation.check()
+            return caught
         task, self._task = self._task, None
-        if task is None or not self._woken:
-            return
-        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if task is not None and self._woken and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             self._cancellation.check()
+        return None
+
+    def _enter_trio(self, cancellation: Cancellation) -> None:
+        import trio
+
+        token, scope = trio.lowlevel.current_trio_token(), trio.CancelScope()
+
+        def wake() -> None:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(scope.cancel)
+
+        self._scope = scope
+        scope.__enter__()
+        self._unsubscribe = cancellation.subscribe(wake)
 
     def _wake(self) -> None:
         # It runs a turn of the loop after `cancel`: what waited may have gone on by then and must not be hit elsewhere.

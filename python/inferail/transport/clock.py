@@ -11,13 +11,18 @@ __all__ = ["AsyncClock", "BlockingClock"]
 
 
 class AsyncClock:
-    """Real time under asyncio."""
+    """Real time under asyncio, or trio."""
 
     # Seconds since an arbitrary moment; never goes back. The function itself: it is called once per read of a stream.
     now = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:
         """Waits without blocking the loop; zero or less only lets other tasks run."""
+        if asyncio._get_running_loop() is None:  # noqa: SLF001 - the public one raises instead of answering
+            import trio
+
+            await trio.sleep(max(0.0, seconds))
+            return
         await asyncio.sleep(seconds)
 
 

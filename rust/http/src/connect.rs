@@ -22,7 +22,7 @@ use crate::proxy::Proxy;
 use crate::resolve::resolve;
 use crate::settings::Route;
 use crate::shared::{Shared, lock, wake_at, within};
-use crate::socket::Socket;
+use crate::socket::{Probe, Socket};
 
 /// How long one address of a host has before the next one is tried beside it (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -216,12 +216,13 @@ async fn speak(shared: &Arc<Shared>, stream: Stream, place: Place) -> hyper::Res
         }));
         return Ok(Sender::Http2(sender));
     }
+    let probe = stream.probe();
     let (sender, connection) = http1::Builder::new().handshake(stream).await?;
     shared.spawn(Box::pin(async move {
         let _ = connection.await;
         drop(place);
     }));
-    Ok(Sender::Http1(sender))
+    Ok(Sender::Http1(sender, probe))
 }
 
 /// Lets hyper start tasks of its own.
@@ -271,6 +272,14 @@ impl Stream {
             }
             Self::Nested(_) => return Err(Reason::Tls),
         })
+    }
+
+    fn probe(&self) -> Probe {
+        match self {
+            Self::Plain(socket) => socket.probe(),
+            Self::Secure(stream) => stream.get_ref().0.probe(),
+            Self::Nested(stream) => stream.get_ref().0.get_ref().0.probe(),
+        }
     }
 
     fn agreed_on_http2(&self) -> bool {

@@ -275,7 +275,7 @@ pub(crate) async fn warm(
 /// Gives a connection back once the protocol is ready for the next request.
 async fn recycle(shared: &Arc<Shared>, route: &Arc<Route>, mut sender: Sender) {
     let is_ready = match &mut sender {
-        Sender::Http1(sender) => sender.ready().await.is_ok(),
+        Sender::Http1(sender, _) => sender.ready().await.is_ok(),
         Sender::Http2(_) => true,
     };
     if is_ready {
@@ -298,7 +298,7 @@ async fn send(shared: &Arc<Shared>, order: Order) -> Result<(Sender, Head, Incom
             }
         };
         let answer = match &mut sender {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
+            Sender::Http1(sender, _) => sender.try_send_request(request).await,
             Sender::Http2(sender) => sender.try_send_request(request).await,
         };
         match answer {

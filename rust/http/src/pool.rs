@@ -11,6 +11,7 @@ use hyper::client::conn::{http1, http2};
 
 use crate::settings::Route;
 use crate::shared::{Shared, lock};
+use crate::socket::Probe;
 
 pub(crate) type Body = Full<Bytes>;
 
@@ -18,7 +19,7 @@ pub(crate) type Body = Full<Bytes>;
 #[derive(Debug)]
 pub(crate) enum Sender {
     /// One exchange at a time.
-    Http1(http1::SendRequest<Body>),
+    Http1(http1::SendRequest<Body>, Probe),
     /// Many at once.
     Http2(http2::SendRequest<Body>),
 }
@@ -26,10 +27,17 @@ pub(crate) enum Sender {
 impl Sender {
     pub(crate) fn is_closed(&self) -> bool {
         match self {
-            Self::Http1(sender) => sender.is_closed(),
+            Self::Http1(sender, _) => sender.is_closed(),
             Self::Http2(sender) => sender.is_closed(),
         }
     }
+}
+
+#[derive(Debug)]
+struct Idle {
+    since: Instant,
+    sender: http1::SendRequest<Body>,
+    probe: Probe,
 }
 
 /// What a request goes out through.
@@ -56,7 +64,7 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 struct Kept {
     /// The one used last is used first, so that the others grow old and are closed.
-    idle: VecDeque<(Instant, http1::SendRequest<Body>)>,
+    idle: VecDeque<Idle>,
     shared: Option<http2::SendRequest<Body>>,
     /// Requests that wait for the protocol that the first connection is about to find out.
     probing: Option<Vec<Waker>>,
@@ -80,7 +88,12 @@ impl Pool {
 
     /// Connections that nobody uses now.
     pub(crate) fn idle(&self) -> usize {
-        let of = |kept: &Kept| kept.idle.iter().filter(|(_, s)| !s.is_closed()).count();
+        let of = |kept: &Kept| {
+            kept.idle
+                .iter()
+                .filter(|idle| !idle.sender.is_closed())
+                .count()
+        };
         self.routes.values().map(of).sum()
     }
 
@@ -99,11 +112,11 @@ impl Pool {
                 }
                 kept.shared = None;
             }
-            while let Some((since, sender)) = kept.idle.pop_back() {
-                if oldest.is_some_and(|oldest| since < oldest) {
+            while let Some(idle) = kept.idle.pop_back() {
+                if oldest.is_some_and(|oldest| idle.since < oldest) {
                     kept.idle.clear();
-                } else if !sender.is_closed() {
-                    return Poll::Ready(Ticket::Open(Sender::Http1(sender)));
+                } else if !idle.sender.is_closed() && !idle.probe.is_closed() {
+                    return Poll::Ready(Ticket::Open(Sender::Http1(idle.sender, idle.probe)));
                 }
             }
             if let Some(probing) = &mut kept.probing {
@@ -141,10 +154,17 @@ impl Pool {
         }
         let kept = self.routes.entry(Arc::clone(route)).or_default();
         match sender {
-            Sender::Http1(sender) => {
-                kept.idle.push_back((Instant::now(), sender));
-                let closed = |entry: &(Instant, http1::SendRequest<Body>)| entry.1.is_closed();
-                while kept.idle.front().is_some_and(closed) {
+            Sender::Http1(sender, probe) => {
+                kept.idle.push_back(Idle {
+                    since: Instant::now(),
+                    sender,
+                    probe,
+                });
+                while kept
+                    .idle
+                    .front()
+                    .is_some_and(|idle| idle.sender.is_closed())
+                {
                     kept.idle.pop_front();
                 }
             }

@@ -3,8 +3,8 @@
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use mio::net::TcpStream;
@@ -18,7 +18,7 @@ use crate::shared::{Readiness, Shared, keep, lock, register};
 /// after it waits for the next edge without asking the operating system.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    inner: TcpStream,
+    inner: Arc<TcpStream>,
     key: usize,
     readiness: Arc<Readiness>,
     shared: Arc<Shared>,
@@ -38,11 +38,16 @@ impl Socket {
         let mut inner = TcpStream::connect(address)?;
         let (key, readiness) = register(shared, &mut inner)?;
         Ok(Self {
-            inner,
+            inner: Arc::new(inner),
             key,
             readiness,
             shared: Arc::clone(shared),
         })
+    }
+
+    /// Looks at the connection from outside.
+    pub(crate) fn probe(&self) -> Probe {
+        Probe(Arc::downgrade(&self.inner))
     }
 
     /// Whether the connection stands.
@@ -66,6 +71,24 @@ impl Socket {
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+/// Asks the operating system about an idle connection whose events may not have been looked at yet.
+#[derive(Debug)]
+pub(crate) struct Probe(Weak<TcpStream>);
+
+impl Probe {
+    /// Whether the other side has closed it.
+    pub(crate) fn is_closed(&self) -> bool {
+        let Some(socket) = self.0.upgrade() else {
+            return true;
+        };
+        match socket.peek(&mut [0]) {
+            // What is there may be a TLS session ticket. hyper refuses what does not belong there.
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
     }
 }
@@ -98,7 +121,7 @@ impl Socket {
         let mut scratch = lock(&self.shared.scratch);
         let room = room.min(scratch.len());
         loop {
-            match (&self.inner).read(&mut scratch[..room]) {
+            match (&*self.inner).read(&mut scratch[..room]) {
                 Ok(count) => {
                     if count < room && !self.readiness.closed.load(Ordering::Relaxed) {
                         self.readiness.readable.store(false, Ordering::Relaxed);
@@ -123,7 +146,7 @@ impl Socket {
         mut write: impl FnMut(&mut &TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            match write(&mut &self.inner) {
+            match write(&mut &*self.inner) {
                 Ok(count) => return Poll::Ready(Ok(count)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.readiness.writable.store(false, Ordering::Relaxed);

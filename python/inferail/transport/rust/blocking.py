@@ -64,6 +64,9 @@ class BlockingRustTransport:
             ConfigError: The transport is closed, or `wire` cannot be sent.
         """
         if by is not None and self.clock.now() >= by:
+            cancellation = waiting_cancellation()
+            if cancellation is not None:
+                cancellation.check()
             raise TimeoutError("no time is left to begin")
         pool = self._take()
         try:
