@@ -184,6 +184,9 @@ class BlockingRustReply:
             CancelledError: The Scope was cancelled meanwhile.
             TransportError: The connection broke, the body ended before its announced end, or the reply is closed.
         """
+        cancellation = waiting_cancellation()
+        if cancellation is not None:
+            cancellation.check()
         while (piece := self._exchange.read(by)) is None:
             if self._pool is not None:
                 self._transport.wait(self._pool, self._exchange, by)
