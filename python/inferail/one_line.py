@@ -60,7 +60,10 @@ async def acomplete(
     model: str | Model, prompt: Prompt, /, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
 ) -> Response[Any]:
     """The asynchronous twin of `complete`."""
-    loop = asyncio.get_running_loop()
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - the public one raises instead of answering
+    if loop is None:  # trio, whose runs have no hook for their end: connections last for one call
+        async with AsyncClient(model) as client:
+            return await client.complete(prompt, output=output, **options)
     if loop not in _of_loop:
         transport = async_transport(None)
         keeper = _keep(loop, transport)

@@ -18,7 +18,7 @@ import trustme
 import inferail as ir
 from inferail._sync import drive
 from inferail.errors import CancelledError, ConfigError, ConnectError, DeadlineError, TransportError
-from inferail.testing.sandbox import Sandbox
+from inferail.testing.sandbox import Sandbox, create_sandbox
 from inferail.transport import HttpSettings, async_transport, blocking_transport
 from inferail.transport.body import read_all
 from inferail.transport.httpx import HttpxTransport
@@ -365,6 +365,72 @@ def test_certificate_files_that_cannot_be_used_are_config_errors(tmp_path, tls):
         asyncio.run(fetch(RustTransport(HttpSettings(ca_file=empty)), wire(tls().url)))
 
 
+# --- HTTP/2 -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def http2_url(authority, tmp_path):
+    """The sandbox behind a server that speaks HTTP/2 over TLS."""
+    import hypercorn.asyncio
+    import hypercorn.config
+
+    pem = authority.issue_cert("localhost")
+    pem.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    for part in pem.cert_chain_pems:
+        part.write_to_path(str(tmp_path / "chain.pem"), append=True)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    listener.close()
+    config = hypercorn.config.Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.certfile, config.keyfile = str(tmp_path / "chain.pem"), str(tmp_path / "key.pem")
+    config.loglevel = "CRITICAL"
+    loop = asyncio.new_event_loop()
+    stopping = asyncio.Event()
+
+    async def serve():
+        await hypercorn.asyncio.serve(create_sandbox(), config, shutdown_trigger=stopping.wait)
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    for _ in range(200):
+        with socket.socket() as plug:
+            if plug.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        threading.Event().wait(0.02)
+    yield f"https://localhost:{port}/v1"
+    loop.call_soon_threadsafe(stopping.set)
+    thread.join(10.0)
+    loop.close()
+
+
+def test_many_calls_share_one_connection_over_http2(http2_url, files):
+    model = ir.Target("openai:docs", base_url=http2_url, api_key="key")
+
+    async def main():
+        transport = RustTransport(HttpSettings(ca_file=files / "ca.pem", http2=True))
+        async with ir.AsyncClient(model, transport=transport) as client:
+            replies = await asyncio.gather(*(client.complete("What is a Target?") for _ in range(50)))
+            async with client.stream("What is a Target?") as stream:
+                streamed = "".join([piece async for piece in stream.text()])
+            cancelled = asyncio.ensure_future(client.complete("What is a Target?"))
+            await asyncio.sleep(0)
+            cancelled.cancel()
+            await asyncio.wait([cancelled])
+            after = (await client.complete("What is a Target?")).text
+            counts = transport.connections
+            await transport.aclose()
+            return {reply.text for reply in replies} | {streamed, after}, counts
+
+    texts, counts = asyncio.run(main())
+
+    assert len(texts) == 1
+    assert counts[0] == 1
+
+    with ir.Client(model, transport=HttpSettings(ca_file=files / "ca.pem", http2=True)) as client:
+        assert {client.complete("What is a Target?").text} == texts
+
+
 # --- proxies ----------------------------------------------------------------------------------------------------------
 
 
@@ -597,7 +663,7 @@ def test_first_client_and_its_calls_do_not_load_httpx():
     code = """
 import sys
 import inferail as ir
-from inferail.testing.sandbox import Sandbox
+from inferail.testing.sandbox import Sandbox, create_sandbox
 with Sandbox() as sandbox:
     with ir.Client(ir.Target("openai:docs", base_url=sandbox.base_url("openai"), api_key="key")) as client:
         client.complete("What is a Target?")
