@@ -1,7 +1,6 @@
 //! Exchanges with a server that sends exactly the bytes a test tells it to.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "what surrounds the tests may fail as they may"
 )]
 
