@@ -74,6 +74,10 @@ class Client(BaseClient):
         """The answer while it arrives; takes what `AsyncClient.stream` does. Use it in a `with` block."""
         return Stream(self._stream(prompt, output=output, **options))
 
+    def warm(self, connections: int = 1) -> None:
+        """Makes connections ahead, as `AsyncClient.warm` does: one for each thread that will call."""
+        drive(self._warm(connections))
+
     def close(self) -> None:
         """Closes the connections."""
         drive(self._aclose())

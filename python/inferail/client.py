@@ -162,6 +162,12 @@ class BaseClient:
         with self._scope(options, stream=True).enter():
             return ResponseStream(self._model(options).stream(request), output_type)
 
+    async def _warm(self, connections: int) -> None:
+        warm = getattr(self.model, "warm", None)
+        if warm is not None:
+            with self._scope({}, stream=False).enter():
+                await warm(connections)
+
     async def _aclose(self) -> None:
         if self._transport is not self._given:
             await self._transport.aclose()
@@ -262,6 +268,17 @@ class AsyncClient(BaseClient):
     ) -> ResponseStream[Any]:
         """The answer while it arrives; use it in an `async with` block. Takes what `complete` takes."""
         return self._stream(prompt, output=output, **options)
+
+    async def warm(self, connections: int = 1) -> None:
+        """Makes connections to the servers of the model, so that the first calls do not wait for them.
+
+        Does nothing where the transport or the model has no connections to make.
+
+        Raises:
+            ConnectError: No connection.
+            DeadlineError: No connection in time (phase `connect`).
+        """
+        await self._warm(connections)
 
     async def aclose(self) -> None:
         """Closes the connections."""

@@ -205,6 +205,24 @@ def test_warm_connections_are_used_by_the_next_calls(serve, kind):
     assert server.connections == 1
 
 
+def test_client_warms_the_connections_of_the_model_that_is_asked_first(serve):
+    server = serve(ok)
+    first = ir.Target("openai:x", base_url=server.url.partition("?")[0], api_key="key")
+    model = ir.Fallback(first, ir.Target("openai:y", base_url="http://127.0.0.1:9/", api_key="key"))
+
+    with ir.Client(model) as client:
+        client.warm(connections=3)
+        server.wait_until(lambda server: server.open == 3)
+
+    async def main():
+        async with ir.AsyncClient(model) as client:
+            await client.warm(connections=2)
+            await asyncio.to_thread(server.wait_until, lambda server: server.connections == 5)
+
+    asyncio.run(main())
+    assert server.requests == 0
+
+
 def test_connect_deadline_holds_for_a_host_that_does_not_answer():
     # A listener whose queue is full lets further connections hang.
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:

@@ -162,6 +162,15 @@ class Target:
 
     # What TargetStream shares with `generate`.
 
+    async def warm(self, connections: int = 1) -> None:
+        """Makes connections to the provider ahead of the first call, where the transport can."""
+        scope = current_scope()
+        transport = self.transport(scope)
+        warm = getattr(transport, "warm", None)
+        if warm is not None:
+            connect = self.deadlines(scope, transport, stream=False).connect
+            await warm(self.endpoint.base_url, connections=connections, connect_timeout=connect)
+
     def transport(self, scope: Scope) -> Transport:
         """Who carries the request: the target's own choice, the client's, or one made for this target."""
         from inferail.transport import async_transport, blocking_transport

@@ -87,6 +87,12 @@ class Fallback:
             parts.append(explain(request, stream=stream) if explain else f"# {model.name}: cannot be explained")
         return "\n\n".join(parts)
 
+    async def warm(self, connections: int = 1) -> None:
+        """Makes connections for the model that is asked first."""
+        warm = getattr(self.models[0], "warm", None)
+        if warm is not None:
+            await warm(connections)
+
     async def aclose(self) -> None:
         """Closes what the models opened for themselves."""
         for model in self.models:
