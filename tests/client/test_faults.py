@@ -14,7 +14,7 @@ PROVIDERS = ("openai", "anthropic", "gemini")
 SHORT = ir.Timeouts(connect=2.0, first_token=0.4, idle=0.4, total=0.6, stream_total=0.8)
 
 # fault -> (error of a stream, text before it, error of a unary call; the sandbox refuses faults that only a stream can have)
-FAULTS = {
+FAULTS: dict[str, tuple[Any, bool, Any]] = {
     "429-20": (ir.RateLimitError, False, ir.RateLimitError),
     "503": (ir.OverloadedError, False, ir.OverloadedError),
     "hang": (ir.DeadlineError, False, ir.DeadlineError),

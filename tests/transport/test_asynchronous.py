@@ -25,15 +25,19 @@ def run(coroutine):
     return asyncio.run(coroutine)
 
 
+# The class that the running test is about; a list, so that functions outside a test's arguments see it.
+KIND: list[type[HttpxTransport] | type[RustTransport]] = []
+
+
 @pytest.fixture(params=[HttpxTransport, RustTransport], ids=["httpx", "rust"], autouse=True)
 def kind(request):
     """The class of transport that the test is about."""
-    make.kind = request.param
+    KIND[:] = [request.param]
     return request.param
 
 
 def make():
-    return make.kind()
+    return KIND[0]()
 
 
 async def with_transport(work):

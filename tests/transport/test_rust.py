@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -407,7 +408,8 @@ def http2_url(authority, tmp_path):
     stopping = asyncio.Event()
 
     async def serve():
-        await hypercorn.asyncio.serve(create_sandbox(), config, shutdown_trigger=stopping.wait)
+        app: Any = create_sandbox()
+        await hypercorn.asyncio.serve(app, config, shutdown_trigger=stopping.wait)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
