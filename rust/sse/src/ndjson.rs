@@ -72,6 +72,11 @@ impl LineSplitter {
         self.keep(rest)
     }
 
+    /// Whether the bytes so far end within a line that says something.
+    pub fn is_inside_line(&self) -> bool {
+        !self.line.trim_ascii().is_empty()
+    }
+
     /// Takes out the last line where the stream ended without a `\n`.
     pub fn finish(&mut self) -> Option<Vec<u8>> {
         let line = mem::take(&mut self.line);

@@ -2,11 +2,12 @@
 
 use std::mem;
 
-use inferail_sse::{DEFAULT_MAX_EVENT_BYTES, Event, Parser, Sink as EventSink};
+use inferail_sse::{DEFAULT_MAX_EVENT_BYTES, Event, Sink as EventSink};
 
 use crate::Error;
 use crate::delta::{Delta, Kind, Sink};
 use crate::fault::Fault;
+use crate::framing::Framing;
 use crate::grammar::Grammar;
 use crate::json::MAX_SOURCE_BYTES;
 use crate::output::{Memory, Output};
@@ -68,7 +69,7 @@ impl Default for Options {
 /// [`StreamDecoder::finish`] says what is missing.
 #[derive(Debug)]
 pub struct StreamDecoder {
-    parser: Parser,
+    framing: Framing,
     state: State,
 }
 
@@ -93,7 +94,7 @@ impl StreamDecoder {
         let grammar = Grammar::new(provider, options);
         let max_event_bytes = options.max_event_bytes.min(MAX_SOURCE_BYTES);
         Self {
-            parser: Parser::with_max_event_bytes(max_event_bytes),
+            framing: grammar.framing(max_event_bytes),
             state: State {
                 grammar,
                 memory: Memory::default(),
@@ -112,7 +113,7 @@ impl StreamDecoder {
         if self.is_terminal() {
             return;
         }
-        let framed = self.parser.feed(
+        let framed = self.framing.feed(
             chunk,
             &mut Router {
                 state: &mut self.state,
@@ -143,11 +144,11 @@ impl StreamDecoder {
             return self.state.grammar.incomplete(true);
         }
         // Some servers close right behind the marker, without the blank line that would dispatch it.
-        let closing = self.parser.unfinished_data();
+        let closing = self.framing.unfinished_data();
         if closing.is_some_and(|data| self.state.grammar.is_done_marker(&data)) {
             return self.state.grammar.incomplete(true);
         }
-        if self.parser.is_inside_event() || !self.state.stray.is_empty() {
+        if self.framing.is_inside_event() || !self.state.stray.is_empty() {
             return Some("ended inside an event");
         }
         self.state.grammar.incomplete(false)

@@ -30,6 +30,7 @@ mod delta;
 mod error;
 mod fault;
 mod finish;
+mod framing;
 mod grammar;
 pub mod json;
 mod output;

@@ -1,5 +1,6 @@
 //! One grammar per wire format: the events of a stream in, deltas out, and what must be remembered in between.
 
+use crate::framing::Framing;
 use crate::output::Output;
 use crate::{Error, Options, Provider};
 
@@ -23,6 +24,15 @@ impl Grammar {
             }
             Provider::Anthropic => Self::Anthropic(anthropic::Grammar::default()),
             Provider::Gemini => Self::Gemini(gemini::Grammar::default()),
+        }
+    }
+
+    /// How a body of this format is cut into events.
+    pub(crate) fn framing(&self, max_event_bytes: usize) -> Framing {
+        match self {
+            Self::OpenAiChat(_) | Self::Anthropic(_) | Self::Gemini(_) => {
+                Framing::sse(max_event_bytes)
+            }
         }
     }
 
