@@ -318,6 +318,15 @@ class HttpExchange:
             TimeoutError: The moment `by` has come; the exchange is given up.
             TransportError: The body broke off, after everything that came before that was given.
         """
+    def deltas(self, decoder: StreamDecoder, by: float | None = None, /) -> list[Delta] | None:
+        """The deltas of all of the body that has arrived; an empty list at its clean end; None where nothing is there yet.
+
+        The bytes go into `decoder` as they are, without becoming an object of Python.
+
+        Raises:
+            TimeoutError: The moment `by` has come; the exchange is given up.
+            TransportError: The body broke off, after everything that came before that was given.
+        """
     def late(self) -> bool:
         """Whether the moment that `wait` was given has come; asking takes that back."""
     def close(self) -> None:

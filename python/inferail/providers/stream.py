@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -63,6 +63,7 @@ class TargetStream:
         self._entered = False
         self._ended = False  # nothing more will be read: a response, an error, or left by its reader
         self._flowing = False  # nothing is held back and nobody can cancel: reads go straight through
+        self._read_deltas: Callable[[StreamDecoder, float | None], Awaitable[list[Delta]]] | None = None
         self._decoder: StreamDecoder
         self._encoded: Encoded
         self._exchange: Exchange
@@ -160,6 +161,8 @@ class TargetStream:
                 self._encoded.wire, connect_timeout=self._deadlines.connect, by=self._deadlines.by
             )
             exchange.arrived(self._reply)
+            # A transport that decodes by itself spares each piece of the body its way through Python.
+            self._read_deltas = getattr(self._reply, "read_deltas", None)
             await self._refuse_other_answers(self._reply)
         except BaseException as error:  # noqa: BLE001 - closes the books, then raises
             raise await self._broken(error) from None
@@ -195,15 +198,21 @@ class TargetStream:
     async def _read(self) -> list[Delta]:
         """The next deltas; StopAsyncIteration once the answer is complete."""
         reply, deadlines, cancellation = self._reply, self._deadlines, self._scope.cancellation
+        read_deltas = self._read_deltas
         try:
             while reply is not None and not self._ended:
                 if cancellation is not None:
                     cancellation.check()
-                piece = await reply.read(deadlines.by)
-                if not piece:
+                if read_deltas is not None:
+                    deltas = await read_deltas(self._decoder, deadlines.by)
+                    is_over = not deltas
+                else:
+                    piece = await reply.read(deadlines.by)
+                    is_over = not piece
+                    deltas = self._decoder.feed(piece)
+                if is_over:
                     self._finish()
                     break
-                deltas = self._decoder.feed(piece)
                 last = deltas[-1].kind if deltas else None
                 if last == "error":
                     return self._fail(deltas)

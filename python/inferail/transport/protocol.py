@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from inferail.types.clock import Clock
 
-__all__ = ["Reply", "Transport", "Wire"]
+if TYPE_CHECKING:
+    from inferail.core import Delta, StreamDecoder
+
+__all__ = ["DecodingReply", "Reply", "Transport", "Wire"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,14 @@ class Reply(Protocol):
 
     async def aclose(self) -> None:
         """Gives the connection back if the body was read to its end, closes it otherwise. Safe to call twice."""
+        ...
+
+
+class DecodingReply(Reply, Protocol):
+    """A reply whose transport decodes streams by itself, before anything becomes an object of Python."""
+
+    async def read_deltas(self, decoder: StreamDecoder, by: float | None) -> list[Delta]:
+        """The deltas of all that has arrived; an empty list at the clean end of the body. Raises what `read` raises."""
         ...
 
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use inferail_http::{Cell, Piece};
 use pyo3::exceptions::PyTimeoutError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::error::http_error;
 use crate::http_pool::PyHttpPool;
+use crate::stream_decoder::PyStreamDecoder;
 
 /// Status, headers, and seconds for TCP and TLS.
 type PyHead<'py> = (u16, Bound<'py, PyDict>, f64, f64);
@@ -24,6 +25,16 @@ pub(crate) struct PyHttpExchange {
 impl PyHttpExchange {
     pub(crate) fn new(cell: Arc<Cell>, pool: Py<PyHttpPool>) -> Self {
         Self { cell, pool }
+    }
+
+    /// Gives the exchange up once the moment `by` has come, also where something is there: a server that never
+    /// pauses does not outlast a deadline.
+    fn check_time(&self, py: Python<'_>, by: Option<f64>) -> PyResult<()> {
+        if self.pool.get().is_past(by) {
+            self.pool.get().give_up(py, &self.cell);
+            return Err(PyTimeoutError::new_err("nothing came in time"));
+        }
+        Ok(())
     }
 }
 
@@ -63,11 +74,7 @@ impl PyHttpExchange {
     /// All of the body that has arrived; `b""` at its clean end, None where nothing is there yet.
     #[pyo3(signature = (by=None, /))]
     fn read<'py>(&self, py: Python<'py>, by: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        if self.pool.get().is_past(by) {
-            // Also where something is there: a server that never pauses does not outlast a deadline.
-            self.close(py);
-            return Err(PyTimeoutError::new_err("nothing came in time"));
-        }
+        self.check_time(py, by)?;
         let mut pieces = Vec::new();
         let mut is_over = false;
         loop {
@@ -92,6 +99,41 @@ impl PyHttpExchange {
         }
         self.pool.get().go_on(py);
         Ok(Some(PyBytes::new(py, &pieces.concat())))
+    }
+
+    /// The deltas of all of the body that has arrived; an empty list at its clean end, None where nothing is there yet
+    /// that says anything. The bytes go from the connection into `decoder`: none of them becomes a Python object.
+    #[pyo3(signature = (decoder, by=None, /))]
+    fn deltas<'py>(
+        &self,
+        py: Python<'py>,
+        decoder: &Bound<'py, PyStreamDecoder>,
+        by: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        self.check_time(py, by)?;
+        let mut decoding = decoder.get().begin(py);
+        let mut has_taken = false;
+        let end = loop {
+            match self.cell.next() {
+                Ok(Piece::Bytes(bytes)) => {
+                    has_taken = true;
+                    decoding.feed(&bytes);
+                }
+                Ok(Piece::Pending) => break Ok(false),
+                Ok(Piece::End) => break Ok(true),
+                Err(error) => break Err(error),
+            }
+        };
+        let deltas = decoding.finish()?;
+        if has_taken {
+            self.pool.get().go_on(py);
+        }
+        if !deltas.is_empty() {
+            // What came before the end, or before a failure, is handed out first.
+            return Ok(Some(deltas));
+        }
+        let is_over = end.map_err(|error| http_error(py, &error))?;
+        Ok(is_over.then_some(deltas))
     }
 
     /// Whether the wait for it took too long; asking takes that back.

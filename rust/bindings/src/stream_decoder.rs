@@ -1,7 +1,7 @@
 //! `StreamDecoder`.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use inferail_wire::{Delta, Options, Provider, StreamDecoder};
 use pyo3::prelude::*;
@@ -49,38 +49,62 @@ impl PyStreamDecoder {
     /// The deltas that `data`, the next bytes of the body, completes.
     #[pyo3(signature = (data, /))]
     fn feed<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let py = data.py();
         let bytes = to_bytes(data)?;
-        let mut inner = self
-            .inner
-            .lock_py_attached(py)
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut deltas = Ok(Vec::new());
-        let mut sink = |delta: Delta<'_>| keep(py, &mut deltas, &delta);
-        let Ok(()) = run_in_pieces(py, bytes.as_bytes(), |piece| {
-            inner.feed(piece, &mut sink);
-            Ok::<(), Infallible>(())
-        });
-        PyList::new(py, deltas?)
+        let mut decoding = self.begin(data.py());
+        decoding.feed(bytes.as_bytes());
+        decoding.finish()
     }
 
     /// Why the stream is not complete at the end of its body; `None` where it is.
     fn finish<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
-        let inner = self
-            .inner
-            .lock_py_attached(py)
-            .unwrap_or_else(PoisonError::into_inner);
-        inner.finish().map(|reason| PyString::intern(py, reason))
+        self.lock(py)
+            .finish()
+            .map(|reason| PyString::intern(py, reason))
     }
 
     /// Whether no further byte can say anything.
     #[getter]
     fn terminal(&self, py: Python<'_>) -> bool {
-        let inner = self
-            .inner
+        self.lock(py).is_terminal()
+    }
+}
+
+impl PyStreamDecoder {
+    /// Begins to decode what has arrived.
+    pub(crate) fn begin<'a, 'py>(&'a self, py: Python<'py>) -> Decoding<'a, 'py> {
+        Decoding {
+            py,
+            inner: self.lock(py),
+            deltas: Ok(Vec::new()),
+        }
+    }
+
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, StreamDecoder> {
+        self.inner
             .lock_py_attached(py)
-            .unwrap_or_else(PoisonError::into_inner);
-        inner.is_terminal()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The pieces of a body that are there, on their way to one list.
+pub(crate) struct Decoding<'a, 'py> {
+    py: Python<'py>,
+    inner: MutexGuard<'a, StreamDecoder>,
+    deltas: PyResult<Vec<Py<PyDelta>>>,
+}
+
+impl<'py> Decoding<'_, 'py> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        let (py, inner, deltas) = (self.py, &mut self.inner, &mut self.deltas);
+        let mut sink = |delta: Delta<'_>| keep(py, deltas, &delta);
+        let Ok(()) = run_in_pieces(py, bytes, |piece| {
+            inner.feed(piece, &mut sink);
+            Ok::<(), Infallible>(())
+        });
+    }
+
+    pub(crate) fn finish(self) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(self.py, self.deltas?)
     }
 }
 

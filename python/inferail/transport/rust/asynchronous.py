@@ -15,7 +15,7 @@ from inferail.transport.clock import AsyncClock
 from inferail.transport.rust.settings import Generation, HttpSettings
 
 if TYPE_CHECKING:
-    from inferail.core import HttpExchange
+    from inferail.core import Delta, HttpExchange, StreamDecoder
     from inferail.transport.protocol import Wire
     from inferail.types.clock import Clock
 
@@ -162,6 +162,17 @@ class RustReply:
         while (piece := self._read(by)) is None:
             await self._lane.wait(self._exchange, by)
         return piece
+
+    async def read_deltas(self, decoder: StreamDecoder, by: float | None) -> list[Delta]:
+        """The deltas of all that has arrived since the last time; an empty list at the clean end of the body.
+
+        Raises:
+            TimeoutError: The moment `by` came first.
+            TransportError: The connection broke, the body ended before its announced end, or the reply is closed.
+        """
+        while (deltas := self._exchange.deltas(decoder, by)) is None:
+            await self._lane.wait(self._exchange, by)
+        return deltas
 
     async def aclose(self) -> None:
         """Gives the connection back if the body was read to its end, closes it otherwise. Safe to call twice."""

@@ -13,7 +13,7 @@ from inferail.transport.clock import BlockingClock
 from inferail.transport.rust.settings import Generation, HttpSettings
 
 if TYPE_CHECKING:
-    from inferail.core import HttpExchange
+    from inferail.core import Delta, HttpExchange, StreamDecoder
     from inferail.transport.protocol import Wire
     from inferail.types.clock import Clock
 
@@ -191,6 +191,22 @@ class BlockingRustReply:
             if self._pool is not None:
                 self._transport.wait(self._pool, self._exchange, by)
         return piece
+
+    async def read_deltas(self, decoder: StreamDecoder, by: float | None) -> list[Delta]:
+        """The deltas of all that has arrived since the last time; an empty list at the clean end of the body. Blocks.
+
+        Raises:
+            TimeoutError: The moment `by` came first.
+            CancelledError: The Scope was cancelled meanwhile.
+            TransportError: The connection broke, the body ended before its announced end, or the reply is closed.
+        """
+        cancellation = waiting_cancellation()
+        if cancellation is not None:
+            cancellation.check()
+        while (deltas := self._exchange.deltas(decoder, by)) is None:
+            if self._pool is not None:
+                self._transport.wait(self._pool, self._exchange, by)
+        return deltas
 
     async def aclose(self) -> None:
         """Gives the connection back if the body was read to its end, closes it otherwise. Safe to call twice."""
