@@ -22,7 +22,8 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FIXTURES = sorted((Path(__file__).parent.parent / "wire").glob("*/*.sse"))
+WIRE = Path(__file__).parent.parent / "wire"
+FIXTURES = sorted([*WIRE.glob("*/*.sse"), *WIRE.glob("*/*.ndjson")])
 FIELDS = ("text", "id", "name", "reason", "raw_reason", "status")
 
 
@@ -113,13 +114,15 @@ def test_decoder_usage_never_falls_within_a_stream(path: Path) -> None:
         assert all(later[key] >= earlier[key] for key in earlier if key.endswith("_tokens"))
 
 
-@pytest.mark.parametrize("grammar", ["openai_chat", "anthropic", "gemini"])
+@pytest.mark.parametrize("grammar", ["openai_chat", "anthropic", "gemini", "ollama"])
 @given(body=st.binary(max_size=200))
 def test_decoder_survives_when_fed_anything(grammar: str, body: bytes) -> None:
     """Serves R88."""
     decoder = StreamDecoder(grammar)  # type: ignore[arg-type]
 
-    for delta in decoder.feed(b"data: " + body + b"\n\n"):
+    framed = body + b"\n" if grammar == "ollama" else b"data: " + body + b"\n\n"
+
+    for delta in decoder.feed(framed):
         assert delta.kind in {"start", "error", "usage"}
 
     assert decoder.finish() is not None
@@ -183,7 +186,7 @@ def test_decoder_raises_type_error_when_fed_something_else(data: object) -> None
 
 
 def test_decoder_raises_config_error_when_the_grammar_is_unknown() -> None:
-    with pytest.raises(ConfigError, match="openai_chat, anthropic, gemini"):
+    with pytest.raises(ConfigError, match="openai_chat, anthropic, gemini, ollama"):
         StreamDecoder("cohere")  # type: ignore[arg-type]
 
 

@@ -61,7 +61,19 @@ GEMINI = [
         }
     ),
 ]
-STREAMS = {"openai": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI}
+OLLAMA = [
+    json.dumps(line).encode() + b"\n"
+    for line in (
+        *({"model": "m-1", "message": {"role": "assistant", "content": word}, "done": False} for word in WORDS),
+        {"model": "m-1", "done": True, "done_reason": "stop", "prompt_eval_count": 9, "eval_count": 3},
+    )
+]
+STREAMS = {
+    "openai": OPENAI,
+    "anthropic": ANTHROPIC,
+    "gemini": GEMINI,
+    "ollama": OLLAMA,
+}
 
 UNARY = json.dumps(
     {

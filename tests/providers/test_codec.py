@@ -30,7 +30,7 @@ from inferail.types.message import (
 from inferail.types.request import OutputSchema, Request, Sampling
 from inferail.types.tools import Tool
 
-SCHEMES = ("openai", "anthropic", "gemini")
+SCHEMES = ("openai", "anthropic", "gemini", "ollama")
 
 anything = st.text(max_size=12)  # with lone surrogates
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -122,17 +122,32 @@ ENDPOINTS = {
     "anthropic": Endpoint("m", "https://api.anthropic.com"),
     "anthropic-2023": Endpoint("m", "https://api.anthropic.com", api_version="2023-06-01"),
     "gemini": Endpoint("m", "https://generativelanguage.googleapis.com/v1beta"),
+    "ollama": Endpoint("m", "http://127.0.0.1:11434"),
 }
 # What each of them calls a parameter; None where it has no such thing and has to say so.
 MATRIX: dict[str, tuple[str | None, ...]] = {
-    "temperature": ("temperature", "temperature", None, "temperature", "temperature"),
-    "top_p": ("top_p", "top_p", None, "top_p", "topP"),
-    "top_k": (None, None, None, "top_k", "topK"),
-    "max_tokens": ("max_completion_tokens", "max_tokens", "max_tokens", "max_tokens", "maxOutputTokens"),
-    "stop": ("stop", "stop", "stop_sequences", "stop_sequences", "stopSequences"),
-    "seed": ("seed", "seed", None, None, "seed"),
-    "presence_penalty": ("presence_penalty", "presence_penalty", None, None, "presencePenalty"),
-    "frequency_penalty": ("frequency_penalty", "frequency_penalty", None, None, "frequencyPenalty"),
+    "temperature": ("temperature", "temperature", None, "temperature", "temperature", "temperature"),
+    "top_p": ("top_p", "top_p", None, "top_p", "topP", "top_p"),
+    "top_k": (None, None, None, "top_k", "topK", "top_k"),
+    "max_tokens": (
+        "max_completion_tokens",
+        "max_tokens",
+        "max_tokens",
+        "max_tokens",
+        "maxOutputTokens",
+        "num_predict",
+    ),
+    "stop": ("stop", "stop", "stop_sequences", "stop_sequences", "stopSequences", "stop"),
+    "seed": ("seed", "seed", None, None, "seed", "seed"),
+    "presence_penalty": ("presence_penalty", "presence_penalty", None, None, "presencePenalty", "presence_penalty"),
+    "frequency_penalty": (
+        "frequency_penalty",
+        "frequency_penalty",
+        None,
+        None,
+        "frequencyPenalty",
+        "frequency_penalty",
+    ),
 }
 VALUES: dict[str, Any] = {
     "temperature": 0.0,
@@ -157,7 +172,7 @@ def test_parameter_is_sent_refused_or_dropped_with_a_warning(provider: str, para
     dropped = subject.encode(request, replace(endpoint, unsupported="drop"), stream=False)
 
     body = json.loads(dropped.wire.body)
-    sent = body.get("generationConfig", body)
+    sent = body.get("generationConfig", body.get("options", body))
     if name is None:
         assert parameter not in sent
         assert [parameter in warning for warning in dropped.warnings] == [True]
@@ -177,11 +192,13 @@ KEYS = {
     "usage input_tokens output_tokens_details error details data id name redacted_thinking",
     "gemini": "candidates content parts text thought thoughtSignature functionCall args error inlineData mimeType data "
     "usageMetadata promptTokensDetails promptFeedback blockReason index id name image/png AUDIO modality",
+    "ollama": "message content thinking tool_calls function name arguments id done_reason error eval_count model",
 }
 SHELLS: dict[str, Callable[[Any], Any]] = {
     "openai": lambda inner: {"choices": [{"message": inner, "finish_reason": "stop"}], "usage": inner},
     "anthropic": lambda inner: {"content": [inner], "usage": inner, "stop_details": inner},
     "gemini": lambda inner: {"candidates": [{"content": {"parts": [inner]}}], "usageMetadata": inner},
+    "ollama": lambda inner: {"message": inner, "done": True},
 }
 
 

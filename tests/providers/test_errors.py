@@ -16,7 +16,7 @@ from inferail.providers import codec
 from inferail.providers.errors import ErrorTable
 from inferail.transport.retries import retry_after
 
-SCHEMES = ("openai", "anthropic", "gemini")
+SCHEMES = ("openai", "anthropic", "gemini", "ollama")
 TABLE = ErrorTable("acme", ("ACME_API_KEY",))
 CANARY = "C4N4RY the secret plan and sk-C4N4RY"
 

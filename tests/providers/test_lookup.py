@@ -20,7 +20,7 @@ def test_codec_gives_the_same_object_each_time(scheme: str) -> None:
 
 
 def test_codec_refuses_unknown_scheme() -> None:
-    with pytest.raises(ConfigError, match="anthropic, gemini, openai"):
+    with pytest.raises(ConfigError, match=r"anthropic, .*openai"):
         codec("opneai")
 
 

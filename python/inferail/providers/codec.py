@@ -54,7 +54,7 @@ class Codec(Protocol):
     Attributes:
         provider: Its scheme, for example `openai`.
         default_base_url: Where its requests go unless a `base_url` is given.
-        key_variables: Environment variables that may hold the key, the preferred one first.
+        key_variables: Environment variables that may hold the key, the preferred one first; empty where none is needed.
         api_versions: Versions of its API that a target may choose, the default first; empty where there is no choice.
     """
 

@@ -14,6 +14,7 @@ _CODECS: dict[str, str] = {
     "openai": "inferail.providers.chat_completions.openai:OpenAICodec",
     "anthropic": "inferail.providers.native.anthropic:AnthropicCodec",
     "gemini": "inferail.providers.native.gemini:GeminiCodec",
+    "ollama": "inferail.providers.native.ollama:OllamaCodec",
 }
 
 

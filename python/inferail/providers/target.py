@@ -365,7 +365,7 @@ def _find_key(codec: Codec, api_key: str | None, base_url: str | None, *, requir
     if base_url is not None and host_of(base_url) != host_of(codec.default_base_url):
         return None  # the key in the environment is the provider's: no other server gets it unasked
     found = next((value.strip() for name in codec.key_variables if (value := os.environ.get(name))), None)
-    if not found and required:
+    if not found and required and codec.key_variables:
         raise ConfigError(
             f"no key for {codec.provider}: set the environment variable {codec.key_variables[0]}, or pass api_key=…"
         )

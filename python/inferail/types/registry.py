@@ -19,6 +19,7 @@ _SCHEMES: dict[str, str] = {
     "openai": _PROVIDERS,
     "anthropic": _PROVIDERS,
     "gemini": _PROVIDERS,
+    "ollama": _PROVIDERS,
 }
 
 

@@ -6,6 +6,7 @@ use inferail_sse::{DEFAULT_MAX_EVENT_BYTES, Event, Sink as EventSink};
 
 use crate::Error;
 use crate::delta::{Delta, Kind, Sink};
+use crate::documents::Nesting;
 use crate::fault::Fault;
 use crate::framing::Framing;
 use crate::grammar::Grammar;
@@ -22,11 +23,18 @@ pub enum Provider {
     Anthropic,
     /// Gemini `streamGenerateContent?alt=sse`.
     Gemini,
+    /// Ollama's own API: `/api/chat`, and `/api/generate`.
+    Ollama,
 }
 
 impl Provider {
     /// Every provider grammar.
-    pub const ALL: [Self; 3] = [Self::OpenAiChat, Self::Anthropic, Self::Gemini];
+    pub const ALL: [Self; 4] = [
+        Self::OpenAiChat,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Ollama,
+    ];
 
     /// The name Python sees.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +42,7 @@ impl Provider {
             Self::OpenAiChat => "openai_chat",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
         }
     }
 
@@ -236,9 +245,7 @@ impl EventSink for Router<'_, '_> {
 #[derive(Debug, Default)]
 struct StrayJson {
     text: String,
-    depth: usize,
-    in_string: bool,
-    after_backslash: bool,
+    nesting: Nesting,
 }
 
 enum Stray {
@@ -262,24 +269,11 @@ impl StrayJson {
         self.text.push_str(line);
         self.text.push('\n');
         for byte in line.bytes() {
-            self.step(byte);
+            self.nesting.step(byte);
         }
-        if self.depth > 0 || self.in_string {
+        if self.nesting.is_open() {
             return Stray::Pending;
         }
         Stray::Complete(mem::take(self).text)
-    }
-
-    fn step(&mut self, byte: u8) {
-        if mem::take(&mut self.after_backslash) {
-            return;
-        }
-        match byte {
-            b'"' => self.in_string = !self.in_string,
-            b'\\' if self.in_string => self.after_backslash = true,
-            b'{' | b'[' if !self.in_string => self.depth += 1,
-            b'}' | b']' if !self.in_string => self.depth = self.depth.saturating_sub(1),
-            _ => {}
-        }
     }
 }

@@ -69,6 +69,16 @@ impl Reason {
         }
     }
 
+    /// From a `done_reason` of Ollama, which says `stop` also where the model wants tools run.
+    pub(crate) fn from_ollama(raw: &str, called_tools: bool) -> Self {
+        match raw {
+            "stop" if called_tools => Self::ToolCalls,
+            "stop" => Self::Stop,
+            "length" => Self::Length,
+            _ => Self::Unknown,
+        }
+    }
+
     /// From a `finishReason` of Gemini, which says `STOP` also where it wants tools run.
     pub(crate) fn from_gemini(raw: &str, called_tools: bool) -> Self {
         match raw {

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use inferail_sse::{Error, Event, LineSplitter, Parser, Sink};
+use inferail_sse::{Error, Event, Parser, Sink};
+
+use crate::documents::Documents;
 
 /// What a format puts around its events.
 #[derive(Debug)]
@@ -10,7 +12,7 @@ pub(crate) enum Framing {
     /// Server-sent events.
     Sse(Parser),
     /// One JSON document a line.
-    Ndjson(LineSplitter),
+    Ndjson(Documents),
 }
 
 impl Framing {
@@ -18,19 +20,18 @@ impl Framing {
         Self::Sse(Parser::with_max_event_bytes(max_event_bytes))
     }
 
-    #[expect(dead_code, reason = "the Ollama grammar, next, is the first")]
     pub(crate) fn ndjson(max_event_bytes: usize) -> Self {
-        Self::Ndjson(LineSplitter::with_max_line_bytes(max_event_bytes))
+        Self::Ndjson(Documents::new(max_event_bytes))
     }
 
-    /// Takes the next bytes and hands on the events they complete; a line of JSON is an event without a name.
+    /// Takes the next bytes and hands on the events they complete; a JSON document is an event without a name.
     pub(crate) fn feed<S: Sink>(&mut self, chunk: &[u8], sink: &mut S) -> Result<(), Error> {
         match self {
             Self::Sse(parser) => parser.feed(chunk, sink),
-            Self::Ndjson(splitter) => splitter.feed(chunk, &mut |line| {
+            Self::Ndjson(documents) => documents.feed(chunk, &mut |document| {
                 sink.event(Event {
                     event: "message",
-                    data: &String::from_utf8_lossy(line),
+                    data: &String::from_utf8_lossy(document),
                     id: "",
                     retry: None,
                 });
@@ -42,7 +43,7 @@ impl Framing {
     pub(crate) fn is_inside_event(&self) -> bool {
         match self {
             Self::Sse(parser) => parser.is_inside_event(),
-            Self::Ndjson(splitter) => splitter.is_inside_line(),
+            Self::Ndjson(documents) => documents.is_inside(),
         }
     }
 

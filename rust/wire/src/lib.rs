@@ -27,6 +27,7 @@
 
 mod decoder;
 mod delta;
+mod documents;
 mod error;
 mod fault;
 mod finish;

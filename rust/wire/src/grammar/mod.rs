@@ -6,6 +6,7 @@ use crate::{Error, Options, Provider};
 
 mod anthropic;
 mod gemini;
+mod ollama;
 mod openai_chat;
 
 /// The grammar of one stream.
@@ -14,6 +15,7 @@ pub(crate) enum Grammar {
     OpenAiChat(openai_chat::Grammar),
     Anthropic(anthropic::Grammar),
     Gemini(gemini::Grammar),
+    Ollama(ollama::Grammar),
 }
 
 impl Grammar {
@@ -24,6 +26,7 @@ impl Grammar {
             }
             Provider::Anthropic => Self::Anthropic(anthropic::Grammar::default()),
             Provider::Gemini => Self::Gemini(gemini::Grammar::default()),
+            Provider::Ollama => Self::Ollama(ollama::Grammar::default()),
         }
     }
 
@@ -33,6 +36,7 @@ impl Grammar {
             Self::OpenAiChat(_) | Self::Anthropic(_) | Self::Gemini(_) => {
                 Framing::sse(max_event_bytes)
             }
+            Self::Ollama(_) => Framing::ndjson(max_event_bytes),
         }
     }
 
@@ -42,6 +46,7 @@ impl Grammar {
             Self::OpenAiChat(grammar) => grammar.event(name, output),
             Self::Anthropic(grammar) => grammar.event(name, output),
             Self::Gemini(grammar) => grammar.event(output),
+            Self::Ollama(grammar) => grammar.event(output),
         }
     }
 
@@ -51,6 +56,7 @@ impl Grammar {
             Self::OpenAiChat(grammar) => grammar.is_over(),
             Self::Anthropic(grammar) => grammar.is_over(),
             Self::Gemini(_) => false,
+            Self::Ollama(grammar) => grammar.is_over(),
         }
     }
 
@@ -65,6 +71,7 @@ impl Grammar {
             Self::OpenAiChat(grammar) => grammar.incomplete(over),
             Self::Anthropic(grammar) => grammar.incomplete(),
             Self::Gemini(grammar) => grammar.incomplete(),
+            Self::Ollama(grammar) => grammar.incomplete(),
         }
     }
 }
