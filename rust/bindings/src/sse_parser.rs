@@ -16,8 +16,15 @@ use crate::gil::run_in_pieces;
 #[pyclass(frozen, name = "SSEEvent", module = "inferail._core")]
 #[derive(Debug)]
 pub(crate) struct PySseEvent {
+    // Plain `Py<str>` with `get`: a slot that the interpreter reads without a call.
+    /// The event's type.
+    #[pyo3(get)]
     event: Py<PyString>,
+    /// The event's data.
+    #[pyo3(get)]
     data: Py<PyString>,
+    /// The last event id in force.
+    #[pyo3(get)]
     id: Py<PyString>,
     /// The `retry:` value in milliseconds, where this event carried one.
     #[pyo3(get)]
@@ -43,24 +50,6 @@ impl PySseEvent {
 
 #[pymethods]
 impl PySseEvent {
-    /// The event's type.
-    #[getter]
-    fn event(&self, py: Python<'_>) -> Py<PyString> {
-        self.event.clone_ref(py)
-    }
-
-    /// The event's data.
-    #[getter]
-    fn data(&self, py: Python<'_>) -> Py<PyString> {
-        self.data.clone_ref(py)
-    }
-
-    /// The last event id in force.
-    #[getter]
-    fn id(&self, py: Python<'_>) -> Py<PyString> {
-        self.id.clone_ref(py)
-    }
-
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let event = self.event.bind(py).to_cow()?;
         Ok(format!(
