@@ -116,9 +116,15 @@ impl PySseParser {
     }
 }
 
+/// About as many events as a network read of 1,400 bytes holds.
+const USUAL_LENGTH: usize = 16;
+
 /// Adds an event, unless an earlier one could not be made.
 fn keep(py: Python<'_>, events: &mut PyResult<Vec<Py<PySseEvent>>>, event: &Event<'_>) {
     if let Ok(list) = events {
+        if list.capacity() == 0 {
+            list.reserve(USUAL_LENGTH);
+        }
         match Py::new(py, PySseEvent::from_event(py, event)) {
             Ok(event) => list.push(event),
             Err(error) => *events = Err(error),

@@ -108,9 +108,15 @@ impl<'py> Decoding<'_, 'py> {
     }
 }
 
+/// About as many deltas as a network read of 1,400 bytes holds.
+const USUAL_LENGTH: usize = 16;
+
 /// Adds a delta, unless an earlier one could not be made.
 fn keep(py: Python<'_>, deltas: &mut PyResult<Vec<Py<PyDelta>>>, delta: &Delta<'_>) {
     if let Ok(list) = deltas {
+        if list.capacity() == 0 {
+            list.reserve(USUAL_LENGTH);
+        }
         match PyDelta::from_wire(py, delta).and_then(|delta| Py::new(py, delta)) {
             Ok(delta) => list.push(delta),
             Err(error) => *deltas = Err(error),
