@@ -1,4 +1,5 @@
-//! The slow, obvious twin of the parser: it sees the whole stream as one string.
+//! The slow, obvious twin of the parser: sections 9.2.5 and 9.2.6 of the HTML standard, step by step, on
+//! the whole stream as one string.
 
 /// An event, owned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,48 +14,76 @@ pub(crate) struct Owned {
     pub(crate) retry: Option<u64>,
 }
 
+/// The buffers the standard names, and the retry value, which it has no buffer for.
+#[derive(Debug, Default)]
+struct Buffers {
+    data: String,
+    event_type: String,
+    last_event_id: String,
+    retry: Option<u64>,
+}
+
 /// Every event of a stream.
 pub(crate) fn parse(bytes: &[u8]) -> Vec<Owned> {
+    // "Streams must be decoded using the UTF-8 decode algorithm", which also strips one leading mark.
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut lines: Vec<&str> = text.split('\n').collect();
-    lines.pop(); // what follows the last line ending is no line
+    let mut buffers = Buffers::default();
     let mut events = Vec::new();
-    let (mut data, mut event, mut id) = (None::<String>, String::new(), String::new());
-    let mut retry = None;
-    for line in lines {
+    for line in lines(text) {
         if line.is_empty() {
-            if let Some(data) = data.take() {
-                let event = if event.is_empty() {
-                    "message".to_owned()
-                } else {
-                    event.clone()
-                };
-                events.push(Owned {
-                    event,
-                    data,
-                    id: id.clone(),
-                    retry,
-                });
-            }
-            event.clear();
-            retry = None;
-            continue;
-        }
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match name {
-            "data" => {
-                data = Some(data.map_or_else(|| value.to_owned(), |data| data + "\n" + value));
-            }
-            "event" => value.clone_into(&mut event),
-            "id" if !value.contains('\0') => value.clone_into(&mut id),
-            "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                retry = Some(value.parse().unwrap_or(u64::MAX));
-            }
-            _ => {}
+            events.extend(dispatch(&mut buffers));
+        } else if !line.starts_with(':') {
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            process(&mut buffers, field, value);
         }
     }
+    // "Once the end of the file is reached, any pending data must be discarded."
     events
+}
+
+/// Lines end in CR LF, LF or CR; what follows the last ending is no line.
+fn lines(text: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['\n', '\r']) {
+        lines.push(&rest[..at]);
+        let length = if rest[at..].starts_with("\r\n") { 2 } else { 1 };
+        rest = &rest[at + length..];
+    }
+    lines
+}
+
+fn process(buffers: &mut Buffers, field: &str, value: &str) {
+    match field {
+        "event" => value.clone_into(&mut buffers.event_type),
+        "data" => {
+            buffers.data.push_str(value);
+            buffers.data.push('\n');
+        }
+        "id" if !value.contains('\0') => value.clone_into(&mut buffers.last_event_id),
+        "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+            buffers.retry = Some(value.parse().unwrap_or(u64::MAX));
+        }
+        _ => {}
+    }
+}
+
+fn dispatch(buffers: &mut Buffers) -> Option<Owned> {
+    let id = buffers.last_event_id.clone();
+    let retry = buffers.retry.take();
+    let event_type = std::mem::take(&mut buffers.event_type);
+    let data = std::mem::take(&mut buffers.data);
+    let data = data.strip_suffix('\n')?; // none only where the buffer is empty
+    Some(Owned {
+        event: if event_type.is_empty() {
+            "message".to_owned()
+        } else {
+            event_type
+        },
+        data: data.to_owned(),
+        id,
+        retry,
+    })
 }
