@@ -1,5 +1,5 @@
-//! The slow, obvious twin of the parser: sections 9.2.5 and 9.2.6 of the HTML standard, step by step, on
-//! the whole stream as one string.
+//! The slow, obvious twin of the parser: sections 9.2.5 and 9.2.6 of the HTML standard, step by step,
+//! on the whole stream as one string.
 
 /// An event, owned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ struct Buffers {
 
 /// Every event of a stream.
 pub(crate) fn parse(bytes: &[u8]) -> Vec<Owned> {
-    // "Streams must be decoded using the UTF-8 decode algorithm", which also strips one leading mark.
+    // "Streams must be decoded using the UTF-8 decode algorithm", which strips one leading mark.
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut buffers = Buffers::default();
