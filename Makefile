@@ -88,6 +88,7 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 
 peers: $(DONE)/extension $(PEERS)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
+	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment

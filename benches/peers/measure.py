@@ -1,4 +1,4 @@
-"""Measures one peer on one workload in this process and prints one line of JSON; `client.py` starts it, pinned.
+"""Measures one peer on one workload in this process and prints one line of JSON; `rounds.py` starts it, pinned.
 
 The process is fresh, so its peak memory is that peer's alone. CPU time is `time.process_time()`: every thread of the
 process, Rust runtimes and logging threads among them, with 0.3 s to let them end what they still have to do.
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from adapters import PEERS, Peer
 from server import ANSWER, UNARY_ANSWER
+from transport_adapters import TRANSPORTS
 
 DRAIN_SECONDS = 0.3
 
@@ -47,11 +48,13 @@ class Workload:
     title: str
 
 
+LISTINGS = {"peers": PEERS, "transports": TRANSPORTS}
 WORKLOADS = {
     "unary-1": Workload(None, 1, 20, 50, 2000, "unary, one after another"),
     "unary-64": Workload(None, 64, 1920, 192, 6400, "unary, 64 at once"),
     "burst-1": Workload("bench", 1, 5, 10, 400, "200-chunk stream in a burst, one after another"),
     "burst-64": Workload("bench", 64, 128, 64, 640, "200-chunk stream in a burst, 64 at once"),
+    "paced-1": Workload("bench-paced", 1, 1, 2, 2, "200-chunk stream paced at 2 ms, one after another"),
     "paced-8": Workload("bench-paced", 8, 8, 16, 16, "200-chunk stream paced at 2 ms, 8 at once"),
 }
 
@@ -132,8 +135,9 @@ async def measure(peer: Peer, version: str, workload: Workload, url: str, second
 
 def main() -> None:
     """Prints the sample of one cell of the tables as JSON."""
-    parser = argparse.ArgumentParser(description="One peer, one workload, this process. Started by client.py.")
-    parser.add_argument("--peer", required=True, choices=PEERS)
+    parser = argparse.ArgumentParser(description="One peer, one workload, this process. Started by rounds.py.")
+    parser.add_argument("--listing", required=True, choices=LISTINGS)
+    parser.add_argument("--peer", required=True)
     parser.add_argument("--workload", required=True, choices=WORKLOADS)
     parser.add_argument("--url", required=True, help="http://host:port of server.py")
     parser.add_argument("--seconds", type=float, default=0.7, help="about how long the measured part lasts")
@@ -142,7 +146,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {options.core})
-    listed = PEERS[options.peer]
+    listed = LISTINGS[options.listing][options.peer]
     workload = WORKLOADS[options.workload]
     sample = asyncio.run(
         measure(listed.make(), listed.version(), workload, options.url, options.seconds, cold=options.cold)
