@@ -21,6 +21,16 @@ from inferail.transport.protocol import Wire
 
 ResultT = TypeVar("ResultT")
 LONG = 10  # times as many pieces in `openai-long`
+HEADERS = {
+    "date": "Sat, 21 Nov 2026 13:25:00 GMT",
+    "connection": "keep-alive",
+    "x-request-id": "req_0123456789abcdef0123456789abcdef",
+    "openai-processing-ms": "412",
+    "x-ratelimit-limit-requests": "10000",
+    "x-ratelimit-remaining-requests": "9999",
+    "x-ratelimit-reset-requests": "6ms",
+    "cf-ray": "9a1b2c3d4e5f6789-FRA",
+}
 GRAMMARS = {"openai": "openai_chat", "anthropic": "anthropic", "gemini": "gemini"}
 
 
@@ -72,11 +82,12 @@ def _gemini(words: list[str]) -> Bodies:
 
 @pytest.fixture(scope="session")
 def bodies() -> Mapping[str, Bodies]:
-    """Per provider, the bytes that the peer benchmarks' server sends (Gemini's are made here)."""
+    """Per provider, the bytes that the peer benchmarks' server sends (Gemini's are made here); shorter and longer streams."""
     server = _peers_server()
     openai = tuple(server.openai_events())
     return {
         "openai": Bodies(server.openai_unary(), openai),
+        "openai-short": Bodies(b"", openai[:2] + openai[server.CONTENT_EVENTS :]),
         "openai-long": Bodies(b"", openai[: server.CONTENT_EVENTS] * LONG + openai[server.CONTENT_EVENTS :]),
         "anthropic": Bodies(server.anthropic_unary(), tuple(server.anthropic_events())),
         "gemini": _gemini(server.WORDS),
@@ -100,7 +111,7 @@ class MemoryReply:
     connect = 0.0
 
     def __init__(self, content_type: str, pieces: tuple[bytes, ...]) -> None:
-        self.headers: Mapping[str, str] = {"content-type": content_type}
+        self.headers: Mapping[str, str] = {**HEADERS, "content-type": content_type}
         self._pieces = iter(pieces)
 
     async def read(self, by: float | None) -> bytes:  # noqa: ARG002
@@ -145,11 +156,11 @@ def memory_transport(bodies: Mapping[str, Bodies]) -> Callable[[str], MemoryTran
 def memory_client(bodies: Mapping[str, Bodies]) -> Callable[..., Any]:
     """Makes a client over prepared bytes: `memory_client(ir.AsyncClient, "openai", burst=True)`, or of a Model."""
 
-    def make(kind: Callable[..., Any], what: Any, *, burst: bool = False) -> Any:
+    def make(kind: Callable[..., Any], what: Any, *, burst: bool = False, name: str = "bench") -> Any:
         if not isinstance(what, str):
             return kind(what, recorder=Discard())
         transport = MemoryTransport(bodies[what], burst=burst, blocking=kind is ir.Client)
-        return kind(f"{what.partition('-')[0]}:bench", api_key="x", transport=transport, recorder=Discard())
+        return kind(f"{what.partition('-')[0]}:{name}", api_key="x", transport=transport, recorder=Discard())
 
     return make
 
