@@ -15,7 +15,7 @@ from inferail.transport.deadlines import Timeouts
 from inferail.types.message import Message, system, user
 from inferail.types.output import OutputType
 from inferail.types.registry import resolve
-from inferail.types.request import OutputSchema, Request, Sampling
+from inferail.types.request import NO_SAMPLING, OutputSchema, Request, Sampling
 from inferail.types.response import OutputT, Response
 from inferail.types.scope import Recorder, Scope, check_labels, current_scope
 
@@ -219,7 +219,7 @@ class BaseClient:
             tools=tuple(options.get("tools") or ()),
             tool_choice=options.get("tool_choice"),
             output=output.schema if output else None,
-            sampling=sampling or Sampling(),
+            sampling=sampling or NO_SAMPLING,
             provider_options=options.get("provider_options") or {},
             labels=options.get("labels") or {},
         )

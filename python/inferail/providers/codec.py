@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from inferail.core import Delta, StreamDecoder
 from inferail.errors import InferailError, ProviderError
+from inferail.frozen import quick
 from inferail.transport.protocol import Wire
 from inferail.types.request import Request
 from inferail.types.response import Response
@@ -40,6 +41,7 @@ class Endpoint:
     max_event_bytes: int = 8 * 1024 * 1024
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """A wire request, and in words what had to be dropped or changed for this provider."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from inferail.errors import ConfigError, FormatError
+from inferail.frozen import quick
 from inferail.types.response import Timing
 from inferail.types.usage import Usage
 
@@ -35,6 +36,7 @@ def host_of(url: str) -> str:
         return ""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What became of one attempt. It holds no prompt, no answer, no key and no message of a server.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from inferail.frozen import quick
 from inferail.types.clock import Clock
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DecodingReply", "Reply", "Transport", "Wire"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Wire:
     """One HTTP request, complete.

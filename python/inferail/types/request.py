@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from inferail.errors import ConfigError
+from inferail.frozen import quick
 from inferail.types.message import Message, ToolCall, ToolResult
 from inferail.types.scope import check_labels
 from inferail.types.tools import Tool
@@ -15,6 +16,7 @@ from inferail.types.tools import Tool
 __all__ = ["OutputSchema", "Request", "Sampling"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are drawn and when to stop. None leaves a choice to the provider.
@@ -50,7 +52,8 @@ class Sampling:
             raise ConfigError("stop must be a tuple of non-empty strings, for example stop=('END',)")
         if not all(isinstance(text, str) and text for text in self.stop):
             raise ConfigError("stop must be a tuple of non-empty strings, for example stop=('END',)")
-        object.__setattr__(self, "stop", tuple(self.stop))
+        if not isinstance(self.stop, tuple):
+            object.__setattr__(self, "stop", tuple(self.stop))
         if self.seed is not None and not isinstance(self.seed, int):
             raise ConfigError("seed must be an integer")
 
@@ -70,6 +73,7 @@ class OutputSchema:
     strict: bool = True
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Request:
     """Everything a model needs to answer. Stateless: the whole conversation is in `messages`.
@@ -96,14 +100,16 @@ class Request:
     labels: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "messages", tuple(self.messages))
-        object.__setattr__(self, "tools", tuple(self.tools))
+        for name in ("messages", "tools"):
+            if not isinstance(given := getattr(self, name), tuple):
+                object.__setattr__(self, name, tuple(given))
         if not isinstance(self.sampling, Sampling):
             raise ConfigError("sampling must be a Sampling, for example ir.Sampling(temperature=0.2)")
         check_labels(self.labels)
         _check_messages(self.messages)
         _check_tools(self.tools, self.tool_choice)
-        if not isinstance(self.provider_options, Mapping):
+        # `dict` first: the check of an abstract class takes five times as long.
+        if not isinstance(self.provider_options, (dict, Mapping)):
             raise ConfigError("provider_options must be a mapping, for example {'openai': {'service_tier': 'flex'}}")
         for name, options in self.provider_options.items():
             if not isinstance(options, Mapping):
@@ -123,19 +129,20 @@ class Request:
 def _check_messages(messages: Sequence[Message]) -> None:
     if not messages:
         raise ConfigError("messages is empty: pass a prompt, or a list such as [ir.user('Hello')]")
-    if not all(isinstance(message, Message) for message in messages):
-        raise ConfigError("messages must be Message objects: make them with ir.system, ir.user, ir.assistant")
-    if all(message.role == "system" for message in messages):
-        raise ConfigError("there is only a system message: add an ir.user(...) message for the model to answer")
     waiting: dict[str, None] = {}
     turn_begun = False
     for number, message in enumerate(messages):
+        if not isinstance(message, Message):
+            raise ConfigError("messages must be Message objects: make them with ir.system, ir.user, ir.assistant")
         if not message.parts:
             raise ConfigError(f"message {number} ({message.role}) is empty: give it text or another part")
-        if message.role == "system" and turn_begun:
+        if message.role != "system":
+            turn_begun = True
+        elif turn_begun:
             raise ConfigError(f"message {number} is a system message after the conversation began: put it first")
-        turn_begun = turn_begun or message.role != "system"
         _check_tool_flow(number, message, waiting)
+    if not turn_begun:
+        raise ConfigError("there is only a system message: add an ir.user(...) message for the model to answer")
     if waiting:
         raise ConfigError(f"tool call {next(iter(waiting))!r} has no result: add ir.tool_result(call, …) after it")
 
@@ -164,6 +171,8 @@ def _check_tool_flow(number: int, message: Message, waiting: dict[str, None]) ->
 
 
 def _check_tools(tools: Sequence[Tool], choice: str | None) -> None:
+    if not tools and choice is None:
+        return
     if not all(isinstance(tool, Tool) for tool in tools):
         raise ConfigError("tools must be Tool objects: make them with ir.Tool(name, description, parameters)")
     names = [tool.name for tool in tools]
@@ -192,3 +201,6 @@ def _within(name: str, value: float | None, low: float, high: float) -> None:
 def _at_least_one(name: str, value: int | None) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise ConfigError(f"{name} must be an integer of at least 1, not {value!r}")
+
+
+NO_SAMPLING = Sampling()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
+from inferail.frozen import quick
 from inferail.types.message import Message, Reasoning, Refusal, Text, ToolCall
 from inferail.types.usage import Usage
 
@@ -23,6 +24,7 @@ else:
     OutputT = TypeVar("OutputT")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds from the start of the attempt that answered.
@@ -40,6 +42,11 @@ class Timing:
     total: float = 0.0
 
 
+NO_TIME = Timing()
+NO_USAGE = Usage()
+
+
+@quick
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One request to one provider, whatever became of it.
@@ -63,18 +70,19 @@ class Attempt:
     status_code: int | None = None
     retry_after: float | None = None
     started: float = 0.0
-    timing: Timing = field(default_factory=Timing)
-    usage: Usage = field(default_factory=Usage)
+    timing: Timing = NO_TIME
+    usage: Usage = NO_USAGE
     reason: str = "first"
     request_id: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Partial:
     """What had arrived of an answer that did not reach its end. Never passed off as a Response."""
 
     message: Message = field(repr=False)
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     id: str | None = None
     model: str | None = None
 
@@ -89,6 +97,7 @@ class Partial:
         return self.message.tool_calls
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Response(Generic[OutputT]):
     """A whole answer.
@@ -106,14 +115,14 @@ class Response(Generic[OutputT]):
 
     message: Message = field(repr=False)
     finish_reason: FinishReason
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     provider: str = ""
     model: str = ""
     id: str | None = None
     raw_finish_reason: str | None = None
     output: OutputT | None = field(default=None, repr=False)
     citations: tuple[str, ...] = field(default=(), repr=False)
-    timing: Timing = field(default_factory=Timing)
+    timing: Timing = NO_TIME
     attempts: tuple[Attempt, ...] = ()
     request_id: str | None = None
     raw: bytes | None = field(default=None, repr=False)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inferail.errors import BudgetError, CancelledError, ConfigError
+from inferail.frozen import quick
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Budget:
             )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What surrounds a call.
@@ -216,9 +218,10 @@ def scope(
 
 def check_labels(labels: Mapping[str, str]) -> None:
     """Raises ConfigError unless names and values are strings: Records with anything else could not be read back."""
-    if not isinstance(labels, Mapping) or not all(
-        isinstance(name, str) and isinstance(text, str) for name, text in labels.items()
-    ):
+    right = isinstance(labels, (dict, Mapping))  # `dict` first: the check of an abstract class takes five times as long
+    for name, text in labels.items() if right else ():
+        right = right and isinstance(name, str) and isinstance(text, str)
+    if not right:
         raise ConfigError("labels are strings by name, for example labels={'task': 'faq'}")
 
 

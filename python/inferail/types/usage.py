@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from inferail.frozen import quick
+
 __all__ = ["Usage"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one call and, where a price is known, what they cost.
@@ -44,6 +47,8 @@ class Usage:
 
     def with_cost(self, cost_usd: float | None) -> Usage:
         """The same counts with another cost."""
+        if cost_usd is None and self.cost_usd is None:
+            return self
         # Written out: `dataclasses.replace` takes five times as long, and this is done for every attempt.
         return Usage(
             self.input_tokens,
