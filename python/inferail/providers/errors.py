@@ -215,7 +215,10 @@ class ErrorTable:
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The provider's id of the request, from the headers of its answer (names in lower case)."""
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+    for name in _REQUEST_ID_HEADERS:
+        if found := headers.get(name):
+            return found
+    return None
 
 
 def _fault(body: bytes) -> Fault:

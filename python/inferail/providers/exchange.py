@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from inferail.errors import ConfigError, ConnectError, DeadlineError, ProviderError
 from inferail.providers.errors import request_id
 from inferail.telemetry.estimate import estimate_usage
-from inferail.telemetry.prices import PriceTable, cost_usd
-from inferail.telemetry.records import Record, host_of
+from inferail.telemetry.prices import cost_usd
+from inferail.telemetry.records import Record
 from inferail.types.response import Attempt, Timing
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
+    from inferail.providers.target import Target
     from inferail.transport.protocol import Reply
     from inferail.types.clock import Clock
     from inferail.types.request import Request
@@ -30,30 +31,24 @@ class Exchange:
     def __init__(
         self,
         *,
-        provider: str,
-        model: str,
-        base_url: str,
+        target: Target,
         request: Request,
         scope: Scope,
         clock: Clock,
-        prices: PriceTable | None,
         streamed: bool,
         earlier: tuple[Attempt, ...],
         reason: str,
     ) -> None:
-        self.provider = provider
-        self.model = model
         self.earlier = earlier  # the attempts of this target before this one
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.request_id: str | None = None
         self.began = False  # the provider may have started to work on it, so it may cost something
         self.attempt: Attempt | None = None
-        self._base_url = base_url
+        self._target = target
         self._request = request
         self._scope = scope
         self._clock = clock
-        self._prices = prices
         self._streamed = streamed
         self._reason = reason
         self._started = clock.now()
@@ -101,7 +96,8 @@ class Exchange:
             )
         if not usage.total_tokens:
             return usage.with_cost(0.0)
-        return usage.with_cost(cost_usd(self.provider, self.model, usage, prices=self._prices))
+        target = self._target
+        return usage.with_cost(cost_usd(target.provider, target.model, usage, prices=target.prices))
 
     def close(
         self,
@@ -114,18 +110,15 @@ class Exchange:
         """Ends the attempt and leaves exactly one Record, whatever happened."""
         if self.attempt is not None:
             return self.attempt
-        refused = isinstance(error, ConfigError | ConnectError) or (
-            isinstance(error, DeadlineError) and error.phase == "connect"
-        )
-        self.began = error is None or not (refused or (self.status is not None and self.status >= 400))
+        self.began = error is None or not (_is_refusal(error) or (self.status is not None and self.status >= 400))
         usage = self.settle(reported, output_bytes, complete=error is None)
         status = self.status
         if isinstance(error, ProviderError) and error.status_code is not None:
             status = error.status_code
-        retry_after: float | None = getattr(error, "retry_after", None)
+        retry_after: float | None = None if error is None else getattr(error, "retry_after", None)
         self.attempt = Attempt(
-            provider=self.provider,
-            model=self.model,
+            provider=self._target.provider,
+            model=self._target.model,
             error=None if error is None else _error_name(error),
             status_code=status,
             retry_after=retry_after,
@@ -135,22 +128,30 @@ class Exchange:
             reason=self._reason,
             request_id=self.request_id,
         )
-        if self._scope.budget is not None:
-            self._scope.budget.spend(usage)
-        if self._scope.recorder is not None:
-            self._scope.recorder.record(
+        scope, request = self._scope, self._request
+        if scope.budget is not None:
+            scope.budget.spend(usage)
+        if scope.recorder is not None:
+            scope.recorder.record(
                 Record.of(
                     self.attempt,
                     started_at=self._started_at,
                     number=len(self.earlier) + 1,
-                    host=host_of(self._base_url),
+                    host=self._target.host,
                     streamed=self._streamed,
                     finish_reason=finish_reason,
                     error_phase=error.phase if isinstance(error, DeadlineError) else None,
-                    labels={**self._scope.labels, **self._request.labels},
+                    labels={**scope.labels, **request.labels} if request.labels else scope.labels,
                 )
             )
         return self.attempt
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether nothing was sent."""
+    return isinstance(error, ConfigError | ConnectError) or (
+        isinstance(error, DeadlineError) and error.phase == "connect"
+    )
 
 
 def _error_name(error: BaseException) -> str:

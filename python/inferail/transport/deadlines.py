@@ -91,7 +91,7 @@ class Deadlines:
         phase: The limit it belongs to: `first_token`, `idle` or `total`.
     """
 
-    __slots__ = ("_end", "_idle", "_limits", "_now", "_stream", "_timeouts", "begun", "by", "connect", "phase", "total")
+    __slots__ = ("_began", "_end", "_idle", "_now", "_stream", "_timeouts", "begun", "by", "connect", "phase", "total")
 
     def __init__(self, timeouts: Timeouts, clock: Clock, *, until: float | None = None, stream: bool = False) -> None:
         """Starts the clock.
@@ -102,25 +102,20 @@ class Deadlines:
             until: The deadline of the Scope around the call, on the same clock. The earlier one wins.
             stream: Whether the answer is streamed.
         """
-        now = clock.now()
+        self._now = clock.now
+        self._began = now = clock.now()
         limit = timeouts.stream_total if stream else timeouts.total
         self.connect = timeouts.connect
         self.total = _earlier(None if limit is None else now + limit, until)
         self.begun = False
         self._end = math.inf if self.total is None else self.total
         self._timeouts = timeouts
-        self._now = clock.now
         self._idle = math.inf if timeouts.idle is None else timeouts.idle
         self._stream = stream
         self.by = self.total
         self.phase = "total"
-        self._limits = {
-            "connect": timeouts.connect,
-            "first_token": timeouts.first_token,
-            "idle": timeouts.idle,
-            "total": None if self.total is None else max(0.0, self.total - now),
-        }
-        self._begin_phase("first_token", timeouts.first_token)
+        if stream:
+            self.restart()
 
     def progress(self) -> None:
         """Content has arrived: from here on the limit between two pieces counts.
@@ -128,7 +123,6 @@ class Deadlines:
         Call it for content only; a server that sends nothing but keep-alive comments is idle.
         """
         self.begun = True
-        # Once per read of a stream, so `_begin_phase` is written out here.
         moment = self._now() + self._idle
         if moment < self._end:
             self.by = moment
@@ -140,7 +134,9 @@ class Deadlines:
     def restart(self) -> None:
         """A new attempt begins: it has its own time to the first content, but the same total."""
         self.begun = False
-        self._begin_phase("first_token", self._timeouts.first_token)
+        limit = self._timeouts.first_token
+        moment = math.inf if limit is None or not self._stream else self._now() + limit
+        self.by, self.phase = (moment, "first_token") if moment < self._end else (self.total, "total")
 
     def fits(self, wait: float) -> bool:
         """Whether waiting `wait` seconds ends before the total deadline does."""
@@ -154,12 +150,14 @@ class Deadlines:
             context: `provider`, `model`, `request_id`, `partial` of the error.
         """
         names = [name for name in (context.get("provider"), context.get("model")) if name]
-        return DeadlineError(deadline_message(phase, self._limits.get(phase), ":".join(names)), phase=phase, **context)
+        return DeadlineError(deadline_message(phase, self._limit(phase), ":".join(names)), phase=phase, **context)
 
-    def _begin_phase(self, phase: str, limit: float | None) -> None:
-        # Computed here, once per piece of content, because `by` is asked for before every read.
-        moment = math.inf if limit is None or not self._stream else self._now() + limit
-        self.by, self.phase = (moment, phase) if moment < self._end else (self.total, "total")
+    def _limit(self, phase: str) -> float | None:
+        """How long the limit was, in seconds."""
+        if phase == "total":
+            return None if self.total is None else max(0.0, self.total - self._began)
+        limit: float | None = getattr(self._timeouts, phase)
+        return limit
 
 
 def deadline_message(phase: str, limit: float | None, who: str = "") -> str:
