@@ -25,15 +25,21 @@ pub enum Provider {
     Gemini,
     /// Ollama's own API: `/api/chat`, and `/api/generate`.
     Ollama,
+    /// Text Generation Inference: `/generate_stream`, and its Chat Completions.
+    Tgi,
+    /// OpenAI Responses.
+    OpenAiResponses,
 }
 
 impl Provider {
     /// Every provider grammar.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::OpenAiChat,
         Self::Anthropic,
         Self::Gemini,
         Self::Ollama,
+        Self::Tgi,
+        Self::OpenAiResponses,
     ];
 
     /// The name Python sees.
@@ -43,6 +49,8 @@ impl Provider {
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
             Self::Ollama => "ollama",
+            Self::Tgi => "tgi",
+            Self::OpenAiResponses => "openai_responses",
         }
     }
 

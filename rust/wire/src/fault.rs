@@ -69,6 +69,14 @@ impl Fault {
         Ok(wrapped.or_else(|| (flat && bare.message.is_some()).then_some(bare)))
     }
 
+    /// The same error with the name that stands beside it, where it has none of its own.
+    pub(crate) fn or_kind(self, kind: Option<Span>) -> Self {
+        Self {
+            kind: self.kind.or(kind),
+            ..self
+        }
+    }
+
     /// Reads one member of an error object.
     fn member(&mut self, key: &str, walker: &mut Walker<'_>) -> Result<(), Error> {
         match key {

@@ -79,6 +79,27 @@ impl Reason {
         }
     }
 
+    /// From a `finish_reason` in the details of Text Generation Inference.
+    pub(crate) fn from_tgi(raw: &str) -> Self {
+        match raw {
+            "eos_token" | "stop_sequence" => Self::Stop,
+            "length" => Self::Length,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// From the status of an OpenAI response, or from the reason why it is incomplete.
+    pub(crate) fn from_openai_responses(raw: &str, called_tools: bool) -> Self {
+        match raw {
+            "completed" if called_tools => Self::ToolCalls,
+            "completed" => Self::Stop,
+            "max_output_tokens" => Self::Length,
+            "content_filter" => Self::ContentFilter,
+            "max_messages" | "steered" => Self::Pause,
+            _ => Self::Unknown,
+        }
+    }
+
     /// From a `finishReason` of Gemini, which says `STOP` also where it wants tools run.
     pub(crate) fn from_gemini(raw: &str, called_tools: bool) -> Self {
         match raw {

@@ -8,6 +8,8 @@ mod anthropic;
 mod gemini;
 mod ollama;
 mod openai_chat;
+mod openai_responses;
+mod tgi;
 
 /// The grammar of one stream.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(crate) enum Grammar {
     Anthropic(anthropic::Grammar),
     Gemini(gemini::Grammar),
     Ollama(ollama::Grammar),
+    Tgi(tgi::Grammar),
+    OpenAiResponses(openai_responses::Grammar),
 }
 
 impl Grammar {
@@ -27,16 +31,18 @@ impl Grammar {
             Provider::Anthropic => Self::Anthropic(anthropic::Grammar::default()),
             Provider::Gemini => Self::Gemini(gemini::Grammar::default()),
             Provider::Ollama => Self::Ollama(ollama::Grammar::default()),
+            Provider::Tgi => Self::Tgi(tgi::Grammar::new(options.require_done)),
+            Provider::OpenAiResponses => {
+                Self::OpenAiResponses(openai_responses::Grammar::default())
+            }
         }
     }
 
     /// How a body of this format is cut into events.
     pub(crate) fn framing(&self, max_event_bytes: usize) -> Framing {
         match self {
-            Self::OpenAiChat(_) | Self::Anthropic(_) | Self::Gemini(_) => {
-                Framing::sse(max_event_bytes)
-            }
             Self::Ollama(_) => Framing::ndjson(max_event_bytes),
+            _ => Framing::sse(max_event_bytes),
         }
     }
 
@@ -47,6 +53,8 @@ impl Grammar {
             Self::Anthropic(grammar) => grammar.event(name, output),
             Self::Gemini(grammar) => grammar.event(output),
             Self::Ollama(grammar) => grammar.event(output),
+            Self::Tgi(grammar) => grammar.event(name, output),
+            Self::OpenAiResponses(grammar) => grammar.event(name, output),
         }
     }
 
@@ -57,12 +65,14 @@ impl Grammar {
             Self::Anthropic(grammar) => grammar.is_over(),
             Self::Gemini(_) => false,
             Self::Ollama(grammar) => grammar.is_over(),
+            Self::Tgi(grammar) => grammar.is_over(),
+            Self::OpenAiResponses(grammar) => grammar.is_over(),
         }
     }
 
     /// Whether `data`, the unfinished last event of a body, is the terminal marker.
     pub(crate) fn is_done_marker(&self, data: &str) -> bool {
-        matches!(self, Self::OpenAiChat(_)) && openai_chat::is_done_marker(data)
+        matches!(self, Self::OpenAiChat(_) | Self::Tgi(_)) && openai_chat::is_done_marker(data)
     }
 
     /// Why the stream may not end here, its terminal event having come or not.
@@ -72,6 +82,8 @@ impl Grammar {
             Self::Anthropic(grammar) => grammar.incomplete(),
             Self::Gemini(grammar) => grammar.incomplete(),
             Self::Ollama(grammar) => grammar.incomplete(),
+            Self::Tgi(grammar) => grammar.incomplete(over),
+            Self::OpenAiResponses(grammar) => grammar.incomplete(),
         }
     }
 }
