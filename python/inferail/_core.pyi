@@ -23,7 +23,7 @@ _Kind: TypeAlias = Literal[
     "error",
 ]
 _Path: TypeAlias = str | os.PathLike[str]
-_Grammar: TypeAlias = Literal["openai_chat", "anthropic", "gemini", "ollama"]
+_Grammar: TypeAlias = Literal["openai_chat", "anthropic", "gemini", "ollama", "tgi", "openai_responses"]
 
 __all__ = [
     "BUILD_INFO",

@@ -10,7 +10,7 @@ import inferail as ir
 from inferail.testing.sandbox import Sandbox
 
 QUESTION = "What is a Target?"
-PROVIDERS = ("openai", "anthropic", "gemini")
+PROVIDERS = ("openai", "anthropic", "gemini", "openai_responses")
 SHORT = ir.Timeouts(connect=2.0, first_token=0.4, idle=0.4, total=0.6, stream_total=0.8)
 
 # fault -> (error of a stream, text before it, error of a unary call; the sandbox refuses faults that only a stream can have)
@@ -105,7 +105,7 @@ def test_complete_raises_the_right_error_when_the_server_is_faulty(sandbox, prov
 def test_fallback_brings_the_whole_answer_unless_something_was_shown(sandbox, whole, provider, fault):
     """Serves R48, R53, R82."""
     expected, began, _ = FAULTS[fault]
-    healthy = PROVIDERS[(PROVIDERS.index(provider) + 1) % 3]
+    healthy = PROVIDERS[(PROVIDERS.index(provider) + 1) % len(PROVIDERS)]
     model = ir.Fallback(target(sandbox, provider, f"docs@{fault}"), target(sandbox, healthy, "docs"))
     shown = ""
     with ir.Client(model, timeout=SHORT) as client:

@@ -114,7 +114,7 @@ def test_decoder_usage_never_falls_within_a_stream(path: Path) -> None:
         assert all(later[key] >= earlier[key] for key in earlier if key.endswith("_tokens"))
 
 
-@pytest.mark.parametrize("grammar", ["openai_chat", "anthropic", "gemini", "ollama"])
+@pytest.mark.parametrize("grammar", ["openai_chat", "anthropic", "gemini", "ollama", "tgi", "openai_responses"])
 @given(body=st.binary(max_size=200))
 def test_decoder_survives_when_fed_anything(grammar: str, body: bytes) -> None:
     """Serves R88."""

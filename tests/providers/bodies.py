@@ -68,11 +68,35 @@ OLLAMA = [
         {"model": "m-1", "done": True, "done_reason": "stop", "prompt_eval_count": 9, "eval_count": 3},
     )
 ]
+RESPONSES = [
+    event({"type": "response.created", "response": {"id": "r1", "model": "m-1", "status": "in_progress"}}),
+    *(
+        event(
+            {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": word},
+            "response.output_text.delta",
+        )
+        for word in WORDS
+    ),
+    event({"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": TEXT}),
+    event(
+        {
+            "type": "response.completed",
+            "response": {
+                "id": "r1",
+                "status": "completed",
+                "output": [{"type": "message", "content": [{"type": "output_text", "text": TEXT}]}],
+                "usage": {"input_tokens": 9, "output_tokens": 3, "total_tokens": 12},
+            },
+        },
+        "response.completed",
+    ),
+]
 STREAMS = {
     "openai": OPENAI,
     "anthropic": ANTHROPIC,
     "gemini": GEMINI,
     "ollama": OLLAMA,
+    "openai_responses": RESPONSES,
 }
 
 UNARY = json.dumps(

@@ -30,7 +30,7 @@ from inferail.types.message import (
 from inferail.types.request import OutputSchema, Request, Sampling
 from inferail.types.tools import Tool
 
-SCHEMES = ("openai", "anthropic", "gemini", "ollama")
+SCHEMES = ("openai", "anthropic", "gemini", "ollama", "openai_responses")
 
 anything = st.text(max_size=12)  # with lone surrogates
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -123,12 +123,13 @@ ENDPOINTS = {
     "anthropic-2023": Endpoint("m", "https://api.anthropic.com", api_version="2023-06-01"),
     "gemini": Endpoint("m", "https://generativelanguage.googleapis.com/v1beta"),
     "ollama": Endpoint("m", "http://127.0.0.1:11434"),
+    "openai_responses": Endpoint("m", "https://api.openai.com/v1"),
 }
 # What each of them calls a parameter; None where it has no such thing and has to say so.
 MATRIX: dict[str, tuple[str | None, ...]] = {
-    "temperature": ("temperature", "temperature", None, "temperature", "temperature", "temperature"),
-    "top_p": ("top_p", "top_p", None, "top_p", "topP", "top_p"),
-    "top_k": (None, None, None, "top_k", "topK", "top_k"),
+    "temperature": ("temperature", "temperature", None, "temperature", "temperature", "temperature", "temperature"),
+    "top_p": ("top_p", "top_p", None, "top_p", "topP", "top_p", "top_p"),
+    "top_k": (None, None, None, "top_k", "topK", "top_k", None),
     "max_tokens": (
         "max_completion_tokens",
         "max_tokens",
@@ -136,10 +137,19 @@ MATRIX: dict[str, tuple[str | None, ...]] = {
         "max_tokens",
         "maxOutputTokens",
         "num_predict",
+        "max_output_tokens",
     ),
-    "stop": ("stop", "stop", "stop_sequences", "stop_sequences", "stopSequences", "stop"),
-    "seed": ("seed", "seed", None, None, "seed", "seed"),
-    "presence_penalty": ("presence_penalty", "presence_penalty", None, None, "presencePenalty", "presence_penalty"),
+    "stop": ("stop", "stop", "stop_sequences", "stop_sequences", "stopSequences", "stop", None),
+    "seed": ("seed", "seed", None, None, "seed", "seed", None),
+    "presence_penalty": (
+        "presence_penalty",
+        "presence_penalty",
+        None,
+        None,
+        "presencePenalty",
+        "presence_penalty",
+        None,
+    ),
     "frequency_penalty": (
         "frequency_penalty",
         "frequency_penalty",
@@ -147,6 +157,7 @@ MATRIX: dict[str, tuple[str | None, ...]] = {
         None,
         "frequencyPenalty",
         "frequency_penalty",
+        None,
     ),
 }
 VALUES: dict[str, Any] = {
@@ -193,12 +204,15 @@ KEYS = {
     "gemini": "candidates content parts text thought thoughtSignature functionCall args error inlineData mimeType data "
     "usageMetadata promptTokensDetails promptFeedback blockReason index id name image/png AUDIO modality",
     "ollama": "message content thinking tool_calls function name arguments id done_reason error eval_count model",
+    "openai_responses": "output type message reasoning function_call content text refusal summary id call_id name "
+    "arguments encrypted_content annotations status incomplete_details reason error usage input_tokens",
 }
 SHELLS: dict[str, Callable[[Any], Any]] = {
     "openai": lambda inner: {"choices": [{"message": inner, "finish_reason": "stop"}], "usage": inner},
     "anthropic": lambda inner: {"content": [inner], "usage": inner, "stop_details": inner},
     "gemini": lambda inner: {"candidates": [{"content": {"parts": [inner]}}], "usageMetadata": inner},
     "ollama": lambda inner: {"message": inner, "done": True},
+    "openai_responses": lambda inner: {"output": [inner], "usage": inner, "status": "completed"},
 }
 
 

@@ -16,7 +16,7 @@ from inferail.providers import codec
 from inferail.providers.errors import ErrorTable
 from inferail.transport.retries import retry_after
 
-SCHEMES = ("openai", "anthropic", "gemini", "ollama")
+SCHEMES = ("openai", "anthropic", "gemini", "ollama", "openai_responses")
 TABLE = ErrorTable("acme", ("ACME_API_KEY",))
 CANARY = "C4N4RY the secret plan and sk-C4N4RY"
 

@@ -17,7 +17,7 @@ from inferail.types.message import user
 from inferail.types.request import Request
 from inferail.types.tools import Tool
 
-SCHEMES = ("openai", "anthropic", "gemini", "ollama")
+SCHEMES = ("openai", "anthropic", "gemini", "ollama", "openai_responses")
 BASE = "https://example.com"
 
 

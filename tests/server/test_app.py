@@ -21,12 +21,14 @@ from inferail.testing.streams import ScriptStream
 from inferail.types.accumulate import Accumulator
 from inferail.types.scope import Scope, current_scope
 
-Grammar: TypeAlias = Literal["openai_chat", "anthropic", "gemini"]
+Grammar: TypeAlias = Literal["openai_chat", "openai_responses", "anthropic", "gemini"]
 CHAT = {"model": "docs", "messages": [{"role": "user", "content": "Hello"}]}
 MESSAGES = {**CHAT, "max_tokens": 99}
+INPUT = {"model": "docs", "input": "Hello"}
 CONTENT = {"contents": [{"parts": [{"text": "Hello"}]}]}
 SHAPES: dict[Grammar, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "openai_chat": ("/v1/chat/completions", CHAT, {**CHAT, "stream": True}, ""),
+    "openai_responses": ("/v1/responses", INPUT, {**INPUT, "stream": True}, ""),
     "anthropic": ("/v1/messages", MESSAGES, {**MESSAGES, "stream": True}, ""),
     "gemini": ("/v1beta/models/docs:generateContent", CONTENT, CONTENT, ":streamGenerateContent?alt=sse"),
 }

@@ -15,8 +15,9 @@ from inferail.testing import Fault, Sandbox, ScriptedModel
 from inferail.testing.faults import parse_fault, split_model
 
 WORDS = "One two three four five."
-GRAMMARS: dict[str, Literal["openai_chat", "anthropic", "gemini"]] = {
+GRAMMARS: dict[str, Literal["openai_chat", "openai_responses", "anthropic", "gemini"]] = {
     "openai": "openai_chat",
+    "openai_responses": "openai_responses",
     "anthropic": "anthropic",
     "gemini": "gemini",
 }
@@ -35,6 +36,8 @@ def request(sandbox: Sandbox, provider: str, fault: str, *, stream: bool) -> tup
     if provider == "gemini":
         verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
         return f"{base}/models/{model}:{verb}", {"contents": [{"parts": [{"text": "Hello"}]}]}
+    if provider == "openai_responses":
+        return f"{base}/responses", {"model": model, "input": "Hello", "stream": stream}
     body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 50, "stream": stream}
     return base + ("/chat/completions" if provider == "openai" else "/v1/messages"), body
 

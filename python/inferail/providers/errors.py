@@ -30,7 +30,7 @@ from inferail.transport.retries import duration, retry_after
 if TYPE_CHECKING:
     from inferail.core import Delta
 
-__all__ = ["ErrorTable", "Fault", "request_id"]
+__all__ = ["OPENAI_CODES", "ErrorTable", "Fault", "request_id"]
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "x-amzn-requestid", "apim-request-id")
@@ -42,6 +42,24 @@ _CODES: Mapping[str, type[ProviderError]] = {
     "content_filter": ContentFilteredError,
     "content_policy_violation": ContentFilteredError,
 }
+
+OPENAI_CODES: Mapping[str, type[ProviderError]] = {
+    "invalid_api_key": AuthenticationError,
+    # Comes as a 429, but waiting does not help: the credit is used up.
+    "insufficient_quota": PermissionDeniedError,
+    "billing_hard_limit_reached": PermissionDeniedError,
+    "billing_not_active": PermissionDeniedError,
+    "unsupported_country_region_territory": PermissionDeniedError,
+    "model_not_found": NotFoundError,
+    "context_length_exceeded": ContextLengthError,
+    "content_policy_violation": ContentFilteredError,
+    "content_filter": ContentFilteredError,
+    "ResponsibleAIPolicyViolation": ContentFilteredError,  # Azure, in `innererror`
+    "rate_limit_exceeded": RateLimitError,
+    "server_overloaded": OverloadedError,
+    "service_unavailable": OverloadedError,
+}
+"""What OpenAI's codes mean, in both of its APIs."""
 
 # Statuses of names that come inside a stream, or in a 200, where no HTTP status speaks for them.
 _STATUS_OF_NAME: Mapping[str, int] = {

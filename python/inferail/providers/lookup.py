@@ -15,6 +15,7 @@ _CODECS: dict[str, str] = {
     "anthropic": "inferail.providers.native.anthropic:AnthropicCodec",
     "gemini": "inferail.providers.native.gemini:GeminiCodec",
     "ollama": "inferail.providers.native.ollama:OllamaCodec",
+    "openai_responses": "inferail.providers.native.openai_responses:OpenAIResponsesCodec",
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from inferail.errors import AuthenticationError, ConfigError, InferailError, InvalidRequestError, NotFoundError
-from inferail.providers.facade import ChatCompletionsFacade, GenerateContentFacade, MessagesFacade
+from inferail.providers.facade import ChatCompletionsFacade, GenerateContentFacade, MessagesFacade, ResponsesFacade
 from inferail.types.model import Model
 
 try:
@@ -35,6 +35,7 @@ __all__ = ["Models", "create_app", "facade_for"]
 Models: TypeAlias = Model | Mapping[str, Model] | Callable[[str], Model]
 
 _CHAT_COMPLETIONS = ChatCompletionsFacade()
+_RESPONSES = ResponsesFacade()
 _MESSAGES = MessagesFacade()
 _GENERATE_CONTENT = GenerateContentFacade()
 _MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -49,7 +50,7 @@ def create_app(
 ) -> Starlette:
     """An ASGI app that answers in the formats of OpenAI, Anthropic and Gemini.
 
-    Routes: `POST /v1/chat/completions`, `POST /v1/messages`, `POST /v1beta/models/{model}:generateContent` and
+    Routes: `POST /v1/chat/completions`, `POST /v1/responses`, `POST /v1/messages`, `POST /v1beta/models/{model}:generateContent` and
     `:streamGenerateContent` (also below `/v1`), `GET /v1/models`, `GET /healthz`.
 
     Args:
@@ -67,6 +68,7 @@ def create_app(
     return Starlette(
         routes=[
             Route("/v1/chat/completions", server.endpoint(_CHAT_COMPLETIONS), methods=["POST"]),
+            Route("/v1/responses", server.endpoint(_RESPONSES), methods=["POST"]),
             Route("/v1/messages", server.endpoint(_MESSAGES), methods=["POST"]),
             *gemini,
             Route("/v1/models", server.list_models, methods=["GET"]),
@@ -80,6 +82,8 @@ def facade_for(path: str) -> Facade:
     """The façade that serves a path; OpenAI's where none does, because its errors are understood most widely."""
     if path.endswith("/messages"):
         return _MESSAGES
+    if path.endswith("/responses"):
+        return _RESPONSES
     return _GENERATE_CONTENT if "/models/" in path else _CHAT_COMPLETIONS
 
 

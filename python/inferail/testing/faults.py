@@ -50,7 +50,7 @@ from inferail.errors import (
 )
 from inferail.providers import reading
 from inferail.providers.codec import Facade, Incoming, Served
-from inferail.providers.facade import GenerateContentFacade, MessagesFacade
+from inferail.providers.facade import GenerateContentFacade, MessagesFacade, ResponsesFacade
 from inferail.server.answering import until_gone
 from inferail.server.app import facade_for
 from inferail.server.run import AbruptClose
@@ -321,9 +321,11 @@ def _case(fault: Fault, facade: Facade, scope: AsgiScope, body: bytes) -> _Case:
     return _Case(fault, facade, incoming)
 
 
-def _grammar(facade: Facade) -> Literal["openai_chat", "anthropic", "gemini"]:
+def _grammar(facade: Facade) -> Literal["openai_chat", "openai_responses", "anthropic", "gemini"]:
     if isinstance(facade, MessagesFacade):
         return "anthropic"
+    if isinstance(facade, ResponsesFacade):
+        return "openai_responses"
     return "gemini" if isinstance(facade, GenerateContentFacade) else "openai_chat"
 
 

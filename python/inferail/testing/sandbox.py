@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Received", "Sandbox", "create_sandbox"]
 
 # What comes after the server's own address, as each provider's SDK expects it.
-_BASE_PATHS = {"openai": "/v1", "anthropic": "", "gemini": "/v1beta"}
+_BASE_PATHS = {"openai": "/v1", "openai_responses": "/v1", "anthropic": "", "gemini": "/v1beta"}
 _KEYS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie"})
 
 

@@ -20,6 +20,7 @@ _SCHEMES: dict[str, str] = {
     "anthropic": _PROVIDERS,
     "gemini": _PROVIDERS,
     "ollama": _PROVIDERS,
+    "openai_responses": _PROVIDERS,
 }
 
 

@@ -4,37 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from inferail.errors import (
-    AuthenticationError,
-    ContentFilteredError,
-    ContextLengthError,
-    NotFoundError,
-    OverloadedError,
-    PermissionDeniedError,
-    RateLimitError,
-)
 from inferail.providers.chat_completions._chat_completions import ChatCompletionsCodec
-from inferail.providers.errors import ErrorTable
+from inferail.providers.errors import OPENAI_CODES, ErrorTable
 
 __all__ = ["OpenAICodec"]
 
 _KEYS = ("OPENAI_API_KEY",)
-_CODES = {
-    "invalid_api_key": AuthenticationError,
-    # Comes as a 429, but waiting does not help: the credit is used up.
-    "insufficient_quota": PermissionDeniedError,
-    "billing_hard_limit_reached": PermissionDeniedError,
-    "billing_not_active": PermissionDeniedError,
-    "unsupported_country_region_territory": PermissionDeniedError,
-    "model_not_found": NotFoundError,
-    "context_length_exceeded": ContextLengthError,
-    "content_policy_violation": ContentFilteredError,
-    "content_filter": ContentFilteredError,
-    "ResponsibleAIPolicyViolation": ContentFilteredError,  # Azure, in `innererror`
-    "rate_limit_exceeded": RateLimitError,
-    "server_overloaded": OverloadedError,
-    "service_unavailable": OverloadedError,
-}
 
 
 class OpenAICodec(ChatCompletionsCodec):
@@ -51,4 +26,4 @@ class OpenAICodec(ChatCompletionsCodec):
     official_max_tokens: ClassVar[str | None] = "max_completion_tokens"
     max_stop: ClassVar[int | None] = 4
     continues_assistant: ClassVar[bool] = False
-    errors: ClassVar[ErrorTable] = ErrorTable("openai", _KEYS, _CODES)
+    errors: ClassVar[ErrorTable] = ErrorTable("openai", _KEYS, OPENAI_CODES)

@@ -5,5 +5,6 @@ from __future__ import annotations
 from inferail.providers.facade.chat_completions import ChatCompletionsFacade
 from inferail.providers.facade.generate_content import GenerateContentFacade
 from inferail.providers.facade.messages import MessagesFacade
+from inferail.providers.facade.responses import ResponsesFacade
 
-__all__ = ["ChatCompletionsFacade", "GenerateContentFacade", "MessagesFacade"]
+__all__ = ["ChatCompletionsFacade", "GenerateContentFacade", "MessagesFacade", "ResponsesFacade"]

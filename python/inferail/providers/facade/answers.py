@@ -22,6 +22,7 @@ from inferail.errors import (
     NotFoundError,
     OverloadedError,
     PermissionDeniedError,
+    ProviderError,
     RateLimitError,
     RequestError,
     ServerError,
@@ -40,6 +41,7 @@ __all__ = [
     "event",
     "identifier",
     "moment",
+    "openai_error",
     "served",
     "status_of",
     "word_for",
@@ -64,6 +66,9 @@ _STATUSES: tuple[tuple[type[InferailError], int], ...] = (
     (RequestError, 502),
 )
 
+_OPENAI_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
 
 def status_of(error: InferailError) -> int:
     """The HTTP status that tells a caller what `error` means for it; 500 for what is our own fault."""
@@ -77,6 +82,13 @@ def error_headers(error: InferailError) -> dict[str, str]:
     """`content-type`, and `retry-after` in seconds where the error knows it."""
     wait: float | None = getattr(error, "retry_after", None)
     return {"content-type": "application/json"} | ({} if wait is None else {"retry-after": f"{wait:g}"})
+
+
+def openai_error(error: InferailError) -> dict[str, Any]:
+    """`message`, `type`, `param` and `code`, as both of OpenAI's formats have them."""
+    status = status_of(error)
+    kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    return {"message": error.message, "type": kind, "param": None, "code": _openai_code(error, status)}
 
 
 def served(answer: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Served:
@@ -130,3 +142,15 @@ def arguments_object(call: ToolCall) -> Mapping[str, Any]:
     if arguments is None:
         raise ServerError(f"the model wrote arguments for {call.name!r} that are not a JSON object")
     return arguments
+
+
+def _openai_code(error: InferailError, status: int) -> str | None:
+    if isinstance(error, ContextLengthError):
+        return "context_length_exceeded"
+    if isinstance(error, ContentFilteredError):
+        return "content_filter"
+    if isinstance(error, ProviderError) and error.code:
+        return error.code
+    if isinstance(error, ConfigError):
+        return None
+    return _OPENAI_CODES.get(status)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from inferail.errors import ConfigError, ContentFilteredError, ContextLengthError, InferailError, ProviderError
+from inferail.errors import InferailError
 from inferail.providers.codec import Incoming, Served
 from inferail.providers.facade.answers import (
     as_json,
@@ -19,6 +19,7 @@ from inferail.providers.facade.answers import (
     event,
     identifier,
     moment,
+    openai_error,
     served,
     status_of,
     word_for,
@@ -61,8 +62,6 @@ _READ = (
 )  # fmt: skip
 _WORDS = {"pause": "length"}  # the answer is not whole: the nearest this format can say
 _OWN_WORDS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
-_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 class ChatCompletionsFacade:
@@ -121,7 +120,7 @@ class ChatCompletionsFacade:
 
     def encode_error(self, error: InferailError) -> Served:
         """`{"error": {"message", "type", "param", "code"}}` with its status."""
-        return Served(status_of(error), error_headers(error), as_json(_error(error)))
+        return Served(status_of(error), error_headers(error), as_json({"error": openai_error(error)}))
 
     def stream_encoder(self, incoming: Incoming) -> ChatCompletionsEncoder:
         """A fresh encoder for one stream."""
@@ -160,7 +159,7 @@ class ChatCompletionsEncoder:
 
     def fail(self, error: InferailError) -> bytes:
         """An event with an `error` member, which the SDKs raise."""
-        return event(_error(error))
+        return event({"error": openai_error(error)})
 
     def _begin(self) -> bytes:
         if self._begun:
@@ -335,21 +334,3 @@ def _usage(usage: Usage) -> dict[str, Any]:
             "audio_tokens": usage.output_audio_tokens,
         },
     }
-
-
-def _error(error: InferailError) -> dict[str, Any]:
-    status = status_of(error)
-    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    return {"error": {"message": error.message, "type": kind, "param": None, "code": _code(error, status)}}
-
-
-def _code(error: InferailError, status: int) -> str | None:
-    if isinstance(error, ContextLengthError):
-        return "context_length_exceeded"
-    if isinstance(error, ContentFilteredError):
-        return "content_filter"
-    if isinstance(error, ProviderError) and error.code:
-        return error.code
-    if isinstance(error, ConfigError):
-        return None
-    return _CODES.get(status)
