@@ -14,6 +14,8 @@ def test_models_says_which_keys_are_set_and_never_prints_one(run, monkeypatch):
     assert "openai:     key set (OPENAI_API_KEY)" in result.output
     assert "anthropic:  no key: set ANTHROPIC_API_KEY" in result.output
     assert "gemini:     no key: set GEMINI_API_KEY or GOOGLE_API_KEY" in result.output
+    assert "ollama:     needs no key" in result.output
+    assert "openai_responses: key set (OPENAI_API_KEY)" in result.output
     assert "canary" not in result.output
 
 

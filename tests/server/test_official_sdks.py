@@ -119,6 +119,79 @@ def test_openai_reads_structured_output(openai_client):
     assert '"count": 7' in answer.choices[0].message.content
 
 
+def test_openai_reads_a_whole_response(openai_client):
+    """Serves R25, R42."""
+    answer = openai_client.responses.create(
+        model="docs", input=QUESTION, instructions="Be brief.", max_output_tokens=500
+    )
+
+    check_openai(answer)
+    assert "Sources: " in answer.output_text
+    assert (answer.status, answer.output[0].type) == ("completed", "message")
+    assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens > 5
+
+
+def test_openai_reads_a_streamed_response(openai_client):
+    """Serves R25, R42."""
+    whole = openai_client.responses.create(model="docs", input=QUESTION)
+
+    events = list(openai_client.responses.create(model="docs", input=QUESTION, stream=True))
+
+    for event in events:
+        check_openai(event)
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert text == whole.output_text == events[-1].response.output_text
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+    assert events[-1].response.usage == whole.usage
+
+
+def test_openai_accumulates_a_streamed_response(openai_client):
+    """Serves R25, R42."""
+    with openai_client.responses.stream(model="docs", input=QUESTION) as stream:
+        text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        answer = stream.get_final_response()
+
+    assert text == answer.output_text == openai_client.responses.create(model="docs", input=QUESTION).output_text
+
+
+def test_openai_carries_a_response_through_a_tool_loop(openai_client):
+    """Serves R25, R42."""
+    tools = [{"type": "function", "name": "order_status", "parameters": PARAMETERS, "strict": True}]
+    with openai_client.responses.stream(model="docs", input=TOOL_QUESTION, tools=tools) as stream:
+        first = stream.get_final_response()
+    call = first.output[0]
+
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "shipped"}
+    answer = openai_client.responses.create(model="docs", input=[*said(TOOL_QUESTION), call, result], tools=tools)
+
+    check_openai(first)
+    assert (call.name, call.arguments) == ("order_status", '{"order_id": "A-1234"}')
+    assert answer.output_text == "order_status says: shipped"
+
+
+def test_openai_reads_a_structured_response(openai_client):
+    """Serves R25, R42."""
+    wanted = {"format": {"type": "json_schema", "name": "s", "schema": SCHEMA, "strict": True}}
+
+    answer = openai_client.responses.create(model="docs", input="Count 7 faults", text=wanted)
+
+    assert '"count": 7' in answer.output_text
+
+
+def test_openai_raises_its_own_errors_for_responses(openai, openai_client):
+    """Serves R25."""
+    with pytest.raises(openai.RateLimitError) as limited:
+        openai_client.responses.create(model="docs@429-20", input=QUESTION)
+    with pytest.raises(openai.BadRequestError, match="nothing is stored"):
+        openai_client.responses.create(model="docs", input=QUESTION, previous_response_id="resp_1")
+    events = list(openai_client.responses.create(model="docs@error-2", input=QUESTION, stream=True))
+
+    assert limited.value.response.headers["retry-after"] == "20"
+    check_openai(events[-1])
+    assert (events[-1].type, events[-1].message) == ("error", "the sandbox breaks off here")
+
+
 def test_openai_lists_the_models(openai_client):
     assert [model.id for model in openai_client.models.list()] == ["inferail-docs"]
 

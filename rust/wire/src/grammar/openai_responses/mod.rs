@@ -307,11 +307,11 @@ impl Grammar {
 
     /// Writes a piece of a call's arguments. The call has no name before its item came, and so is not begun here.
     fn argue(&mut self, item: i64, span: Option<Span>, output: &mut Output<'_, '_>) {
-        if let (Some(block), Some(span)) = (self.find(item, Slot::Tool), span) {
-            if self.places[block].open {
-                self.places[block].written = true;
-                output.text(Kind::ToolArgs, 0, block as u32, span);
-            }
+        if let (Some(block), Some(span)) = (self.find(item, Slot::Tool), span)
+            && self.places[block].open
+        {
+            self.places[block].written = true;
+            output.text(Kind::ToolArgs, 0, block as u32, span);
         }
     }
 
