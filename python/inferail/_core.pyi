@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias, TypedDict, final
+from uuid import UUID
 
 from inferail.types.usage import Usage
 
@@ -28,6 +29,8 @@ _Grammar: TypeAlias = Literal["openai_chat", "anthropic", "gemini", "ollama", "t
 __all__ = [
     "BUILD_INFO",
     "Delta",
+    "EventStreamMessage",
+    "EventStreamParser",
     "HttpExchange",
     "HttpPool",
     "HttpSettings",
@@ -210,6 +213,40 @@ class NDJSONParser:
         """
     def finish(self) -> bytes | None:
         """The last line, where the stream ended without a newline; None otherwise."""
+
+@final
+class EventStreamMessage:
+    """One message of an AWS event stream. Made by `EventStreamParser`."""
+
+    @property
+    def headers(self) -> dict[str, bool | int | bytes | str | UUID]:
+        """Its headers, of two with the same name the first; a timestamp is milliseconds since 1970-01-01 UTC."""
+    @property
+    def payload(self) -> bytes:
+        """Its body, as it came."""
+
+@final
+class EventStreamParser:
+    """A parser of the AWS event stream, `application/vnd.amazon.eventstream`; bytes may be split anywhere.
+
+    Both checksums of every message are checked. Headers may take 128 KiB, the limit of the format.
+
+    Args:
+        max_payload_bytes: Most bytes one message may carry besides its headers.
+    """
+
+    def __new__(cls, *, max_payload_bytes: int = 67108864) -> EventStreamParser: ...
+    def feed(self, data: _Buffer, /) -> list[EventStreamMessage]:
+        """The messages that `data`, the next bytes of the stream, completes.
+
+        Raises:
+            StreamError: If a checksum does not match, lengths contradict each other, a header cannot be read or a
+                message is too large, now and at every later call; `.partial` is the list of messages that came before
+                it in `data`.
+        """
+    @property
+    def inside(self) -> bool:
+        """Whether the bytes so far end within a message: at the end of the stream, it was cut off."""
 
 @final
 class HttpSettings:

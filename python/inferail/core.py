@@ -3,6 +3,8 @@
 from inferail._core import (
     BUILD_INFO,
     Delta,
+    EventStreamMessage,
+    EventStreamParser,
     HttpExchange,
     HttpPool,
     HttpSettings,
@@ -16,6 +18,8 @@ from inferail._core import (
 __all__ = [
     "BUILD_INFO",
     "Delta",
+    "EventStreamMessage",
+    "EventStreamParser",
     "HttpExchange",
     "HttpPool",
     "HttpSettings",

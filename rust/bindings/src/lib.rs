@@ -5,6 +5,7 @@ mod buffer;
 mod build_info;
 mod delta;
 mod error;
+mod event_stream_parser;
 mod gil;
 mod http_exchange;
 mod http_pool;
@@ -21,6 +22,8 @@ mod core_module {
 
     #[pymodule_export]
     use super::delta::PyDelta;
+    #[pymodule_export]
+    use super::event_stream_parser::{PyEventStreamMessage, PyEventStreamParser};
     #[pymodule_export]
     use super::http_exchange::PyHttpExchange;
     #[pymodule_export]

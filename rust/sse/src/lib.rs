@@ -1,8 +1,8 @@
 //! Framing of model streams: bytes split anywhere go in, whole events come out.
 //!
 //! [`Parser`] follows the WHATWG event-stream rules to the letter, [`LineSplitter`] cuts newline-delimited
-//! JSON. Both are push parsers: they borrow each chunk, copy only what a chunk leaves unfinished, and cost
-//! time linear in the input for every way of splitting it.
+//! JSON, [`MessageParser`] reads the binary event stream of AWS. All are push parsers: they borrow each chunk,
+//! copy only what a chunk leaves unfinished, and cost time linear in the input for every way of splitting it.
 //!
 //! ```
 //! use inferail_sse::{Event, Parser};
@@ -18,11 +18,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod aws_event_stream;
 mod error;
 mod ndjson;
 mod parser;
 
-pub use error::Error;
+pub use aws_event_stream::{Headers, MAX_HEADERS_BYTES, Message, MessageParser, Value};
+pub use error::{Error, Part};
 pub use ndjson::LineSplitter;
 pub use parser::{Event, Parser, Sink};
 

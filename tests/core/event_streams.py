@@ -1,0 +1,47 @@
+"""Messages of the AWS event stream, written with the standard library: the other direction of `EventStreamParser`."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from typing import Any
+from uuid import UUID
+
+
+def message(payload: bytes = b"", headers: dict[str, bool | int | bytes | str | UUID] | None = None) -> bytes:
+    """One message; integers are written as 64 bits."""
+    return framed(b"".join(header(name, value) for name, value in (headers or {}).items()), payload)
+
+
+def framed(headers: bytes, payload: bytes = b"") -> bytes:
+    """One message of header bytes that are written already."""
+    lengths = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    covered = lengths + struct.pack(">I", zlib.crc32(lengths)) + headers + payload
+    return covered + struct.pack(">I", zlib.crc32(covered))
+
+
+def header(name: str, value: bool | int | bytes | str | UUID) -> bytes:
+    """One header."""
+    match value:
+        case bool():
+            written = bytes([not value])
+        case int():
+            written = struct.pack(">Bq", 5, value)
+        case bytes():
+            written = struct.pack(">BH", 6, len(value)) + value
+        case str():
+            written = struct.pack(">BH", 7, len(value.encode())) + value.encode()
+        case UUID():
+            written = b"\x09" + value.bytes
+    return bytes([len(name.encode())]) + name.encode() + written
+
+
+def event(name: str, body: dict[str, Any], *, kind: str = "event") -> bytes:
+    """An event, or an exception, as Bedrock sends it."""
+    headers: dict[str, bool | int | bytes | str | UUID] = {
+        f":{kind}-type": name,
+        ":content-type": "application/json",
+        ":message-type": kind,
+    }
+    return message(json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(), headers)
