@@ -23,18 +23,21 @@ def framed(headers: bytes, payload: bytes = b"") -> bytes:
 
 def header(name: str, value: bool | int | bytes | str | UUID) -> bytes:
     """One header."""
+    return bytes([len(name.encode())]) + name.encode() + _value(value)
+
+
+def _value(value: bool | int | bytes | str | UUID) -> bytes:
     match value:
         case bool():
-            written = bytes([not value])
+            return bytes([not value])
         case int():
-            written = struct.pack(">Bq", 5, value)
+            return struct.pack(">Bq", 5, value)
         case bytes():
-            written = struct.pack(">BH", 6, len(value)) + value
+            return struct.pack(">BH", 6, len(value)) + value
         case str():
-            written = struct.pack(">BH", 7, len(value.encode())) + value.encode()
+            return struct.pack(">BH", 7, len(value.encode())) + value.encode()
         case UUID():
-            written = b"\x09" + value.bytes
-    return bytes([len(name.encode())]) + name.encode() + written
+            return b"\x09" + value.bytes
 
 
 def event(name: str, body: dict[str, Any], *, kind: str = "event") -> bytes:
