@@ -336,33 +336,32 @@ class Socket:
     async def open(self, url: str) -> None:
         host, port = url.removeprefix("http://").split(":")
         self._address = (host, int(port))
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def _send(self, body: dict[str, Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        pair = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
-        payload = json.dumps(body).encode()
+    async def send(self, payload: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        pair = self.idle.pop() if self.idle else await asyncio.open_connection(*self._address)
         head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer x\r\n"
         pair[1].write(head + b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(payload) + payload)
         return pair
 
     async def unary(self) -> int:
-        pair = await self._send({"model": "bench", "messages": MESSAGES})
+        pair = await self.send(json.dumps({"model": "bench", "messages": MESSAGES}).encode())
         head = await pair[0].readuntil(b"\r\n\r\n")
         size = int(head[head.index(b"content-length: ") + 16 :].split(b"\r\n", 1)[0])
         answer = json.loads(await pair[0].readexactly(size))
-        self._idle.append(pair)
+        self.idle.append(pair)
         return len(answer["choices"][0]["message"]["content"])
 
     async def stream(self, model: str) -> int:
-        pair = await self._send({"model": model, "messages": MESSAGES, "stream": True})
+        pair = await self.send(json.dumps({"model": model, "messages": MESSAGES, "stream": True}).encode())
         received = bytearray()
         while not received.endswith(b"\r\n0\r\n\r\n"):
             received += await pair[0].read(262144)
-        self._idle.append(pair)
+        self.idle.append(pair)
         return len(ANSWER) * received.count(b'"content":') // CONTENT_EVENTS
 
     async def close(self) -> None:
-        for _, writer in self._idle:
+        for _, writer in self.idle:
             writer.close()
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from adapters import MESSAGES, POOL, TIMEOUT, Listed, Socket
-from server import ANSWER, CONTENT_EVENTS
+from server import ANSWER, CONTENT_EVENTS, UNARY_ANSWER
 
+_UNARY = json.dumps(UNARY_ANSWER).encode()
 _PATH = "/v1/chat/completions"
 _HEADERS = {"authorization": "Bearer x", "content-type": "application/json"}
 
 
+@cache
 def _body(model: str, *, stream: bool) -> bytes:
     body: dict[str, Any] = {"model": model, "messages": MESSAGES}
     return json.dumps({**body, "stream": True} if stream else body).encode()
@@ -22,7 +25,7 @@ def _characters(pieces: list[bytes]) -> int:
 
 
 def _answer(body: bytes) -> int:
-    return len(json.loads(body)["choices"][0]["message"]["content"])
+    return len(UNARY_ANSWER) if _UNARY in body else 0
 
 
 class Inferail:
@@ -149,11 +152,23 @@ class Aiohttp:
         await self._session.close()
 
 
+class RawSocket(Socket):
+    """The floor without the JSON of `Socket`."""
+
+    async def unary(self) -> int:
+        pair = await self.send(_body("bench", stream=False))
+        head = await pair[0].readuntil(b"\r\n\r\n")
+        size = int(head[head.index(b"content-length: ") + 16 :].split(b"\r\n", 1)[0])
+        answer = await pair[0].readexactly(size)
+        self.idle.append(pair)
+        return _answer(answer)
+
+
 TRANSPORTS: dict[str, Listed] = {
     "inferail-transport": Listed(Inferail, None, "ours"),
     "wreq": Listed(Wreq, "wreq", "library"),
     "pyreqwest": Listed(Pyreqwest, "pyreqwest", "library"),
     "aiohttp": Listed(Aiohttp, "aiohttp", "library"),
     "httpx": Listed(Httpx, "httpx", "library"),
-    "socket": Listed(Socket, None, "floor"),
+    "socket": Listed(RawSocket, None, "floor"),
 }
