@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing, nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Final
 
-from inferail.errors import ConfigError, InferailError, ServerError
+from inferail.errors import ConfigError, InferailError
 from inferail.providers.codec import Facade, Incoming, Served
+from inferail.server.events import FacadeEvents
+from inferail.server.relaying import Pace, RelayEncoder, Relaying, known
 
 try:
     from starlette.responses import Response
@@ -21,17 +22,19 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Send
     from starlette.types import Scope as AsgiScope
 
-    from inferail.types.model import Model
+    from inferail.client import ResponseStream
+    from inferail.types.model import DeltaStream, Model
     from inferail.types.scope import Scope
 
-__all__ = ["StreamedAnswer", "WholeAnswer", "refusal", "until_gone"]
+__all__ = ["STREAM_HEADERS", "StreamedAnswer", "WholeAnswer", "refusal", "send_events", "until_gone"]
 
-_LOGGER = logging.getLogger("inferail.server")
-_STREAM_HEADERS = {
+STREAM_HEADERS: Final[Mapping[str, str]] = {
     "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",  # nginx would hold the events back
+    "cache-control": "no-cache, no-transform",  # a proxy that compresses would hold the events back
+    "x-accel-buffering": "no",  # nginx would hold them back too
 }
+_RAW_STREAM_HEADERS: Final = tuple((name.encode(), value.encode()) for name, value in STREAM_HEADERS.items())
+_PACE: Final = Pace(heartbeat=15.0, stalled=None)
 
 
 def refusal(facade: Facade, error: InferailError) -> Response:
@@ -83,7 +86,7 @@ class WholeAnswer(_Answer):
         try:
             served = self._facade.encode_response(await self._model.generate(self._incoming.request), self._incoming)
         except Exception as error:  # noqa: BLE001 - whatever fails, the caller gets an answer in its format
-            served = self._facade.encode_error(_known(error))
+            served = self._facade.encode_error(known(error))
         await _response(served)(scope, receive, send)
 
 
@@ -91,53 +94,39 @@ class StreamedAnswer(_Answer):
     """Server-sent events. The status is decided when the first deltas or an error are there."""
 
     async def _deliver(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._events()) as events:
-            try:
-                data = await anext(events, b"")
-            except InferailError as error:
-                await refusal(self._facade, error)(scope, receive, send)
-                return
-            headers = [(name.encode(), value.encode()) for name, value in _STREAM_HEADERS.items()]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await _send_body(send, data)
-            async for data in events:
-                await _send_body(send, data)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        async def refuse(error: InferailError) -> None:
+            await refusal(self._facade, error)(scope, receive, send)
 
-    async def _events(self) -> AsyncGenerator[bytes, None]:
-        """The bytes of the stream. Raises only before the first; later failures are the stream's last event."""
-        encoder = self._facade.stream_encoder(self._incoming)
-        begun = False
-        try:
-            async with self._model.stream(self._incoming.request) as stream:
-                async for deltas in stream:
-                    data = encoder.feed(deltas)
-                    begun = True
-                    yield data
-                yield encoder.finish(await stream.final())
-        except Exception as error:
-            known = _known(error)
-            if not begun:
-                raise known from error
-            yield encoder.fail(known)
+        encoder = FacadeEvents(self._facade.stream_encoder(self._incoming))
+        stream = self._model.stream(self._incoming.request)
+        await send_events(send, encoder, stream, refuse=refuse, pace=_PACE, headers=_RAW_STREAM_HEADERS)
+
+
+async def send_events(
+    send: Send,
+    encoder: RelayEncoder[bytes],
+    stream: DeltaStream | ResponseStream[Any],
+    *,
+    refuse: Callable[[InferailError], Awaitable[None]],
+    pace: Pace,
+    headers: Sequence[tuple[bytes, bytes]],
+) -> None:
+    """Sends a stream as the body of an answer with status 200, or lets `refuse` answer what failed before it."""
+
+    async def begin() -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
+
+    async def write(data: bytes) -> None:
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+
+    with suppress(OSError):  # how servers of ASGI 2.4 say that the reader has left
+        if await Relaying(encoder, begin=begin, write=write, refuse=refuse, pace=pace).run(stream):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _send_body(send: Send, data: bytes) -> None:
-    if data:
-        await send({"type": "http.response.body", "body": data, "more_body": True})
-
-
-def _known(error: Exception) -> InferailError:
-    if isinstance(error, InferailError):
-        return error
-    # Never its text: it may quote the prompt.
-    _LOGGER.error("an answer failed with an unexpected %s", type(error).__name__)
-    return ServerError("the server failed in an unexpected way")
 
 
 def _response(served: Served) -> Response:

@@ -41,20 +41,22 @@ def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000) -> None:
 
 
 @contextmanager
-def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Generator[str]:
+def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, websockets: bool = False) -> Generator[str]:
     """A `with` block during which `app` is served by a thread; gives its base URL without a trailing slash.
 
     Args:
         app: The ASGI app.
         host: Address to listen on.
         port: 0 takes a free one.
+        websockets: Whether WebSockets are served too; the package `websockets` or `wsproto` does it.
 
     Raises:
         ConfigError: The address cannot be listened on.
     """
+    settings = _SETTINGS | {"ws": "auto" if websockets else "none"}
     _silence_abrupt_closes()
     with _listener(host, port) as listener:
-        server = _Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, **_SETTINGS))
+        server = _Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, **settings))
         thread = threading.Thread(
             target=server.run_until_stopped, args=(listener,), name="inferail-server", daemon=True
         )
@@ -70,7 +72,7 @@ def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Generato
             thread.join()
 
 
-# h11 is pure Python and always there with uvicorn; websockets are not served.
+# h11 is pure Python and always there with uvicorn.
 _SETTINGS: dict[str, Any] = {
     "http": "h11",
     "loop": "asyncio",
