@@ -13,7 +13,7 @@ import pytest
 from inferail.cli import main
 from inferail.errors import ConfigError
 
-COMMANDS = ("chat", "demo", "models", "sandbox")
+COMMANDS = ("chat", "demo", "models", "sandbox", "serve")
 
 
 def test_help_lists_every_command(run):

@@ -75,7 +75,8 @@ def connected(url: str) -> Iterator[socket.socket]:
     """A socket on which a GET was sent."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=30.0) as connection:
-        connection.sendall(f"GET {parts.path} HTTP/1.1\r\nhost: here\r\n\r\n".encode())
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        connection.sendall(f"GET {target} HTTP/1.1\r\nhost: here\r\n\r\n".encode())
         yield connection
 
 

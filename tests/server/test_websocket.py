@@ -30,12 +30,12 @@ CANARY = "canary-7f3a"
 class Reader:
     """One connection to a WebSocket server."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, path: str = "/") -> None:
         self._socket = connection
         self._protocol = WSConnection(ConnectionType.CLIENT)
         self._events: list[Any] = []
         self._text = ""
-        self._socket.sendall(self._protocol.send(Request(host="here", target="/")))
+        self._socket.sendall(self._protocol.send(Request(host="here", target=path)))
         assert isinstance(self._next(), AcceptConnection)
 
     def say(self, text: str) -> None:
@@ -97,11 +97,11 @@ class Endpoint:
 
 
 @contextmanager
-def reading(app: Any) -> Iterator[Reader]:
+def reading(app: Any, path: str = "/") -> Iterator[Reader]:
     with running(app, websockets=True) as base_url:
         parts = urlsplit(base_url)
         with socket.create_connection((parts.hostname, parts.port), timeout=30.0) as connection:
-            yield Reader(connection)
+            yield Reader(connection, path)
 
 
 def test_socket_gets_states_text_and_one_done_in_their_order():

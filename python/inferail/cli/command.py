@@ -15,6 +15,7 @@ from inferail.cli.chat import chat
 from inferail.cli.demo import demo
 from inferail.cli.models import models
 from inferail.cli.sandbox import sandbox
+from inferail.cli.serve import serve
 from inferail.errors import InferailError
 
 __all__ = ["Commands", "main"]
@@ -100,7 +101,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (chat, demo, models, sandbox):
+for _command in (chat, demo, models, sandbox, serve):
     main.add_command(_command)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from inferail.errors import AuthenticationError, ConfigError, InferailError, InvalidRequestError, NotFoundError
@@ -47,6 +48,7 @@ def create_app(
     api_key: str | None = None,
     max_body_bytes: int = _MAX_BODY_BYTES,
     scope: Scope | None = None,
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Starlette:
     """An ASGI app that answers in the formats of OpenAI, Anthropic and Gemini.
 
@@ -59,6 +61,7 @@ def create_app(
         api_key: If given, callers must send it: as bearer token, `x-api-key` or `x-goog-api-key`.
         max_body_bytes: Longer requests are refused with 413.
         scope: Surrounds every call (transport, recorder, budget); default: the Scope of the server's task.
+        lifespan: Entered when the server starts, left when it ends; Starlette's.
     """
     server = _Server(models, api_key, max_body_bytes, scope)
     gemini = [
@@ -75,6 +78,7 @@ def create_app(
             Route("/healthz", _healthz, methods=["GET"]),
         ],
         exception_handlers={404: _unknown, 405: _unknown},
+        lifespan=lifespan,
     )
 
 

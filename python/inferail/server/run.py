@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +34,36 @@ class _Quiet(logging.Filter):
         return not (record.exc_info and isinstance(record.exc_info[1], AbruptClose | asyncio.CancelledError))
 
 
-def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Serves `app` until it is interrupted. Only this machine can reach it, unless `host` says otherwise."""
+def serve(
+    app: ASGIApp,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    grace: int | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serves `app` until it is interrupted. Only this machine can reach it, unless `host` says otherwise.
+
+    Args:
+        app: The ASGI app.
+        host: Address to listen on.
+        port: 0 takes a free one.
+        grace: Seconds that running answers get after SIGINT or SIGTERM; None waits for them. A second signal does not.
+        ready: Called with the base URL, without a trailing slash, once requests are taken.
+
+    Raises:
+        ConfigError: The address cannot be listened on, or the app did not start.
+    """
     _silence_abrupt_closes()
-    uvicorn.run(app, host=host, port=port, **_SETTINGS)
+    with _listener(host, port) as listener:
+        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=grace, **_SETTINGS)
+        server = _Foreground(config, ready, _address(host, listener))
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:  # uvicorn hands the signal on when everything is closed
+            return
+        if not server.started:
+            raise ConfigError("the app did not start")
 
 
 @contextmanager
@@ -65,8 +91,7 @@ def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, websockets:
         try:
             if not server.started:
                 raise ConfigError("the app did not start")
-            shown = f"[{host}]" if ":" in host else host
-            yield f"http://{shown}:{listener.getsockname()[1]}"
+            yield _address(host, listener)
         finally:
             server.should_exit = True
             thread.join()
@@ -103,6 +128,23 @@ class _Server(uvicorn.Server):
         ) in self.server_state.tasks:  # whoever leaves the block does not wait for answers that are still running
             task.cancel()
         await super().shutdown(sockets)
+
+
+class _Foreground(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None] | None, address: str) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._ready is not None:
+            self._ready(self._address)
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listener.getsockname()[1]}"
 
 
 def _listener(host: str, port: int) -> socket.socket:
