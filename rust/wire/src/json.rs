@@ -216,6 +216,22 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// A walker at the value behind the first `position` bytes of `source`, which are known to be the beginning of an
+    /// object up to a key and its colon.
+    pub(crate) fn inside_object(source: &'a str, position: usize) -> Self {
+        let start = Self::new(source);
+        Self {
+            position: position.max(start.position),
+            depth: 1,
+            ..start
+        }
+    }
+
+    /// What has been read.
+    pub(crate) fn passed(&self) -> &'a str {
+        &self.source[..self.position]
+    }
+
     /// The text being read.
     pub fn source(&self) -> &'a str {
         self.source
