@@ -12,7 +12,6 @@ use crate::error::config_error;
 ///
 /// Which fields are set depends on `kind`; the rest are `None`. The text of a delta never shows in `repr()`.
 #[pyclass(frozen, name = "Delta", module = "inferail._core")]
-#[derive(Debug)]
 pub(crate) struct PyDelta {
     kind: Kind,
     // A `Py` field with `get` is a slot, which the interpreter reads without a call: with getters a loop that
@@ -34,13 +33,15 @@ pub(crate) struct PyDelta {
 }
 
 /// What is set in few deltas.
-#[derive(Debug)]
 struct Rest {
     id: Option<Py<PyString>>,
     name: Option<Py<PyString>>,
     reason: Option<Py<PyString>>,
     raw_reason: Option<Py<PyString>>,
-    usage: Option<Py<PyAny>>,
+    /// The object of Python is made when it is asked for: Gemini counts in every event, and making one costs more
+    /// than reading the event.
+    usage: Option<Usage>,
+    usage_object: PyOnceLock<Py<PyAny>>,
     status: Option<i32>,
 }
 
@@ -50,29 +51,37 @@ static NO_REST: Rest = Rest {
     reason: None,
     raw_reason: None,
     usage: None,
+    usage_object: PyOnceLock::new(),
     status: None,
 };
 
 impl Rest {
-    fn boxed(self) -> Option<Box<Self>> {
-        let Self {
-            id,
-            name,
-            reason,
-            raw_reason,
-            usage,
-            status,
-        } = &self;
-        let strings = [id, name, reason, raw_reason];
-        let is_empty =
-            strings.iter().all(|string| string.is_none()) && usage.is_none() && status.is_none();
-        (!is_empty).then(|| Box::new(self))
+    fn is_empty(&self, py: Python<'_>) -> bool {
+        let strings = [&self.id, &self.name, &self.reason, &self.raw_reason];
+        strings.iter().all(|string| string.is_none())
+            && self.usage.is_none()
+            && self.usage_object.get(py).is_none()
+            && self.status.is_none()
+    }
+
+    fn boxed(self, py: Python<'_>) -> Option<Box<Self>> {
+        (!self.is_empty(py)).then(|| Box::new(self))
+    }
+
+    fn usage<'a>(&'a self, py: Python<'a>) -> PyResult<Option<&'a Py<PyAny>>> {
+        match &self.usage {
+            Some(usage) => self
+                .usage_object
+                .get_or_try_init(py, || usage_object(py, usage))
+                .map(Some),
+            None => Ok(self.usage_object.get(py)),
+        }
     }
 }
 
 impl PyDelta {
     /// The Python form of `delta`.
-    pub(crate) fn from_wire(py: Python<'_>, delta: &Delta<'_>) -> PyResult<Self> {
+    pub(crate) fn from_wire(py: Python<'_>, delta: &Delta<'_>) -> Self {
         let string = |text: Option<&str>| text.map(|text| PyString::new(py, text).unbind());
         let rest = Rest {
             id: string(delta.id),
@@ -81,14 +90,11 @@ impl PyDelta {
                 .reason
                 .map(|reason| reason_name(py, reason).clone().unbind()),
             raw_reason: string(delta.raw_reason),
-            usage: delta
-                .usage
-                .as_ref()
-                .map(|usage| usage_object(py, usage))
-                .transpose()?,
+            usage: delta.usage,
+            usage_object: PyOnceLock::new(),
             status: delta.status.map(i32::from),
         };
-        Ok(Self {
+        Self {
             kind: delta.kind,
             kind_name: kind_name(py, delta.kind).clone().unbind(),
             text: match delta.text {
@@ -97,8 +103,8 @@ impl PyDelta {
             },
             index: delta.index,
             block: delta.block,
-            rest: rest.boxed(),
-        })
+            rest: rest.boxed(py),
+        }
     }
 
     fn rest(&self) -> &Rest {
@@ -115,7 +121,7 @@ impl PyDelta {
         options.set_item(intern!(py, "name"), &rest.name)?;
         options.set_item(intern!(py, "reason"), &rest.reason)?;
         options.set_item(intern!(py, "raw_reason"), &rest.raw_reason)?;
-        options.set_item(intern!(py, "usage"), &rest.usage)?;
+        options.set_item(intern!(py, "usage"), rest.usage(py)?)?;
         options.set_item(intern!(py, "status"), rest.status)?;
         Ok(options)
     }
@@ -124,7 +130,13 @@ impl PyDelta {
         let rest = self.rest();
         let strings = [&rest.id, &rest.name, &rest.reason, &rest.raw_reason];
         let start = (self.kind.as_str(), self.index, self.block, rest.status);
-        (start, &self.text, PyTuple::new(py, strings)?, &rest.usage).into_pyobject(py)
+        (
+            start,
+            &self.text,
+            PyTuple::new(py, strings)?,
+            rest.usage(py)?,
+        )
+            .into_pyobject(py)
     }
 }
 
@@ -157,6 +169,10 @@ impl PyDelta {
             ));
         };
         let reason = reason.map(|reason| interned(&reason).unbind());
+        let usage_object = PyOnceLock::new();
+        if let Some(usage) = usage {
+            let _ = usage_object.set(py, usage);
+        }
         Ok(Self {
             kind,
             kind_name: kind_name(py, kind).clone().unbind(),
@@ -168,10 +184,11 @@ impl PyDelta {
                 name,
                 reason,
                 raw_reason,
-                usage,
+                usage: None,
+                usage_object,
                 status,
             }
-            .boxed(),
+            .boxed(py),
         })
     }
 
@@ -201,8 +218,8 @@ impl PyDelta {
 
     /// Tokens so far.
     #[getter]
-    fn usage(&self) -> Option<&Py<PyAny>> {
-        self.rest().usage.as_ref()
+    fn usage<'a>(&'a self, py: Python<'a>) -> PyResult<Option<&'a Py<PyAny>>> {
+        self.rest().usage(py)
     }
 
     /// The HTTP status that says the same as an error.

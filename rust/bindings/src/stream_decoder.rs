@@ -117,7 +117,7 @@ fn keep(py: Python<'_>, deltas: &mut PyResult<Vec<Py<PyDelta>>>, delta: &Delta<'
         if list.capacity() == 0 {
             list.reserve(USUAL_LENGTH);
         }
-        match PyDelta::from_wire(py, delta).and_then(|delta| Py::new(py, delta)) {
+        match Py::new(py, PyDelta::from_wire(py, delta)) {
             Ok(delta) => list.push(delta),
             Err(error) => *deltas = Err(error),
         }
