@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 DONE := $(VENV)/.done
 INTEROP := .venv-interop
 PEERS := .venv-peers
+DECODERS := .venv-decoders
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
 PROFILE := ci
@@ -86,10 +87,12 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(PEERS)/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
+	@BENCH_NODE_MODULES=$(CURDIR)/$(DECODERS)/npm/node_modules $(DECODERS)/bin/python benches/peers/sse.py
+	@$(DECODERS)/bin/python benches/peers/stream.py
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py
@@ -98,7 +101,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -140,6 +143,16 @@ $(PEERS)/.done: benches/peers/requirements.txt | $(DONE)/venv
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(PEERS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+# Where there is no Node.js, its peer is listed without a result.
+$(DECODERS)/.done: benches/peers/decoders/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the peers that decode streams into $(DECODERS)'
+	@$(PYTHON) -m venv $(DECODERS)
+	@$(DECODERS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(DECODERS)/bin/python -m pip install --quiet --requirement $<
+	@if command -v npm >/dev/null; then \
+		npm install --silent --no-audit --no-fund --prefix $(DECODERS)/npm eventsource-parser@3.1.1; fi
 	@touch $@
 
 $(FUZZ):

@@ -1,4 +1,4 @@
-"""Streams: the Rust parts alone, then our whole layer over a transport that costs nothing.
+"""Streams: our whole layer over a transport that costs nothing.
 
 The `client` benchmarks read an in-memory transport, one event per read (`burst`: all of them in one; `long`: ten times as
 many). `bench_transport_memory` reads it with nothing on top: the difference is what inferail adds to any transport.
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import inferail as ir
-from inferail.core import SSEParser, StreamDecoder
 from inferail.transport.protocol import Wire
 
 PROMPT = "Explain in one sentence why a railway needs signals."
@@ -21,43 +20,6 @@ WORDS = 200
 def _measures(benchmark: Any, events: tuple[bytes, ...]) -> None:
     benchmark.extra_info["events"] = len(events)
     benchmark.extra_info["bytes"] = sum(map(len, events))
-
-
-def bench_sse_parser_whole_body(benchmark, bodies, provider):
-    body, events = b"".join(bodies[provider].events), bodies[provider].events
-    _measures(benchmark, events)
-
-    found = benchmark(lambda: SSEParser().feed(body))
-
-    assert len(found) == len(events)
-
-
-def bench_decoder_whole_body(benchmark, bodies, provider, grammar):
-    body, events = b"".join(bodies[provider].events), bodies[provider].events
-    _measures(benchmark, events)
-
-    def decode() -> list[Any]:
-        decoder = StreamDecoder(grammar)
-        deltas = decoder.feed(body)
-        assert decoder.finish() is None
-        return deltas
-
-    deltas = benchmark(decode)
-
-    assert sum(delta.kind == "text" for delta in deltas) == WORDS
-
-
-def bench_decoder_event_per_feed(benchmark, bodies, provider, grammar):
-    events = bodies[provider].events
-    _measures(benchmark, events)
-
-    def decode() -> int:
-        decoder = StreamDecoder(grammar)
-        found = sum(len(decoder.feed(event)) for event in events)
-        assert decoder.finish() is None
-        return found
-
-    assert benchmark(decode) >= WORDS
 
 
 def bench_transport_memory(benchmark, bodies, memory_transport, run):
