@@ -47,9 +47,10 @@ from inferail.errors import (
 )
 
 if TYPE_CHECKING:
-    from inferail._sync import Client, Stream
+    from inferail._sync import Client, Embedder, Stream
     from inferail.client import AsyncClient, ResponseStream
     from inferail.core import Delta
+    from inferail.embedding import AsyncEmbedder
     from inferail.one_line import acomplete, complete
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
@@ -83,9 +84,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "inferail.one_line": ("acomplete", "complete"),
-    "inferail._sync": ("Client", "Stream"),
+    "inferail._sync": ("Client", "Embedder", "Stream"),
     "inferail.client": ("AsyncClient", "ResponseStream"),
     "inferail.core": ("Delta",),
+    "inferail.embedding": ("AsyncEmbedder",),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.telemetry.prices": ("Price", "PriceTable"),
@@ -120,6 +122,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AsyncClient",
+    "AsyncEmbedder",
     "Attempt",
     "Audio",
     "AuthenticationError",
@@ -137,6 +140,7 @@ __all__ = [
     "Delta",
     "DeltaStream",
     "DeviceError",
+    "Embedder",
     "EngineError",
     "Fallback",
     "File",

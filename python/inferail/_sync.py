@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from inferail.client import BaseClient, CallOptions, Prompt, ResponseStream, Schema
+from inferail.embedding import BaseEmbedder, EmbedOptions
 from inferail.errors import ConfigError
 from inferail.types.response import OutputT, Response
 
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.core import Delta
+    from inferail.types.embedding import Embeddings
     from inferail.types.response import Partial
 
-__all__ = ["Client", "Stream", "drive"]
+__all__ = ["Client", "Embedder", "Stream", "drive"]
 
 ResultT = TypeVar("ResultT")
 
@@ -148,3 +150,25 @@ class Stream(Generic[OutputT]):
     def attempts(self) -> Sequence[Any]:
         """The attempts that have ended."""
         return self._stream.attempts
+
+
+class Embedder(BaseEmbedder):
+    """Embeds texts and blocks meanwhile: the twin of `AsyncEmbedder`. Thread-safe."""
+
+    _blocking = True
+
+    def embed(self, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> Embeddings:
+        """One vector for each text; takes and raises what `AsyncEmbedder.embed` does."""
+        return drive(self._embed(texts, options))
+
+    def close(self) -> None:
+        """Closes the connections."""
+        drive(self._aclose())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -19,6 +19,7 @@ THIN = ("types", "transport", "providers", "routing", "client.py", "_sync.py", "
 CODECS = (
     "chat_completions",
     "native",
+    "embeddings",
     "errors.py",
     "reading.py",
     "writing.py",

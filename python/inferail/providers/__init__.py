@@ -7,6 +7,6 @@ scheme and loads only that one. (The function hides the module of the same name 
 
 from __future__ import annotations
 
-from inferail.providers.lookup import codec
+from inferail.providers.lookup import codec, embedding_codec
 
-__all__ = ["codec"]
+__all__ = ["codec", "embedding_codec"]

@@ -10,10 +10,11 @@ from inferail.core import Delta, StreamDecoder
 from inferail.errors import InferailError, ProviderError
 from inferail.frozen import quick
 from inferail.transport.protocol import Wire
+from inferail.types.embedding import EmbeddingRequest, Embeddings
 from inferail.types.request import Request
 from inferail.types.response import Response
 
-__all__ = ["Codec", "Encoded", "Endpoint", "Facade", "Incoming", "Served", "StreamEncoder"]
+__all__ = ["Codec", "EmbeddingCodec", "Encoded", "Endpoint", "Facade", "Incoming", "Served", "Service", "StreamEncoder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Encoded:
     warnings: tuple[str, ...] = ()
 
 
-class Codec(Protocol):
-    """Client side of one provider's format.
+class Service(Protocol):
+    """How a provider is reached, whatever is asked of it.
 
     Attributes:
         provider: Its scheme, for example `openai`.
@@ -64,6 +65,14 @@ class Codec(Protocol):
     default_base_url: str
     key_variables: tuple[str, ...]
     api_versions: tuple[str, ...]
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """The exception that an error answer stands for; never raises itself, whatever the body is."""
+        ...
+
+
+class Codec(Service, Protocol):
+    """Client side of one provider's format."""
 
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool) -> Encoded:
         """The wire request.
@@ -81,16 +90,40 @@ class Codec(Protocol):
         """
         ...
 
-    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        """The exception that an error answer stands for; never raises itself, whatever the body is."""
-        ...
-
     def decode_stream_error(self, delta: Delta) -> ProviderError:
         """The exception that an in-band `error` delta stands for."""
         ...
 
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         """A fresh decoder for one stream."""
+        ...
+
+
+class EmbeddingCodec(Service, Protocol):
+    """Client side of one provider's embedding endpoint.
+
+    Attributes:
+        max_texts: The most texts of one request.
+        max_bytes: The most bytes of text of one request, for providers that bound its tokens; one text may have more.
+    """
+
+    max_texts: int
+    max_bytes: int
+
+    def encode(self, request: EmbeddingRequest, endpoint: Endpoint) -> Encoded:
+        """The wire request for texts that fit into one.
+
+        Raises:
+            ConfigError: The request has something this provider cannot take.
+        """
+        ...
+
+    def decode(self, request: EmbeddingRequest, headers: Mapping[str, str], body: bytes) -> Embeddings:
+        """The vectors in the body of a 200; `provider` and `attempts` are filled in by the target.
+
+        Raises:
+            ProviderError: An error object, or not one vector of one size for each text (`ServerError`).
+        """
         ...
 
 

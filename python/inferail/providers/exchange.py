@@ -16,9 +16,10 @@ from inferail.types.response import Attempt, Timing
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
-    from inferail.providers.target import Target
+    from inferail.providers.target import Caller
     from inferail.transport.protocol import Reply
     from inferail.types.clock import Clock
+    from inferail.types.embedding import EmbeddingRequest
     from inferail.types.request import Request
     from inferail.types.scope import Scope
 
@@ -31,8 +32,8 @@ class Exchange:
     def __init__(
         self,
         *,
-        target: Target,
-        request: Request,
+        target: Caller,
+        request: Request | EmbeddingRequest | None,
         scope: Scope,
         clock: Clock,
         streamed: bool,
@@ -83,7 +84,7 @@ class Exchange:
         """
         if reported is not None and complete and reported.total_tokens:
             usage = reported
-        elif not self.began:
+        elif not self.began or self._request is None:
             usage = Usage()
         else:
             guess = estimate_usage(self._request, output_bytes)
@@ -131,7 +132,7 @@ class Exchange:
         scope, request = self._scope, self._request
         if scope.budget is not None:
             scope.budget.spend(usage)
-        if scope.recorder is not None:
+        if scope.recorder is not None and request is not None:
             scope.recorder.record(
                 Record.of(
                     self.attempt,

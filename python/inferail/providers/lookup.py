@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
+from typing import Any
 
 from inferail.errors import ConfigError
-from inferail.providers.codec import Codec
+from inferail.providers.codec import Codec, EmbeddingCodec
 
-__all__ = ["codec"]
+__all__ = ["codec", "embedding_codec"]
 
 _CODECS: dict[str, str] = {
     "openai": "inferail.providers.chat_completions.openai:OpenAICodec",
@@ -19,6 +20,18 @@ _CODECS: dict[str, str] = {
 }
 
 
+_EMBEDDINGS: dict[str, str] = {
+    "openai": "inferail.providers.embeddings.openai_shape:OpenAIEmbeddings",
+    "mistral": "inferail.providers.embeddings.openai_shape:MistralEmbeddings",
+    "openrouter": "inferail.providers.embeddings.openai_shape:OpenRouterEmbeddings",
+    "qwen": "inferail.providers.embeddings.openai_shape:QwenEmbeddings",
+    "vllm": "inferail.providers.embeddings.openai_shape:VLLMEmbeddings",
+    "gemini": "inferail.providers.embeddings.gemini:GeminiEmbeddings",
+    "cohere": "inferail.providers.embeddings.cohere:CohereEmbeddings",
+    "ollama": "inferail.providers.embeddings.ollama:OllamaEmbeddings",
+}
+
+
 @cache
 def codec(scheme: str) -> Codec:
     """The codec of a provider; the same object each time, as it holds no state.
@@ -26,8 +39,23 @@ def codec(scheme: str) -> Codec:
     Raises:
         ConfigError: There is no codec of that scheme.
     """
-    if scheme not in _CODECS:
-        raise ConfigError(f"there is no codec for {scheme[:64]!r}: known are {', '.join(sorted(_CODECS))}")
-    module, _, name = _CODECS[scheme].partition(":")
-    made: Codec = getattr(importlib.import_module(module), name)()
+    made: Codec = _made(_CODECS, scheme)
     return made
+
+
+@cache
+def embedding_codec(scheme: str) -> EmbeddingCodec:
+    """The codec of a provider's embedding endpoint.
+
+    Raises:
+        ConfigError: There is none of that scheme.
+    """
+    made: EmbeddingCodec = _made(_EMBEDDINGS, scheme)
+    return made
+
+
+def _made(homes: dict[str, str], scheme: str) -> Any:
+    if scheme not in homes:
+        raise ConfigError(f"there is no codec for {scheme[:64]!r}: known are {', '.join(sorted(homes))}")
+    module, _, name = homes[scheme].partition(":")
+    return getattr(importlib.import_module(module), name)()

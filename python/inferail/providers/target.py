@@ -1,4 +1,4 @@
-"""Target: one model at one provider, a codec over a transport, as a Model."""
+"""Target: one model at one provider, a codec over a transport, as a Model. Caller is what is below it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from inferail.errors import CancelledError, ConfigError, DeadlineError, RequestError
 from inferail.providers import codec as load_codec
-from inferail.providers.codec import Codec, Encoded, Endpoint
+from inferail.providers.codec import Encoded, Endpoint, Service
 from inferail.providers.exchange import Exchange
 from inferail.providers.stream import TargetStream
 from inferail.telemetry.records import host_of
@@ -27,26 +27,26 @@ from inferail.types.scope import Scope, current_scope
 if TYPE_CHECKING:
     from inferail.telemetry.prices import PriceTable
     from inferail.transport.protocol import Transport, Wire
+    from inferail.types.embedding import EmbeddingRequest
     from inferail.types.request import Request
     from inferail.types.response import Attempt
 
-__all__ = ["Target"]
+__all__ = ["Caller", "Target"]
 
 ResultT = TypeVar("ResultT")
 _BLANKED = ("authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization")
 
 
-class Target:
-    """One model at one provider.
+class Caller:
+    """One model at one provider and the way it is called: address, key, deadlines, retries, records.
 
-    Retries what is worth retrying (429, 503, 529, 5xx, failed connections) with exponential backoff and full jitter,
-    obeys `Retry-After`, never runs past a deadline, and leaves one Record per attempt. A Target that has an
-    alternative (inside a `Fallback`, while another one is left) does not wait to retry: the next one is asked at once.
+    What is asked of it is its subclass's business: `Target` answers requests, `EmbeddingTarget` embeds texts.
     """
 
     def __init__(
         self,
         model: str,
+        service: Service,
         *,
         api_key: str | None = None,
         base_url: str | None = None,
@@ -56,56 +56,34 @@ class Target:
         api_version: str | None = None,
         headers: Mapping[str, str] | None = None,
         unsupported: Literal["error", "drop"] = "error",
-        require_done: bool = True,
-        max_event_bytes: int = 8 * 1024 * 1024,
         prices: PriceTable | None = None,
         transport: Any = None,
+        **streams: Any,
     ) -> None:
-        """Sets up the target; nothing is sent.
-
-        Args:
-            model: `provider:model`, for example `anthropic:claude-sonnet-4-5`.
-            api_key: The key; by default from the provider's environment variable.
-            base_url: Another server that speaks the same format, for example `http://127.0.0.1:8000/v1`. It gets the
-                key that is passed as `api_key`, never the one in the environment. By default
-                `INFERAIL_<PROVIDER>_BASE_URL` (which does get the key in the environment), then the provider's own.
-            timeout: Seconds for the whole call, or `Timeouts` for each phase; by default the client's.
-            first_token_timeout: Seconds until the first piece of content of a stream.
-            retries: How often a failed attempt is made again, or a `RetryPolicy`.
-            api_version: The provider's API version, where it has several (`anthropic`).
-            headers: Added to every request.
-            unsupported: `error` refuses a request with a parameter that the provider cannot take; `drop` leaves the
-                parameter out and says so in `Response.warnings`.
-            require_done: Whether an OpenAI-shaped stream without a final `[DONE]` counts as broken.
-            max_event_bytes: The largest event of a stream; a larger one is a `StreamError`.
-            prices: Prices to use instead of the bundled table.
-            transport: Used instead of the client's: an `httpx.AsyncClient` (an `httpx.Client` where the target is asked
-                through `Client`), or a Transport.
+        """Sets up the caller; the options are those of `Target`, `streams` the last ones of `Endpoint`.
 
         Raises:
-            ConfigError: Unknown provider, missing key, base URL without a scheme, or a wrong option.
+            ConfigError: Missing key, base URL without a scheme, or a wrong option.
         """
-        self.provider, self.model = split(model)
-        self.codec = load_codec(self.provider)
+        self.provider = service.provider
+        self.model = model
+        self._service = service
         if unsupported not in ("error", "drop"):
             raise ConfigError(f"unsupported must be 'error' or 'drop', not {unsupported!r}")
-        if api_version is not None and api_version not in self.codec.api_versions:
-            known = " or ".join(self.codec.api_versions) or "none: leave api_version out"
+        if api_version is not None and api_version not in service.api_versions:
+            known = " or ".join(service.api_versions) or "none: leave api_version out"
             raise ConfigError(f"{self.provider} has no API version {api_version!r}; to choose from: {known}")
-        if isinstance(max_event_bytes, bool) or not isinstance(max_event_bytes, int) or max_event_bytes < 1:
-            raise ConfigError(f"max_event_bytes must be a number of bytes, 1 or more, not {max_event_bytes!r}")
         # An empty variable counts as not set; an empty argument is a mistake.
         from_environment = os.environ.get(f"INFERAIL_{self.provider.upper()}_BASE_URL") or None
         given_base_url = from_environment if base_url is None else base_url
         self.endpoint = Endpoint(
             model=self.model,
-            base_url=_check_base_url(self.codec.default_base_url if given_base_url is None else given_base_url),
-            api_key=_find_key(self.codec, api_key, base_url, required=given_base_url is None),
+            base_url=_check_base_url(service.default_base_url if given_base_url is None else given_base_url),
+            api_key=_find_key(service, api_key, base_url, required=given_base_url is None),
             api_version=api_version,
             headers=dict(headers or {}),
             unsupported=unsupported,
-            require_done=require_done,
-            max_event_bytes=max_event_bytes,
+            **streams,
         )
         self._timeouts = (
             None
@@ -125,35 +103,7 @@ class Target:
         return f"{self.provider}:{self.model}"
 
     def __repr__(self) -> str:
-        return f"Target({self.name!r})"
-
-    async def generate(self, request: Request) -> Response[Any]:
-        """The whole answer.
-
-        Raises:
-            ConfigError: The provider cannot take this request.
-            BudgetError: The Scope's budget is spent.
-            RequestError: No answer; `.attempts` lists every attempt.
-        """
-        scope = current_scope()
-        encoded = self.codec.encode(request, self.endpoint, stream=False)
-        transport = self.transport(scope)
-        deadlines = self.deadlines(scope, transport, stream=False)
-
-        async def attempt(exchange: Exchange) -> Response[Any]:
-            return await self._ask(encoded, exchange, transport, deadlines)
-
-        response, _ = await self.attempts(request, scope, transport, deadlines, attempt, streamed=False)
-        return response
-
-    def stream(self, request: Request) -> TargetStream:
-        """The answer while it arrives. Entering the stream sends the request and waits for the first content."""
-        return TargetStream(self, request, current_scope())
-
-    def explain(self, request: Request, *, stream: bool = False) -> str:
-        """The wire request as text: method, URL, headers with keys blanked, body byte for byte."""
-        encoded = self.codec.encode(request, self.endpoint, stream=stream)
-        return explain_wire(self.name, encoded)
+        return f"{type(self).__name__}({self.name!r})"
 
     async def aclose(self) -> None:
         """Closes the connections this target opened for itself (those of a client are the client's)."""
@@ -161,8 +111,6 @@ class Target:
             own, self._own = self._own, None
             if own is not self._transport:
                 await own.aclose()
-
-    # What TargetStream shares with `generate`.
 
     async def warm(self, connections: int = 1) -> None:
         """Makes connections to the provider ahead of the first call, where the transport can."""
@@ -201,7 +149,7 @@ class Target:
 
     async def attempts(
         self,
-        request: Request,
+        request: Request | EmbeddingRequest | None,
         scope: Scope,
         transport: Transport,
         deadlines: Deadlines,
@@ -210,6 +158,8 @@ class Target:
         streamed: bool,
     ) -> tuple[ResultT, tuple[Attempt, ...]]:
         """Makes attempts until one succeeds or no retry is worth it; gives its result and every attempt closed so far.
+
+        A `request` of None is a question about the provider: it consumes no tokens and leaves no Records.
 
         Raises:
             RequestError: The last error, with every attempt in `.attempts`.
@@ -262,11 +212,16 @@ class Target:
             _locate(error, self, None, made)
             raise
 
-    async def _ask(
-        self, encoded: Encoded, exchange: Exchange, transport: Transport, deadlines: Deadlines
-    ) -> Response[Any]:
+    async def fetch(self, wire: Wire, exchange: Exchange, transport: Transport, deadlines: Deadlines) -> bytes:
+        """The body of a 2xx answer to `wire`.
+
+        Raises:
+            ProviderError: Another status.
+            DeadlineError: It took too long.
+            TransportError: No connection, or it broke.
+        """
         try:
-            reply = await transport.open(encoded.wire, connect_timeout=deadlines.connect, by=deadlines.total)
+            reply = await transport.open(wire, connect_timeout=deadlines.connect, by=deadlines.total)
             exchange.arrived(reply)
             try:
                 body = await read_all(reply, by=deadlines.total)
@@ -277,8 +232,113 @@ class Target:
         except TimeoutError:
             raise deadlines.error("total", provider=self.provider, model=self.model) from None
         if not 200 <= reply.status < 300:
-            raise self.codec.decode_error(reply.status, reply.headers, body)
-        answer = self.codec.decode(reply.headers, body)
+            raise self._service.decode_error(reply.status, reply.headers, body)
+        return body
+
+
+class Target(Caller):
+    """One model at one provider.
+
+    Retries what is worth retrying (429, 503, 529, 5xx, failed connections) with exponential backoff and full jitter,
+    obeys `Retry-After`, never runs past a deadline, and leaves one Record per attempt. A Target that has an
+    alternative (inside a `Fallback`, while another one is left) does not wait to retry: the next one is asked at once.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | Timeouts | None = None,
+        first_token_timeout: float | None = None,
+        retries: int | RetryPolicy = 3,
+        api_version: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        unsupported: Literal["error", "drop"] = "error",
+        require_done: bool = True,
+        max_event_bytes: int = 8 * 1024 * 1024,
+        prices: PriceTable | None = None,
+        transport: Any = None,
+    ) -> None:
+        """Sets up the target; nothing is sent.
+
+        Args:
+            model: `provider:model`, for example `anthropic:claude-sonnet-4-5`.
+            api_key: The key; by default from the provider's environment variable.
+            base_url: Another server that speaks the same format, for example `http://127.0.0.1:8000/v1`. It gets the
+                key that is passed as `api_key`, never the one in the environment. By default
+                `INFERAIL_<PROVIDER>_BASE_URL` (which does get the key in the environment), then the provider's own.
+            timeout: Seconds for the whole call, or `Timeouts` for each phase; by default the client's.
+            first_token_timeout: Seconds until the first piece of content of a stream.
+            retries: How often a failed attempt is made again, or a `RetryPolicy`.
+            api_version: The provider's API version, where it has several (`anthropic`).
+            headers: Added to every request.
+            unsupported: `error` refuses a request with a parameter that the provider cannot take; `drop` leaves the
+                parameter out and says so in `Response.warnings`.
+            require_done: Whether an OpenAI-shaped stream without a final `[DONE]` counts as broken.
+            max_event_bytes: The largest event of a stream; a larger one is a `StreamError`.
+            prices: Prices to use instead of the bundled table.
+            transport: Used instead of the client's: an `httpx.AsyncClient` (an `httpx.Client` where the target is asked
+                through `Client`), or a Transport.
+
+        Raises:
+            ConfigError: Unknown provider, missing key, base URL without a scheme, or a wrong option.
+        """
+        scheme, name = split(model)
+        self.codec = load_codec(scheme)
+        if isinstance(max_event_bytes, bool) or not isinstance(max_event_bytes, int) or max_event_bytes < 1:
+            raise ConfigError(f"max_event_bytes must be a number of bytes, 1 or more, not {max_event_bytes!r}")
+        super().__init__(
+            name,
+            self.codec,
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            first_token_timeout=first_token_timeout,
+            retries=retries,
+            api_version=api_version,
+            headers=headers,
+            unsupported=unsupported,
+            prices=prices,
+            transport=transport,
+            require_done=require_done,
+            max_event_bytes=max_event_bytes,
+        )
+
+    async def generate(self, request: Request) -> Response[Any]:
+        """The whole answer.
+
+        Raises:
+            ConfigError: The provider cannot take this request.
+            BudgetError: The Scope's budget is spent.
+            RequestError: No answer; `.attempts` lists every attempt.
+        """
+        scope = current_scope()
+        encoded = self.codec.encode(request, self.endpoint, stream=False)
+        transport = self.transport(scope)
+        deadlines = self.deadlines(scope, transport, stream=False)
+
+        async def attempt(exchange: Exchange) -> Response[Any]:
+            return await self._ask(encoded, exchange, transport, deadlines)
+
+        response, _ = await self.attempts(request, scope, transport, deadlines, attempt, streamed=False)
+        return response
+
+    def stream(self, request: Request) -> TargetStream:
+        """The answer while it arrives. Entering the stream sends the request and waits for the first content."""
+        return TargetStream(self, request, current_scope())
+
+    def explain(self, request: Request, *, stream: bool = False) -> str:
+        """The wire request as text: method, URL, headers with keys blanked, body byte for byte."""
+        encoded = self.codec.encode(request, self.endpoint, stream=stream)
+        return explain_wire(self.name, encoded)
+
+    async def _ask(
+        self, encoded: Encoded, exchange: Exchange, transport: Transport, deadlines: Deadlines
+    ) -> Response[Any]:
+        body = await self.fetch(encoded.wire, exchange, transport, deadlines)
+        answer = self.codec.decode(exchange.headers, body)
         written = 0 if answer.usage.total_tokens else _written_bytes(answer.message)
         attempt = exchange.close(reported=answer.usage, output_bytes=written, finish_reason=answer.finish_reason)
         message = answer.message
@@ -318,14 +378,14 @@ def _written_bytes(message: Message) -> int:
     return sum(len(text.encode("utf-8", "replace")) for text in texts)
 
 
-def _check(scope: Scope, target: Target) -> None:
+def _check(scope: Scope, target: Caller) -> None:
     if scope.cancellation is not None:
         scope.cancellation.check(provider=target.provider, model=target.model)
     if scope.budget is not None:
         scope.budget.check()
 
 
-def _locate(error: RequestError, target: Target, request_id: str | None, made: list[Attempt]) -> None:
+def _locate(error: RequestError, target: Caller, request_id: str | None, made: list[Attempt]) -> None:
     error.provider = error.provider or target.provider
     error.model = error.model or target.model
     error.request_id = error.request_id or request_id
@@ -352,16 +412,16 @@ def _check_base_url(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def _find_key(codec: Codec, api_key: str | None, base_url: str | None, *, required: bool) -> str | None:
+def _find_key(service: Service, api_key: str | None, base_url: str | None, *, required: bool) -> str | None:
     if api_key is not None:
         if not isinstance(api_key, str) or not api_key.strip():
             raise ConfigError("api_key must be a string that is not empty; leave it out for a server that needs none")
         return api_key.strip()
-    if base_url is not None and host_of(base_url) != host_of(codec.default_base_url):
+    if base_url is not None and host_of(base_url) != host_of(service.default_base_url):
         return None  # the key in the environment is the provider's: no other server gets it unasked
-    found = next((value.strip() for name in codec.key_variables if (value := os.environ.get(name))), None)
-    if not found and required and codec.key_variables:
+    found = next((value.strip() for name in service.key_variables if (value := os.environ.get(name))), None)
+    if not found and required and service.key_variables:
         raise ConfigError(
-            f"no key for {codec.provider}: set the environment variable {codec.key_variables[0]}, or pass api_key=…"
+            f"no key for {service.provider}: set the environment variable {service.key_variables[0]}, or pass api_key=…"
         )
     return found

@@ -15,10 +15,11 @@ from inferail.transport.protocol import Wire
 
 if TYPE_CHECKING:
     from inferail.providers.codec import Endpoint
+    from inferail.types.embedding import EmbeddingRequest
     from inferail.types.message import ToolCall
     from inferail.types.request import Request
 
-__all__ = ["Notes", "add_options", "arguments_object", "base64_text", "data_url_parts", "wire"]
+__all__ = ["Notes", "add_options", "arguments_object", "base64_text", "data_url_parts", "get", "wire"]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 # RFC 9110 allows bytes above 127 as well, but no meaning for them: the HTTP libraries refuse them.
@@ -53,7 +54,9 @@ class Notes:
         self.warnings.append(what)
 
 
-def add_options(body: dict[str, Any], request: Request, notes: Notes, *, merged: str, stream: bool) -> None:
+def add_options(
+    body: dict[str, Any], request: Request | EmbeddingRequest, notes: Notes, *, merged: str, stream: bool
+) -> None:
     """Writes the request's own options for this provider over `body`: top-level keys win as they are.
 
     The one key `merged` (where the sampling is nested) is joined one level deep, so that an option beside ours does not
@@ -82,11 +85,16 @@ def wire(url: str, endpoint: Endpoint, headers: Mapping[str, str], body: Mapping
         ConfigError: A header or the body holds what cannot be sent. The message never shows a value.
     """
     sent = {"content-type": "application/json", "accept": "text/event-stream" if stream else "application/json"}
-    sent |= {"user-agent": _user_agent(), **headers}
-    sent |= {name.lower(): value for name, value in endpoint.headers.items()}
-    for name, value in sent.items():
-        _check_header(name, value)
-    return Wire("POST", url, sent, _dump(body), stream)
+    return Wire("POST", url, _finished(sent | dict(headers), endpoint), _dump(body), stream)
+
+
+def get(url: str, endpoint: Endpoint, headers: Mapping[str, str]) -> Wire:
+    """The finished GET request.
+
+    Raises:
+        ConfigError: A header holds what cannot be sent. The message never shows a value.
+    """
+    return Wire("GET", url, _finished({"accept": "application/json", **headers}, endpoint), b"")
 
 
 def arguments_object(call: ToolCall, notes: Notes) -> Mapping[str, Any]:
@@ -116,6 +124,14 @@ def data_url_parts(url: str) -> tuple[str, str] | None:
 def base64_text(data: bytes) -> str:
     """`data` in base64."""
     return base64.b64encode(data).decode("ascii")
+
+
+def _finished(headers: Mapping[str, str], endpoint: Endpoint) -> dict[str, str]:
+    sent = {"user-agent": _user_agent(), **headers}
+    sent |= {name.lower(): value for name, value in endpoint.headers.items()}
+    for name, value in sent.items():
+        _check_header(name, value)
+    return sent
 
 
 def _check_header(name: str, value: object) -> None:

@@ -9,6 +9,7 @@ The basis, on purpose simple enough to check by hand:
 * a picture: 1,000 tokens (85 with `detail="low"`), a recording: 1,000 tokens, a document that is not text: 1,500 tokens,
   about a page. Providers count these by size, length and pages, which bytes do not tell; the flat numbers keep such a
   call from looking free. A document of text counts by its bytes.
+* texts to embed: one token per 4 bytes, and nothing else.
 * opaque provider state (signatures, redacted reasoning) and `provider_options`: nothing.
 
 The numbers carry `estimated=True`. They are for money that would otherwise be missing from the books, not for deciding
@@ -20,6 +21,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from inferail.types.embedding import EmbeddingRequest
 from inferail.types.message import Audio, File, Image, Reasoning, Refusal, Text, ToolCall, ToolResult
 from inferail.types.usage import Usage
 
@@ -41,7 +43,7 @@ _DOCUMENT_TOKENS: Final = 1_500
 _SLICE_CHARACTERS: Final = 65_536
 
 
-def estimate_usage(request: Request, output_bytes: int) -> Usage:
+def estimate_usage(request: Request | EmbeddingRequest, output_bytes: int) -> Usage:
     """An estimate of what a call consumed, flagged `estimated`; recordings are counted as audio tokens too.
 
     Args:
@@ -50,6 +52,8 @@ def estimate_usage(request: Request, output_bytes: int) -> Usage:
 
     Linear in the text of the request. Pictures, recordings and documents are neither read nor copied.
     """
+    if isinstance(request, EmbeddingRequest):
+        return Usage(input_tokens=_tokens(sum(_utf8_length(text) for text in request.texts)), estimated=True)
     text_bytes = flat_tokens = audio_tokens = 0
     for message in request.messages:
         for part in message.parts:

@@ -10,9 +10,10 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from inferail.errors import ConfigError
+from inferail.types.embedding import EmbeddingModel
 from inferail.types.model import Model
 
-__all__ = ["register", "resolve", "schemes", "split"]
+__all__ = ["embedder_schemes", "register", "register_embedder", "resolve", "resolve_embedder", "schemes", "split"]
 
 _PROVIDERS = "inferail.providers.target:Target"
 _SCHEMES: dict[str, str] = {
@@ -23,23 +24,46 @@ _SCHEMES: dict[str, str] = {
     "openai_responses": _PROVIDERS,
 }
 
+_EMBEDDING_TARGET = "inferail.providers.embedding:EmbeddingTarget"
+_EMBEDDERS: dict[str, str] = dict.fromkeys(
+    ("openai", "mistral", "openrouter", "qwen", "vllm", "gemini", "cohere", "ollama"), _EMBEDDING_TARGET
+)
+
 
 def register(scheme: str, factory: str) -> None:
     """Makes `scheme:` known: `factory` is `"module:callable"`, called with the whole string and keyword options."""
+    _register(_SCHEMES, scheme, factory)
+
+
+def register_embedder(scheme: str, factory: str) -> None:
+    """The same for an EmbeddingModel."""
+    _register(_EMBEDDERS, scheme, factory)
+
+
+def _register(homes: dict[str, str], scheme: str, factory: str) -> None:
     if not scheme.isidentifier():
         raise ConfigError(f"a scheme is an identifier such as 'openai', not {scheme!r}")
     if not all(factory.partition(":")):
         raise ConfigError(f"a factory is 'module:callable', not {factory!r}")
-    _SCHEMES[scheme] = factory
+    homes[scheme] = factory
 
 
 def schemes() -> list[str]:
     """Every known scheme, sorted."""
-    return sorted({**_plugins(), **_SCHEMES})
+    return sorted({**_plugins("inferail.models"), **_SCHEMES})
 
 
-def split(model: str) -> tuple[str, str]:
+def embedder_schemes() -> list[str]:
+    """Every scheme that embeds, sorted."""
+    return sorted({**_plugins("inferail.embedders"), **_EMBEDDERS})
+
+
+def split(model: str, known: list[str] | None = None) -> tuple[str, str]:
     """`"openai:gpt-5-mini"` to its scheme and name.
+
+    Args:
+        model: The string.
+        known: The schemes it may have; by default those of the Models.
 
     Raises:
         ConfigError: No colon form, an unknown scheme, or no name; the message has the likely spelling.
@@ -47,7 +71,7 @@ def split(model: str) -> tuple[str, str]:
     if not isinstance(model, str):
         raise ConfigError(f"expected 'provider:model', not {type(model).__name__}")
     scheme, colon, name = model.partition(":")
-    known = schemes()
+    known = schemes() if known is None else known
     if not colon or scheme not in known:
         head, slash, tail = model.partition("/")
         if slash and head in known:
@@ -74,8 +98,8 @@ def resolve(model: str | Model, **options: Any) -> Model:
     """
     if isinstance(model, str):
         scheme, _ = split(model)
-        factory: Callable[..., Model] = _load({**_plugins(), **_SCHEMES}[scheme])
-        return factory(model, **options)
+        resolved: Model = _load({**_plugins("inferail.models"), **_SCHEMES}[scheme])(model, **options)
+        return resolved
     if isinstance(model, type) or not isinstance(model, Model):
         raise ConfigError(f"expected 'provider:model' or a Model, not {type(model).__name__}")
     if options:
@@ -83,12 +107,29 @@ def resolve(model: str | Model, **options: Any) -> Model:
     return model
 
 
+def resolve_embedder(model: str | EmbeddingModel, **options: Any) -> EmbeddingModel:
+    """An EmbeddingModel from its string; an EmbeddingModel is given back as it is.
+
+    Raises:
+        ConfigError: An unknown string, a wrong type, or options together with a ready EmbeddingModel.
+    """
+    if isinstance(model, str):
+        scheme, _ = split(model, embedder_schemes())
+        resolved: EmbeddingModel = _load({**_plugins("inferail.embedders"), **_EMBEDDERS}[scheme])(model, **options)
+        return resolved
+    if isinstance(model, type) or not isinstance(model, EmbeddingModel):
+        raise ConfigError(f"expected 'provider:model' or an EmbeddingModel, not {type(model).__name__}")
+    if options:
+        raise ConfigError(f"{', '.join(options)} can only be given with a 'provider:model' string")
+    return model
+
+
 @cache
-def _plugins() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group="inferail.models")}
+def _plugins(group: str) -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=group)}
 
 
-def _load(factory: str) -> Callable[..., Model]:
+def _load(factory: str) -> Callable[..., Any]:
     module, _, attribute = factory.partition(":")
-    loaded: Callable[..., Model] = getattr(importlib.import_module(module), attribute)
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     return loaded

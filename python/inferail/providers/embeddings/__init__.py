@@ -1,0 +1,1 @@
+"""Embedding endpoints, one pure codec for each shape; `vectors` makes an array of what they answer."""
