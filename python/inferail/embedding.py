@@ -91,20 +91,17 @@ class BaseEmbedder:
         """One Record per attempt made through this embedder (of a recorder that keeps them)."""
         return list(getattr(self._recorder, "records", ()))
 
+    def explain(self, texts: str | Iterable[str], **options: Unpack[EmbedOptions]) -> str:
+        """The exact wire requests of this call, with keys blanked; sends nothing."""
+        request = _request(texts, options)
+        explain = getattr(self.model, "explain", None)
+        if explain is None:
+            raise ConfigError(f"{self.model.name} sends nothing over a wire, so there is nothing to explain")
+        text: str = explain(request)
+        return text
+
     async def _embed(self, texts: str | Iterable[str], options: EmbedOptions) -> Embeddings:
-        unknown = options.keys() - EmbedOptions.__annotations__.keys()
-        if unknown:
-            known = ", ".join(sorted(EmbedOptions.__annotations__))
-            raise ConfigError(f"embed has no option {min(unknown)!r}; known: {known}")
-        labels = options.get("labels") or {}
-        check_labels(labels)
-        request = EmbeddingRequest(
-            texts=(texts,) if isinstance(texts, str) else _listed(texts),
-            input_type=options.get("input_type"),
-            dimensions=options.get("dimensions"),
-            provider_options=options.get("provider_options") or {},
-            labels=labels,
-        )
+        request = _request(texts, options)
         with self._scope(options.get("timeout")).enter():
             return await self.model.embed(request)
 
@@ -158,6 +155,22 @@ class AsyncEmbedder(BaseEmbedder):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _request(texts: str | Iterable[str], options: EmbedOptions) -> EmbeddingRequest:
+    unknown = options.keys() - EmbedOptions.__annotations__.keys()
+    if unknown:
+        known = ", ".join(sorted(EmbedOptions.__annotations__))
+        raise ConfigError(f"embed has no option {min(unknown)!r}; known: {known}")
+    labels = options.get("labels") or {}
+    check_labels(labels)
+    return EmbeddingRequest(
+        texts=(texts,) if isinstance(texts, str) else _listed(texts),
+        input_type=options.get("input_type"),
+        dimensions=options.get("dimensions"),
+        provider_options=options.get("provider_options") or {},
+        labels=labels,
+    )
 
 
 def _listed(texts: Iterable[str]) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -79,14 +79,36 @@ async def _in_nursery(work: Callable[[], Coroutine[Any, Any, None]], workers: in
 
 
 def _in_threads(jobs: Sequence[Job[ResultT]], at_once: int) -> list[ResultT]:
-    with ThreadPoolExecutor(min(at_once, len(jobs)), thread_name_prefix="inferail-job") as pool:
-        # The Scope is a context variable: each job gets its own copy of the context, for two threads cannot share one.
-        running = [pool.submit(copy_context().run, _finished, job) for job in jobs]
-        try:
-            return [future.result() for future in running]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    """The calling thread works too, so that an interrupt reaches one that can do something about it."""
+    results: list[Any] = [None] * len(jobs)
+    waiting = iter(enumerate(jobs))
+    lock = threading.Lock()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        while not failures:
+            with lock:
+                number, job = next(waiting, (0, None))
+            if job is None:
+                return
+            try:
+                results[number] = _finished(job)
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that called
+                failures.append(error)
+
+    # The Scope is a context variable: each thread gets a copy of the context, for two cannot run in one.
+    threads = [
+        threading.Thread(target=copy_context().run, args=(work,), name="inferail-job", daemon=True)
+        for _ in range(min(at_once, len(jobs)) - 1)
+    ]
+    for thread in threads:
+        thread.start()
+    work()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return results
 
 
 def _finished(job: Job[ResultT]) -> ResultT:
