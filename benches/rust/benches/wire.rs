@@ -8,7 +8,7 @@ use inferail_wire::{Delta, Provider, StreamDecoder};
 const EVENTS: usize = 2000;
 
 /// Bodies of 2,000 events, each of one text delta.
-fn bodies() -> [(Provider, String); 3] {
+fn bodies() -> [(Provider, String); 6] {
     let openai = concat!(
         r#"data: {"id":"chatcmpl-9zXq3","object":"chat.completion.chunk","created":1732190000,"model":"gpt-5-mini","#,
         r#""service_tier":"default","system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":"#,
@@ -26,10 +26,29 @@ fn bodies() -> [(Provider, String); 3] {
         r#""modelVersion": "gemini-2.5-pro","responseId": "aGVsbG8"}"#,
         "\r\n\r\n"
     );
+    let responses = concat!(
+        "event: response.output_text.delta\n",
+        r#"data: {"type":"response.output_text.delta","sequence_number":17,"item_id":"msg_68af40309a2c8193","#,
+        r#""output_index":0,"content_index":0,"delta":" latency","logprobs":[],"obfuscation":"a1B2c3"}"#,
+        "\n\n"
+    );
+    let ollama = concat!(
+        r#"{"model":"qwen3:8b","created_at":"2026-11-21T09:41:07.123456Z","#,
+        r#""message":{"role":"assistant","content":" latency"},"done":false}"#,
+        "\n"
+    );
+    let tgi = concat!(
+        r#"data:{"index":17,"token":{"id":22,"text":" latency","logprob":-0.0625,"special":false},"#,
+        r#""generated_text":null,"details":null}"#,
+        "\n\n"
+    );
     [
         (Provider::OpenAiChat, openai),
         (Provider::Anthropic, anthropic),
         (Provider::Gemini, gemini),
+        (Provider::OpenAiResponses, responses),
+        (Provider::Ollama, ollama),
+        (Provider::Tgi, tgi),
     ]
     .map(|(provider, event)| (provider, event.repeat(EVENTS)))
 }

@@ -13,6 +13,7 @@ __all__ = ["codec", "embedding_codec"]
 
 _CODECS: dict[str, str] = {
     "openai": "inferail.providers.chat_completions.openai:OpenAICodec",
+    "tgi": "inferail.providers.chat_completions.tgi:TGICodec",
     "anthropic": "inferail.providers.native.anthropic:AnthropicCodec",
     "gemini": "inferail.providers.native.gemini:GeminiCodec",
     "ollama": "inferail.providers.native.ollama:OllamaCodec",

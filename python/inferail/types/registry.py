@@ -18,6 +18,7 @@ __all__ = ["embedder_schemes", "register", "register_embedder", "resolve", "reso
 _PROVIDERS = "inferail.providers.target:Target"
 _SCHEMES: dict[str, str] = {
     "openai": _PROVIDERS,
+    "tgi": _PROVIDERS,
     "anthropic": _PROVIDERS,
     "gemini": _PROVIDERS,
     "ollama": _PROVIDERS,

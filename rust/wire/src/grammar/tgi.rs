@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use memchr::memmem;
+
 use super::openai_chat;
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
@@ -9,13 +11,16 @@ use crate::output::Output;
 use crate::usage::overwrite;
 use crate::{Delta, Error, Kind, Reason, Usage};
 
+const ERROR_TYPE: &[u8] = b"\"error_type\"";
+
 /// State of one stream.
 #[derive(Debug)]
 pub(crate) struct Grammar {
     chat: openai_chat::Grammar,
     usage: Usage,
-    /// An event of the server's own form has come.
+    /// An event of the server's own form has come, or one of Chat Completions.
     is_native: bool,
+    is_chat: bool,
     finished: bool,
 }
 
@@ -23,6 +28,7 @@ pub(crate) struct Grammar {
 #[derive(Debug, Default)]
 struct Event {
     token: Option<Token>,
+    is_chat: bool,
     /// The whole text, which only the last event has.
     is_last: bool,
     reason: Option<Span>,
@@ -42,6 +48,7 @@ impl Grammar {
             chat: openai_chat::Grammar::new(require_done),
             usage: Usage::default(),
             is_native: false,
+            is_chat: false,
             finished: false,
         }
     }
@@ -61,7 +68,9 @@ impl Grammar {
 
     /// Reads one event.
     pub(crate) fn event(&mut self, name: &str, output: &mut Output<'_, '_>) -> Result<(), Error> {
-        if openai_chat::is_done_marker(output.source) {
+        // Its errors have a member that Chat Completions do not know. What else comes there need not be read twice.
+        let has_own = !self.is_chat || memmem::find(output.source.as_bytes(), ERROR_TYPE).is_some();
+        if !has_own || openai_chat::is_done_marker(output.source) {
             return self.chat.event(name, output);
         }
         let event = self.read(output.source)?;
@@ -70,6 +79,7 @@ impl Grammar {
             return Ok(());
         }
         if event.token.is_none() && !event.is_last && event.reason.is_none() {
+            self.is_chat = event.is_chat;
             return self.chat.event(name, output);
         }
         self.is_native = true;
@@ -89,6 +99,10 @@ impl Grammar {
         if walker.enter_object()? {
             while let Some(key) = walker.key()? {
                 match walker.name(key) {
+                    "choices" => {
+                        event.is_chat = true;
+                        walker.skip()?;
+                    }
                     "token" => event.token = Token::read(&mut walker)?,
                     "generated_text" => {
                         event.is_last = walker.peek()? == Type::String;
