@@ -24,7 +24,23 @@ _Kind: TypeAlias = Literal[
     "error",
 ]
 _Path: TypeAlias = str | os.PathLike[str]
-_Grammar: TypeAlias = Literal["openai_chat", "anthropic", "gemini", "ollama", "tgi", "openai_responses"]
+_Grammar: TypeAlias = Literal[
+    "openai_chat",
+    "anthropic",
+    "gemini",
+    "ollama",
+    "tgi",
+    "openai_responses",
+    # Who speaks openai_chat:
+    "openai",
+    "mistral",
+    "deepseek",
+    "qwen",
+    "groq",
+    "openrouter",
+    "vllm",
+    "compatible",
+]
 
 __all__ = [
     "BUILD_INFO",
@@ -130,7 +146,7 @@ class StreamDecoder:
     """Turns the body of one streamed response into deltas. Safe to call from several threads, one after the other.
 
     Args:
-        grammar: Whose stream it is.
+        grammar: Whose stream it is: a format, or a provider who speaks it.
         max_event_bytes: Most bytes one event may hold, at most 2 GiB.
         require_done: In `openai_chat`, whether a stream without `[DONE]` is incomplete even if every choice finished.
 

@@ -2,6 +2,10 @@
 
 import json
 
+# Every provider that speaks the Chat Completions format.
+CHAT_COMPLETIONS = ("openai", "mistral", "deepseek", "qwen", "groq", "openrouter", "vllm", "compatible")
+SCHEMES = (*CHAT_COMPLETIONS, "anthropic", "gemini", "ollama", "openai_responses")
+
 STREAM_HEADERS = {"content-type": "text/event-stream", "x-request-id": "req_1"}
 WORDS = ("Rails ", "and ", "routes.")
 TEXT = "".join(WORDS)

@@ -29,8 +29,7 @@ from inferail.types.message import (
 )
 from inferail.types.request import OutputSchema, Request, Sampling
 from inferail.types.tools import Tool
-
-SCHEMES = ("openai", "anthropic", "gemini", "ollama", "openai_responses")
+from tests.providers.bodies import CHAT_COMPLETIONS, SCHEMES
 
 anything = st.text(max_size=12)  # with lone surrogates
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -103,7 +102,7 @@ def test_encode_gives_json_or_config_error(
     scheme: str, request_: Request, drops: bool, stream: bool, official: bool
 ) -> None:
     subject = codec(scheme)
-    base_url = subject.default_base_url if official else "http://127.0.0.1:8000/v1"
+    base_url = (subject.default_base_url if official else "") or "http://127.0.0.1:8000/v1"
     endpoint = Endpoint("m", base_url, "key", unsupported="drop" if drops else "error")
 
     try:
@@ -117,48 +116,50 @@ def test_encode_gives_json_or_config_error(
 
 
 ENDPOINTS = {
-    "openai": Endpoint("m", "https://api.openai.com/v1"),
-    "compatible": Endpoint("m", "http://127.0.0.1:8000/v1"),
-    "anthropic": Endpoint("m", "https://api.anthropic.com"),
+    **{scheme: Endpoint("m", codec(scheme).default_base_url or "http://127.0.0.1:8000/v1") for scheme in SCHEMES},
+    "openai-elsewhere": Endpoint("m", "http://127.0.0.1:8000/v1"),
     "anthropic-2023": Endpoint("m", "https://api.anthropic.com", api_version="2023-06-01"),
-    "gemini": Endpoint("m", "https://generativelanguage.googleapis.com/v1beta"),
-    "ollama": Endpoint("m", "http://127.0.0.1:11434"),
-    "openai_responses": Endpoint("m", "https://api.openai.com/v1"),
 }
-# What each of them calls a parameter; None where it has no such thing and has to say so.
-MATRIX: dict[str, tuple[str | None, ...]] = {
-    "temperature": ("temperature", "temperature", None, "temperature", "temperature", "temperature", "temperature"),
-    "top_p": ("top_p", "top_p", None, "top_p", "topP", "top_p", "top_p"),
-    "top_k": (None, None, None, "top_k", "topK", "top_k", None),
-    "max_tokens": (
-        "max_completion_tokens",
-        "max_tokens",
-        "max_tokens",
-        "max_tokens",
-        "maxOutputTokens",
-        "num_predict",
-        "max_output_tokens",
-    ),
-    "stop": ("stop", "stop", "stop_sequences", "stop_sequences", "stopSequences", "stop", None),
-    "seed": ("seed", "seed", None, None, "seed", "seed", None),
-    "presence_penalty": (
-        "presence_penalty",
-        "presence_penalty",
-        None,
-        None,
-        "presencePenalty",
-        "presence_penalty",
-        None,
-    ),
-    "frequency_penalty": (
-        "frequency_penalty",
-        "frequency_penalty",
-        None,
-        None,
-        "frequencyPenalty",
-        "frequency_penalty",
-        None,
-    ),
+CHAT_NAMES = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_tokens": "max_tokens",
+    "stop": "stop",
+    "seed": "seed",
+    "presence_penalty": "presence_penalty",
+    "frequency_penalty": "frequency_penalty",
+}
+# What each of them calls a parameter; what is not here does not exist there, and it has to say so.
+MATRIX: dict[str, dict[str, str]] = {
+    "openai": {**CHAT_NAMES, "max_tokens": "max_completion_tokens"},
+    "openai-elsewhere": CHAT_NAMES,
+    "mistral": {**CHAT_NAMES, "top_k": "top_k", "seed": "random_seed"},
+    "deepseek": {name: name for name in CHAT_NAMES if name != "seed"},
+    "qwen": {**CHAT_NAMES, "top_k": "top_k"},
+    "groq": {**CHAT_NAMES, "max_tokens": "max_completion_tokens"},
+    "openrouter": {**CHAT_NAMES, "top_k": "top_k"},
+    "vllm": {**CHAT_NAMES, "top_k": "top_k"},
+    "compatible": {**CHAT_NAMES, "top_k": "top_k"},
+    "anthropic": {"max_tokens": "max_tokens", "stop": "stop_sequences"},
+    "anthropic-2023": {
+        "temperature": "temperature",
+        "top_p": "top_p",
+        "top_k": "top_k",
+        "max_tokens": "max_tokens",
+        "stop": "stop_sequences",
+    },
+    "gemini": {
+        "temperature": "temperature",
+        "top_p": "topP",
+        "top_k": "topK",
+        "max_tokens": "maxOutputTokens",
+        "stop": "stopSequences",
+        "seed": "seed",
+        "presence_penalty": "presencePenalty",
+        "frequency_penalty": "frequencyPenalty",
+    },
+    "ollama": {**CHAT_NAMES, "top_k": "top_k", "max_tokens": "num_predict"},
+    "openai_responses": {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_output_tokens"},
 }
 VALUES: dict[str, Any] = {
     "temperature": 0.0,
@@ -176,9 +177,9 @@ VALUES: dict[str, Any] = {
 @pytest.mark.parametrize("provider", ENDPOINTS)
 def test_parameter_is_sent_refused_or_dropped_with_a_warning(provider: str, parameter: str) -> None:
     """Serves R5, R26."""
-    subject, endpoint = codec(provider.partition("-")[0].replace("compatible", "openai")), ENDPOINTS[provider]
+    subject, endpoint = codec(provider.partition("-")[0]), ENDPOINTS[provider]
     request = Request((Message("user", (Text("Hi"),)),), sampling=Sampling(**{parameter: VALUES[parameter]}))
-    name = MATRIX[parameter][list(ENDPOINTS).index(provider)]
+    name = MATRIX[provider].get(parameter)
 
     dropped = subject.encode(request, replace(endpoint, unsupported="drop"), stream=False)
 
@@ -218,6 +219,7 @@ SHELLS: dict[str, Callable[[Any], Any]] = {
 
 def near_bodies(scheme: str) -> st.SearchStrategy[Any]:
     """JSON whose keys and words are the provider's, in any wrong place."""
+    scheme = "openai" if scheme in CHAT_COMPLETIONS else scheme
     known = st.sampled_from(KEYS[scheme].split())
     leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | known
     bodies = st.recursive(

@@ -16,8 +16,8 @@ from inferail.providers.writing import data_url_parts
 from inferail.types.message import user
 from inferail.types.request import Request
 from inferail.types.tools import Tool
+from tests.providers.bodies import SCHEMES
 
-SCHEMES = ("openai", "anthropic", "gemini", "ollama", "openai_responses")
 BASE = "https://example.com"
 
 

@@ -54,7 +54,8 @@ def _print_providers() -> None:
         missing = f"no key: set {' or '.join(codec.key_variables)}" if codec.key_variables else "needs no key"
         state = click.style("key set", fg="green") + f" ({found})" if found else missing
         click.echo(f"{scheme + ': ':<12}{state}")
-        click.echo(f"{'':12}{os.environ.get(f'INFERAIL_{scheme.upper()}_BASE_URL') or codec.default_base_url}")
+        address = os.environ.get(f"INFERAIL_{scheme.upper()}_BASE_URL") or codec.default_base_url
+        click.echo(f"{'':12}{address or 'needs a base URL'}")
     click.echo("\nAnother server of the same format:  --base-url, or INFERAIL_OPENAI_BASE_URL …")
     click.echo("Prices of models by name:           inferail models gpt-5")
 

@@ -33,7 +33,15 @@ if TYPE_CHECKING:
 __all__ = ["OPENAI_CODES", "ErrorTable", "Fault", "request_id"]
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "x-amzn-requestid", "apim-request-id")
+_REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "request-id",
+    "x-goog-request-id",
+    "x-amzn-requestid",
+    "apim-request-id",
+    "x-generation-id",  # OpenRouter
+    "x-dashscope-request-id",
+)
 _DETAIL_CHARACTERS = 2000
 
 # Codes that mean the same wherever they appear. A code may stand in `code`, `type`, `status` or in the details.
@@ -126,6 +134,7 @@ class ErrorTable:
         codes: Its codes that mean one thing only; all others are judged by status.
         statuses: Statuses of its names, for errors that come without an HTTP status of their own.
         too_long: Lower-case words by which it says that the context window is full.
+        kinds: HTTP statuses to which it gives a meaning of its own.
     """
 
     provider: str
@@ -133,6 +142,7 @@ class ErrorTable:
     codes: Mapping[str, type[ProviderError]] = field(default_factory=dict[str, type[ProviderError]])
     statuses: Mapping[str, int] = field(default_factory=dict[str, int])
     too_long: tuple[str, ...] = ()
+    kinds: Mapping[int, type[ProviderError]] = field(default_factory=dict[int, type[ProviderError]])
 
     def from_answer(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """The exception for an answer with an error status; never raises, whatever the body is."""
@@ -213,8 +223,8 @@ class ErrorTable:
             return ContextLengthError
         if status is None:
             return ServerError
-        if status in _BY_STATUS:
-            return _BY_STATUS[status]
+        if (known := self.kinds.get(status) or _BY_STATUS.get(status)) is not None:
+            return known
         if 300 <= status < 400:  # a redirect that was not followed: the address is another one
             return NotFoundError
         return InvalidRequestError if 400 <= status < 500 else ServerError
@@ -254,14 +264,15 @@ def _fault(body: bytes) -> Fault:
         message=message or _excerpt(body),
         status=_status(inner.get("code")) or _status(inner.get("status_code")),
         retry_after=next((wait for item in _details(inner) if (wait := _retry_delay(item)) is not None), None),
-        request_id=reading.text_or_none(outer.get("request_id")),
+        request_id=reading.text_or_none(outer.get("request_id")) or reading.text_or_none(outer.get("id")),
     )
 
 
 def _message(inner: Mapping[str, Any]) -> str | None:
-    return next(
-        (words for key in ("message", "detail", "msg") if (words := reading.text_or_none(inner.get(key)))), None
-    )
+    # FastAPI, which many servers stand on, lists what is wrong with a body under `detail`.
+    listed = [reading.text(reading.mapping(item).get("msg")) for item in reading.entries(inner.get("detail"))]
+    said = [reading.text(inner.get(key)) for key in ("message", "detail", "msg")]
+    return next((words for words in (*said, "; ".join(filter(None, listed))) if words), None)
 
 
 def _names(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> Iterator[str]:
@@ -269,6 +280,8 @@ def _names(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> Iterator[str]:
         yield reading.text(item.get("error_code"))
         yield reading.text(item.get("reason"))
     yield reading.text(reading.mapping(inner.get("innererror")).get("code"))
+    metadata = reading.mapping(inner.get("metadata"))  # OpenRouter
+    yield reading.text(metadata.get("error_type")) or ("moderation" if "flagged_input" in metadata else "")
     for source in (inner, outer):
         for key in ("code", "type", "status", "error_type"):
             name = reading.text(source.get(key))

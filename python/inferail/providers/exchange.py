@@ -95,6 +95,8 @@ class Exchange:
                 output_tokens=max(known.output_tokens, guess.output_tokens),
                 estimated=True,
             )
+        if usage.cost_usd is not None:  # OpenRouter says what it bills; no table knows better
+            return usage
         if not usage.total_tokens:
             return usage.with_cost(0.0)
         target = self._target

@@ -18,6 +18,13 @@ _CODECS: dict[str, str] = {
     "gemini": "inferail.providers.native.gemini:GeminiCodec",
     "ollama": "inferail.providers.native.ollama:OllamaCodec",
     "openai_responses": "inferail.providers.native.openai_responses:OpenAIResponsesCodec",
+    "mistral": "inferail.providers.chat_completions.mistral:MistralCodec",
+    "deepseek": "inferail.providers.chat_completions.deepseek:DeepSeekCodec",
+    "qwen": "inferail.providers.chat_completions.qwen:QwenCodec",
+    "groq": "inferail.providers.chat_completions.groq:GroqCodec",
+    "openrouter": "inferail.providers.chat_completions.openrouter:OpenRouterCodec",
+    "vllm": "inferail.providers.chat_completions.vllm:VLLMCodec",
+    "compatible": "inferail.providers.chat_completions.compatible:CompatibleCodec",
 }
 
 

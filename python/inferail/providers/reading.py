@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard, cast
 
-__all__ = ["count", "entries", "json_text", "load", "mapping", "text", "text_or_none"]
+__all__ = ["amount", "count", "entries", "json_text", "load", "mapping", "text", "text_or_none"]
 
 _EMPTY: Mapping[str, Any] = {}
 
@@ -57,6 +57,13 @@ def count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return 0
     return max(0, int(value))
+
+
+def amount(value: Any) -> float | None:
+    """`value` as an amount of money; None for what is no number, or negative."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return None
+    return float(value)
 
 
 def json_text(value: Any) -> str:

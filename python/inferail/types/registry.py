@@ -23,6 +23,13 @@ _SCHEMES: dict[str, str] = {
     "gemini": _PROVIDERS,
     "ollama": _PROVIDERS,
     "openai_responses": _PROVIDERS,
+    "mistral": _PROVIDERS,
+    "deepseek": _PROVIDERS,
+    "qwen": _PROVIDERS,
+    "groq": _PROVIDERS,
+    "openrouter": _PROVIDERS,
+    "vllm": _PROVIDERS,
+    "compatible": _PROVIDERS,
 }
 
 _EMBEDDING_TARGET = "inferail.providers.embedding:EmbeddingTarget"

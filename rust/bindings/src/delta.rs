@@ -316,5 +316,8 @@ fn usage_object(py: Python<'_>, usage: &Usage) -> PyResult<Py<PyAny>> {
             fields.set_item(name, count)?;
         }
     }
+    if let Some(cost) = usage.cost_picodollars {
+        fields.set_item(intern!(py, "cost_usd"), cost as f64 / 1e12)?;
+    }
     Ok(class.call((), Some(&fields))?.unbind())
 }

@@ -31,7 +31,7 @@ impl PyStreamDecoder {
         require_done: bool,
     ) -> PyResult<Self> {
         let Some(provider) = Provider::from_name(grammar) else {
-            let known = Provider::ALL.map(Provider::as_str).join(", ");
+            let known = Provider::names().collect::<Vec<_>>().join(", ");
             return Err(config_error(
                 py,
                 format!("unknown grammar {grammar:?}; known are {known}"),

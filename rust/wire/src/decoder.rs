@@ -54,13 +54,36 @@ impl Provider {
         }
     }
 
-    /// The grammar of that name.
+    /// The grammar of that name, which may also be that of a provider who speaks it.
     pub fn from_name(name: &str) -> Option<Self> {
+        if SPEAKERS_OF_OPENAI_CHAT.contains(&name) {
+            return Some(Self::OpenAiChat);
+        }
         Self::ALL
             .into_iter()
             .find(|provider| provider.as_str() == name)
     }
+
+    /// Every name that [`Provider::from_name`] knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL
+            .into_iter()
+            .map(Self::as_str)
+            .chain(SPEAKERS_OF_OPENAI_CHAT)
+    }
 }
+
+/// Providers that speak the OpenAI chat format, each with its differences: one grammar reads them all.
+const SPEAKERS_OF_OPENAI_CHAT: [&str; 8] = [
+    "openai",
+    "mistral",
+    "deepseek",
+    "qwen",
+    "groq",
+    "openrouter",
+    "vllm",
+    "compatible",
+];
 
 /// What a caller may choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

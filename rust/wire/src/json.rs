@@ -375,6 +375,19 @@ impl<'a> Walker<'a> {
             .or_else(|| number.parse::<f64>().ok().map(|value| value as i64)))
     }
 
+    /// The next value where it is a number, as a float. Anything else is skipped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] for what JSON does not call a number.
+    pub fn number(&mut self) -> Result<Option<f64>, Error> {
+        if self.peek()? != Type::Number {
+            self.skip()?;
+            return Ok(None);
+        }
+        Ok(self.raw()?.raw(self.source).parse().ok())
+    }
+
     /// The next value where it is a count, that is a number of at least zero; anything else is skipped.
     ///
     /// # Errors

@@ -17,6 +17,13 @@ pub struct Usage {
     pub input_audio_tokens: Option<u64>,
     /// The part of the output that was audio.
     pub output_audio_tokens: Option<u64>,
+    /// What the provider says it cost, in millionths of a millionth of a US dollar.
+    pub cost_picodollars: Option<u64>,
+}
+
+/// A price in US dollars in the unit of [`Usage::cost_picodollars`]; `None` for what is no price.
+pub(crate) fn picodollars(dollars: f64) -> Option<u64> {
+    (dollars >= 0.0 && dollars.is_finite()).then(|| (dollars * 1e12).round() as u64)
 }
 
 /// The sum of those counts that are known, `None` where none is.

@@ -1,10 +1,11 @@
 """OpenAI's Chat Completions format, client side, for every provider that speaks it.
 
 Source: the request and response types of OpenAI's official Python library, 3.52. A provider is a subclass with other class
-attributes.
+attributes, and where that is not enough with another `assistant`, `tool_result`, `file`, `output`, `extras` or `address`.
 
-What this format has no place for: reasoning of earlier turns and signatures of other providers (left out: they mean
-nothing here), the order of text and tool calls inside a turn, and the error flag of a tool result (noted as a warning).
+What this format has no place for: signatures of other providers (left out: they mean nothing here), reasoning of earlier
+turns except where a provider takes its own back, the order of text and tool calls inside a turn, and the error flag of a
+tool result (noted as a warning).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from inferail.core import StreamDecoder
 from inferail.errors import ConfigError
 from inferail.providers import reading
+from inferail.providers.chat_completions.answers import FINISH_REASONS, message_parts, usage_of
 from inferail.providers.codec import Encoded
 from inferail.providers.errors import ErrorTable, request_id
 from inferail.providers.writing import Notes, add_options, base64_text, wire
@@ -32,14 +34,13 @@ from inferail.types.message import (
     ToolResult,
     data_url,
 )
-from inferail.types.response import FinishReason, Response
-from inferail.types.usage import Usage
+from inferail.types.response import Response
 
 if TYPE_CHECKING:
     from inferail.core import Delta
     from inferail.errors import ProviderError
     from inferail.providers.codec import Endpoint
-    from inferail.types.request import Request, Sampling
+    from inferail.types.request import OutputSchema, Request, Sampling
 
 __all__ = ["ChatCompletionsCodec"]
 
@@ -50,16 +51,6 @@ _AUDIO_FORMATS = {
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",
 }
-_FINISH: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "model_length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "error": "error",
-    "insufficient_system_resource": "error",
-}
 
 
 class ChatCompletionsCodec:
@@ -67,14 +58,16 @@ class ChatCompletionsCodec:
 
     Attributes:
         provider: The scheme.
-        default_base_url: Where requests go unless a `base_url` is given.
-        key_variables: Environment variables that may hold the key.
+        default_base_url: Where requests go unless a `base_url` is given; empty where one has to be given.
+        key_variables: Environment variables that may hold the key; empty for servers that need none.
         official_hosts: Hosts of the provider itself, whose rules are stricter or newer than those of its imitators.
         parameters: Wire name of each field of `Sampling` that can be sent; the others are unsupported.
         official_max_tokens: Wire name of `max_tokens` at the official hosts, where it differs there.
         max_stop: How many stop strings the official hosts take; None for any number.
+        media: Which kinds of parts besides text a user message may hold.
         stream_usage: Whether usage inside a stream has to be asked for (`stream_options`).
         continues_assistant: Whether the official hosts continue an assistant message at the end (a prefill).
+        prefill_mark: What marks that last message as one to be continued.
         errors: What its error codes mean.
     """
 
@@ -94,8 +87,10 @@ class ChatCompletionsCodec:
     }
     official_max_tokens: ClassVar[str | None] = None
     max_stop: ClassVar[int | None] = None
+    media: ClassVar[tuple[type[Part], ...]] = (Image, Audio, File)
     stream_usage: ClassVar[bool] = True
     continues_assistant: ClassVar[bool] = True
+    prefill_mark: ClassVar[Mapping[str, Any]] = {}
     errors: ClassVar[ErrorTable]
 
     def encode(self, request: Request, endpoint: Endpoint, *, stream: bool) -> Encoded:
@@ -107,15 +102,17 @@ class ChatCompletionsCodec:
         notes = Notes(self.provider, endpoint.unsupported)
         body: dict[str, Any] = {"model": endpoint.model, "messages": self._messages(request, endpoint, notes)}
         body |= _tools(request)
-        body |= _output(request)
+        if request.output is not None:
+            body["response_format"] = self.output(request.output, notes)
         body |= self._sampling(request.sampling, endpoint, notes)
         if stream:
             body["stream"] = True
             if self.stream_usage:
                 body["stream_options"] = {"include_usage": True}
+        body |= self.extras(request)
         add_options(body, request, notes, merged="stream_options", stream=stream)
         headers = {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key is not None else {}
-        url = f"{endpoint.base_url.rstrip('/')}/chat/completions"
+        url = f"{self.address(request, endpoint).rstrip('/')}/chat/completions"
         return Encoded(wire(url, endpoint, headers, body, stream=stream), tuple(notes.warnings))
 
     def decode(self, headers: Mapping[str, str], body: bytes) -> Response[Any]:
@@ -132,10 +129,10 @@ class ChatCompletionsCodec:
         message = reading.mapping(choice.get("message"))
         reason = reading.text_or_none(choice.get("finish_reason"))
         return Response(
-            message=Message("assistant", tuple(_parts(message))),
-            finish_reason=_FINISH.get(reason or "", "unknown"),
+            message=Message("assistant", tuple(message_parts(message))),
+            finish_reason=FINISH_REASONS.get(reason or "", "unknown"),
             raw_finish_reason=reason,
-            usage=_usage(reading.mapping(answer.get("usage"))),
+            usage=usage_of(reading.mapping(answer.get("usage"))),
             provider=self.provider,
             model=reading.text(answer.get("model")),
             id=reading.text_or_none(answer.get("id")),
@@ -158,31 +155,83 @@ class ChatCompletionsCodec:
             "openai_chat", max_event_bytes=endpoint.max_event_bytes, require_done=endpoint.require_done
         )
 
+    # What a provider may do in its own way.
+
+    def address(self, request: Request, endpoint: Endpoint) -> str:  # noqa: ARG002 - for those whose path depends on it
+        """What stands before `/chat/completions`."""
+        return endpoint.base_url
+
+    def extras(self, request: Request) -> Mapping[str, Any]:  # noqa: ARG002
+        """More members of the body; `provider_options` win over them."""
+        return {}
+
+    def output(self, schema: OutputSchema, notes: Notes) -> dict[str, Any]:  # noqa: ARG002
+        """The `response_format` that asks for JSON of a schema."""
+        written = {"name": schema.name, "schema": schema.schema, "strict": schema.strict}
+        return {"type": "json_schema", "json_schema": written}
+
+    def assistant(self, message: dict[str, Any], thoughts: tuple[Reasoning, ...]) -> dict[str, Any]:  # noqa: ARG002
+        """An assistant message with this provider's own earlier reasoning, where it wants that back.
+
+        Args:
+            message: As it would be sent without it.
+            thoughts: The reasoning that the turn held, of no other provider.
+        """
+        return message
+
+    def tool_result(self, result: ToolResult) -> dict[str, Any]:
+        """The message that brings a tool's result."""
+        return {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
+
+    def file(self, part: File, notes: Notes) -> dict[str, Any] | None:
+        """A document of a user message; None where it cannot be sent, which is noted."""
+        if part.file_id is not None:
+            return {"type": "file", "file": {"file_id": part.file_id}}
+        if part.data is None:
+            notes.unsupported("a file given as a URL", "pass its data, or upload it and pass its file_id")
+            return None
+        # The API asks for a name; its ending tells how to read the file.
+        name = part.name or f"document.{part.media_type.partition('/')[2].partition(';')[0] or 'bin'}"
+        return {"type": "file", "file": {"filename": name, "file_data": data_url(part.media_type, part.data)}}
+
+    def is_official(self, endpoint: Endpoint) -> bool:
+        """Whether the endpoint is the provider itself, not a server that imitates it."""
+        try:
+            host = urlsplit(endpoint.base_url).hostname or ""
+        except ValueError:
+            raise ConfigError("base_url is not a URL, for example https://api.example.com/v1") from None
+        return any(host == official or host.endswith(f".{official}") for official in self.official_hosts)
+
+    # What they share.
+
     def _messages(self, request: Request, endpoint: Endpoint, notes: Notes) -> list[dict[str, Any]]:
         messages = list(request.messages)
-        if messages[-1].role == "assistant" and not self.continues_assistant and self._is_official(endpoint):
+        if messages[-1].role == "assistant" and not self.continues_assistant and self.is_official(endpoint):
             notes.unsupported("an assistant message at the end (a prefill)", "end with a user message")
             messages.pop()
         written = [entry for message in messages for entry in self._message(message, notes)]
         if not any(entry["role"] != "system" for entry in written):
             raise ConfigError(f"nothing is left of the messages that {self.provider} can take")
+        if written[-1]["role"] == "assistant":
+            written[-1] |= self.prefill_mark
         return written
 
     def _message(self, message: Message, notes: Notes) -> Iterator[dict[str, Any]]:
         if message.role == "tool":
-            for part in message.parts:
-                if isinstance(part, ToolResult):
-                    yield _tool_message(part, notes)
+            for result in message.tool_results:
+                if result.is_error:
+                    notes.changed(f"is_error of a tool result was left out: {notes.provider} has no field for it")
+                yield self.tool_result(result)
         elif message.role == "assistant":
             yield from self._assistant_message(message, notes)
         else:
-            content = [entry for part in message.parts if (entry := _content(part, message.role, notes))]
+            content = [entry for part in message.parts if (entry := self._content(part, message.role, notes))]
             if content:
                 yield {"role": message.role, "content": _shortest(content)}
 
     def _assistant_message(self, message: Message, notes: Notes) -> Iterator[dict[str, Any]]:
         said = [part for part in message.parts if not isinstance(part, ToolCall | Refusal)]
-        content = [entry for part in said if (entry := _content(part, "assistant", notes))]
+        content = [entry for part in said if (entry := self._content(part, "assistant", notes))]
         written: dict[str, Any] = {"role": "assistant", "content": _shortest(content) if content else None}
         refusals = [part.text for part in message.parts if isinstance(part, Refusal)]
         if refusals:
@@ -190,7 +239,21 @@ class ChatCompletionsCodec:
         if message.tool_calls:
             written["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
         if content or len(written) > 2:
-            yield written
+            own = message.parts_for(self.provider)
+            yield self.assistant(written, tuple(part for part in own if isinstance(part, Reasoning)))
+
+    def _content(self, part: Part, role: str, notes: Notes) -> dict[str, Any] | None:
+        if isinstance(part, Text):
+            return {"type": "text", "text": part.text}
+        if isinstance(part, Reasoning):
+            return None
+        if role == "user" and isinstance(part, Image | Audio | File) and isinstance(part, self.media):
+            return self.file(part, notes) if isinstance(part, File) else _media(part, notes)
+        notes.unsupported(
+            f"{type(part).__name__} in a message of role {role}",
+            "put it into a user message, as text if need be" if isinstance(part, self.media) else "send text instead",
+        )
+        return None
 
     def _sampling(self, sampling: Sampling, endpoint: Endpoint, notes: Notes) -> dict[str, Any]:
         chosen: dict[str, Any] = {
@@ -218,21 +281,14 @@ class ChatCompletionsCodec:
 
     def _stop(self, sampling: Sampling, endpoint: Endpoint, notes: Notes) -> list[str]:
         stop = list(sampling.stop)
-        if self.max_stop is not None and len(stop) > self.max_stop and self._is_official(endpoint):
+        if self.max_stop is not None and len(stop) > self.max_stop and self.is_official(endpoint):
             notes.unsupported(f"more than {self.max_stop} strings in stop", "pass fewer")
             return stop[: self.max_stop]
         return stop
 
     def _max_tokens_name(self, endpoint: Endpoint) -> str:
-        official = self.official_max_tokens if self._is_official(endpoint) else None
+        official = self.official_max_tokens if self.is_official(endpoint) else None
         return official or self.parameters["max_tokens"]
-
-    def _is_official(self, endpoint: Endpoint) -> bool:
-        try:
-            host = urlsplit(endpoint.base_url).hostname or ""
-        except ValueError:
-            raise ConfigError("base_url is not a URL, for example https://api.example.com/v1") from None
-        return any(host == official or host.endswith(f".{official}") for official in self.official_hosts)
 
 
 def _tools(request: Request) -> dict[str, Any]:
@@ -255,50 +311,17 @@ def _tools(request: Request) -> dict[str, Any]:
     return written
 
 
-def _output(request: Request) -> dict[str, Any]:
-    if request.output is None:
-        return {}
-    schema = {"name": request.output.name, "schema": request.output.schema, "strict": request.output.strict}
-    return {"response_format": {"type": "json_schema", "json_schema": schema}}
-
-
-def _content(part: Part, role: str, notes: Notes) -> dict[str, Any] | None:
-    if isinstance(part, Text):
-        return {"type": "text", "text": part.text}
-    if isinstance(part, Reasoning):
-        return None
-    if role == "user" and isinstance(part, Image | Audio | File):
-        return _media(part, notes)
-    notes.unsupported(
-        f"{type(part).__name__} in a message of role {role}", "put it into a user message, as text if need be"
-    )
-    return None
-
-
-def _media(part: Image | Audio | File, notes: Notes) -> dict[str, Any] | None:
+def _media(part: Image | Audio, notes: Notes) -> dict[str, Any] | None:
     if isinstance(part, Image):
         image = {"url": part.url if part.data is None else data_url(part.media_type, part.data)}
         if part.detail is not None:
             image["detail"] = part.detail
         return {"type": "image_url", "image_url": image}
-    if isinstance(part, Audio):
-        form = _AUDIO_FORMATS.get(part.media_type.partition(";")[0].strip().lower())
-        if form is None:
-            notes.unsupported(f"audio of type {part.media_type[:40]}", "convert it to audio/wav or audio/mp3")
-            return None
-        return {"type": "input_audio", "input_audio": {"data": base64_text(part.data), "format": form}}
-    return _file(part, notes)
-
-
-def _file(part: File, notes: Notes) -> dict[str, Any] | None:
-    if part.file_id is not None:
-        return {"type": "file", "file": {"file_id": part.file_id}}
-    if part.data is None:
-        notes.unsupported("a file given as a URL", "pass its data, or upload it and pass its file_id")
+    form = _AUDIO_FORMATS.get(part.media_type.partition(";")[0].strip().lower())
+    if form is None:
+        notes.unsupported(f"audio of type {part.media_type[:40]}", "convert it to audio/wav or audio/mp3")
         return None
-    # The API asks for a name; its ending tells how to read the file.
-    name = part.name or f"document.{part.media_type.partition('/')[2].partition(';')[0] or 'bin'}"
-    return {"type": "file", "file": {"filename": name, "file_data": data_url(part.media_type, part.data)}}
+    return {"type": "input_audio", "input_audio": {"data": base64_text(part.data), "format": form}}
 
 
 def _shortest(content: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
@@ -311,89 +334,3 @@ def _shortest(content: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
-
-
-def _tool_message(result: ToolResult, notes: Notes) -> dict[str, Any]:
-    if result.is_error:
-        notes.changed(f"is_error of a tool result was left out: {notes.provider} has no field for it")
-    return {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
-
-
-def _parts(message: Mapping[str, Any]) -> Iterator[Part]:
-    said = [*_reasoning(message), *_said(message.get("content"))]
-    yield from (part for part in said if isinstance(part, Reasoning))
-    text = "".join(part.text for part in said if isinstance(part, Text))
-    if text:
-        yield Text(text)
-    refusal = reading.text(message.get("refusal")) + "".join(part.text for part in said if isinstance(part, Refusal))
-    if refusal:
-        yield Refusal(refusal)
-    yield from _tool_calls(message)
-
-
-def _reasoning(message: Mapping[str, Any]) -> Iterator[Part]:
-    """Servers disagree about the name, and servers in transition send the same text under two."""
-    names = ("reasoning_content", "reasoning", "thinking")
-    text = next((words for name in names if (words := reading.text(message.get(name)))), "")
-    details = [reading.mapping(item) for item in reading.entries(message.get("reasoning_details"))]
-    text = text or "".join(reading.text(item.get("text")) or reading.text(item.get("summary")) for item in details)
-    signature = next((s for item in details if (s := reading.text_or_none(item.get("signature")))), None)
-    if text or signature:
-        yield Reasoning(text, signature)
-    for item in details:
-        if redacted := reading.text_or_none(item.get("data")):
-            yield Reasoning(redacted=redacted)
-
-
-def _said(content: Any) -> Iterator[Part]:
-    if isinstance(content, str):
-        yield Text(reading.text(content))
-    for item in reading.entries(content):
-        if isinstance(item, str):
-            yield Text(reading.text(item))
-            continue
-        part = reading.mapping(item)
-        thinking = part.get("thinking")  # Mistral: a list of text parts
-        words = [reading.text(reading.mapping(entry).get("text")) for entry in reading.entries(thinking)]
-        if reasoning := reading.text(thinking) or "".join(words):
-            yield Reasoning(reasoning, reading.text_or_none(part.get("signature")))
-        if refusal := reading.text(part.get("refusal")):
-            yield Refusal(refusal)
-        yield Text(reading.text(part.get("text")))
-
-
-def _tool_calls(message: Mapping[str, Any]) -> Iterator[ToolCall]:
-    calls = message.get("tool_calls")
-    listed = reading.entries(calls) or ([calls] if isinstance(calls, dict) else [])
-    if not listed and isinstance(message.get("function_call"), dict):  # the API before tool_calls
-        listed = [{"function": message["function_call"]}]
-    made_up = 0
-    for item in listed:
-        call = reading.mapping(item)
-        function = reading.mapping(call.get("function")) or reading.mapping(call.get("custom"))
-        if not function:
-            continue
-        identity = reading.text(call.get("id"))
-        if identity in ("", "null"):  # some servers give none: made up as the stream decoder does it
-            identity = f"call_{made_up}"
-            made_up += 1
-        yield ToolCall(identity, reading.text(function.get("name")), _arguments(function))
-
-
-def _arguments(function: Mapping[str, Any]) -> str:
-    value = function.get("arguments", function.get("input"))
-    return (reading.json_text(value) if isinstance(value, dict) else reading.text(value)) or "{}"
-
-
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    prompt = reading.mapping(usage.get("prompt_tokens_details"))
-    answer = reading.mapping(usage.get("completion_tokens_details"))
-    return Usage(
-        input_tokens=reading.count(usage.get("prompt_tokens")),
-        output_tokens=reading.count(usage.get("completion_tokens")),
-        cache_read_tokens=reading.count(prompt.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
-        cache_write_tokens=reading.count(prompt.get("cache_write_tokens")),
-        reasoning_tokens=reading.count(answer.get("reasoning_tokens")),
-        input_audio_tokens=reading.count(prompt.get("audio_tokens")),
-        output_audio_tokens=reading.count(answer.get("audio_tokens")),
-    )

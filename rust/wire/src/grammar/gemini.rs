@@ -406,6 +406,7 @@ impl Counts {
             reasoning_tokens: self.thoughts,
             input_audio_tokens: self.prompt_audio,
             output_audio_tokens: self.candidates_audio,
+            cost_picodollars: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
 use crate::output::{Output, remember};
-use crate::usage::overwrite;
+use crate::usage::{overwrite, picodollars};
 use crate::{Error, Kind, Reason, Usage};
 
 /// State of one stream.
@@ -416,6 +416,10 @@ impl Grammar {
                 "prompt_cache_hit_tokens" => {
                     overwrite(&mut usage.cache_read_tokens, walker.count()?);
                 }
+                "cost" => overwrite(
+                    &mut usage.cost_picodollars,
+                    walker.number()?.and_then(picodollars),
+                ),
                 "prompt_tokens_details" => read_details(walker, |key, count| match key {
                     "cached_tokens" => overwrite(&mut usage.cache_read_tokens, count),
                     "cache_write_tokens" => overwrite(&mut usage.cache_write_tokens, count),

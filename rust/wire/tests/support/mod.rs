@@ -76,6 +76,7 @@ fn counts(usage: &Usage) -> String {
         ("reasoning", usage.reasoning_tokens),
         ("audio-in", usage.input_audio_tokens),
         ("audio-out", usage.output_audio_tokens),
+        ("pico$", usage.cost_picodollars),
     ];
     let known = counts
         .iter()
