@@ -32,7 +32,7 @@ from inferail.types.tools import Tool
 from tests.providers.bodies import CHAT_COMPLETIONS, SCHEMES
 
 # The properties take their time: of those who share a codec, the plainest and the oddest.
-SHAPES = ("openai", "mistral", "anthropic", "gemini", "ollama")
+SHAPES = ("openai", "mistral", "anthropic", "gemini", "ollama", "openai_responses")
 
 anything = st.text(max_size=12)  # with lone surrogates
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
