@@ -1,7 +1,7 @@
 """The compiled part of inferail. Import these names from `inferail.core`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias, TypedDict, final
 from uuid import UUID
 
@@ -23,6 +23,8 @@ _Kind: TypeAlias = Literal[
     "finish",
     "error",
 ]
+_PartKind: TypeAlias = Literal["text", "reasoning", "redacted", "refusal", "tool_call"]
+_Reason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "unknown"]
 _Path: TypeAlias = str | os.PathLike[str]
 _Grammar: TypeAlias = Literal[
     "openai_chat",
@@ -44,6 +46,7 @@ _Grammar: TypeAlias = Literal[
 
 __all__ = [
     "BUILD_INFO",
+    "Accumulator",
     "Delta",
     "EventStreamMessage",
     "EventStreamParser",
@@ -142,6 +145,53 @@ class Delta:
     def __getnewargs_ex__(self, /) -> tuple[tuple[str], dict[str, Any]]: ...
 
 @final
+class Accumulator:
+    """Puts one choice of an answer together from its deltas, in time linear in its length.
+
+    What it says is what has arrived so far, at any moment. Safe to use from several threads.
+
+    Args:
+        index: Which choice; the deltas of the others are left out.
+    """
+
+    def __new__(cls, index: int = 0) -> Accumulator: ...
+    def add(self, deltas: Iterable[Delta], /) -> None:
+        """Takes the next deltas. Half a surrogate pair in their text, which no decoder gives, becomes U+FFFD.
+
+        Raises:
+            ConfigError: This is the `accumulated` of a StreamDecoder, which adds to it by itself.
+            TypeError: Something else than a Delta; those before it were taken.
+        """
+    @property
+    def parts(self) -> list[tuple[_PartKind, str, str, str, str | None]]:
+        """Kind, text, id, name and signature of each part, in the order in which they began.
+
+        Consecutive pieces of the same kind and block are one part. The text of a `tool_call` is the JSON text of its
+        arguments; `id` and `name` are empty in all others. A `redacted` part is reasoning only the provider can read.
+        """
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens so far; None where the provider has not said. The last that was said is authoritative."""
+    @property
+    def finish_reason(self) -> _Reason | None:
+        """Why the choice ended, once it has."""
+    @property
+    def raw_finish_reason(self) -> str | None:
+        """The same in the provider's word."""
+    @property
+    def id(self) -> str | None:
+        """The response's id."""
+    @property
+    def model(self) -> str | None:
+        """The model that answers, as the provider names it."""
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """Citations so far, as JSON text."""
+    @property
+    def output_bytes(self) -> int:
+        """UTF-8 bytes of everything the model wrote so far in any choice, with reasoning and tool arguments."""
+
+@final
 class StreamDecoder:
     """Turns the body of one streamed response into deltas. Safe to call from several threads, one after the other.
 
@@ -171,6 +221,9 @@ class StreamDecoder:
 
         Never so in an unbroken Gemini stream, which ends with its body.
         """
+    @property
+    def accumulated(self) -> Accumulator:
+        """The first choice of the answer, put together on the way; it goes on with every `feed`."""
 
 @final
 class SSEEvent:

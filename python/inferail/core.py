@@ -2,6 +2,7 @@
 
 from inferail._core import (
     BUILD_INFO,
+    Accumulator,
     Delta,
     EventStreamMessage,
     EventStreamParser,
@@ -17,6 +18,7 @@ from inferail._core import (
 
 __all__ = [
     "BUILD_INFO",
+    "Accumulator",
     "Delta",
     "EventStreamMessage",
     "EventStreamParser",

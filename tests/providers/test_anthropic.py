@@ -415,7 +415,6 @@ def test_decode_agrees_with_the_stream_decoder() -> None:
     for event in events:
         data = json.dumps(event, separators=(",", ":")).encode()
         accumulator.add(decoder.feed(b"event: " + event["type"].encode() + b"\ndata: " + data + b"\n\n"))
-    accumulator.settle()
 
     answer = read(message(*blocks, usage=usage, **stop))
     assert decoder.finish() is None

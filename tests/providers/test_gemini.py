@@ -414,7 +414,6 @@ def test_decode_agrees_with_the_stream_decoder() -> None:
 
     for chunk in chunks:
         accumulator.add(decoder.feed(b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\r\n\r\n"))
-    accumulator.settle()
 
     answer = read({**generated(*parts), "usageMetadata": usage})
     assert decoder.finish() is None

@@ -300,7 +300,6 @@ def test_streamed_and_whole_answers_are_the_same_message() -> None:
     collected.add(decoder.feed(json.dumps(answer, separators=(",", ":")).encode()))
 
     assert decoder.finish() is None
-    collected.settle()
     whole = read(answer)
     assert (collected.message(), collected.finish_reason) == (whole.message, whole.finish_reason)
     assert assistant(*whole.message.parts) == whole.message

@@ -55,7 +55,6 @@ class TargetStream:
         self._scope = scope
         self._accumulator = Accumulator()
         self._attempts: tuple[Attempt, ...] = ()
-        self._take = self._accumulator.add
         self._held: list[Delta] = []
         self._error: RequestError | None = None
         self._reply: Reply | None = None
@@ -152,9 +151,8 @@ class TargetStream:
         await self._release()
         self._ended = False
         self._exchange = exchange
-        self._accumulator = Accumulator()
-        self._take = self._accumulator.add
         self._decoder = self._target.codec.stream_decoder(self._target.endpoint)
+        self._accumulator = Accumulator(self._decoder.accumulated)
         self._deadlines.restart()
         try:
             self._reply = await self._transport.open(
@@ -216,7 +214,6 @@ class TargetStream:
                 last = deltas[-1].kind if deltas else None
                 if last == "error":
                     return self._fail(deltas)
-                self._take(deltas)
                 if last not in _SILENT or any(delta.kind not in _SILENT for delta in deltas):
                     if not deadlines.begun:
                         self._exchange.content()
@@ -248,7 +245,6 @@ class TargetStream:
         if reason is not None:
             raise self._stream_error(reason)
         accumulator = self._accumulator
-        accumulator.settle()
         if accumulator.finish_reason is None:  # a server that numbers its choices from 1, or dropped the first
             raise self._stream_error("it brought other choices than the first")
         self._ended, self._flowing = True, False
@@ -271,7 +267,6 @@ class TargetStream:
     def _fail(self, deltas: list[Delta]) -> list[Delta]:
         """An error inside the stream: what came before it is handed out first, then it is raised."""
         failure = deltas.pop()
-        self._accumulator.add(deltas)
         sentence = _BROKEN.get(failure.name or "")
         error = self._stream_error(sentence) if sentence else self._target.codec.decode_stream_error(failure)
         if not deltas:
@@ -284,7 +279,6 @@ class TargetStream:
         """Closes the books on a stream that did not reach its end, and gives the error what had arrived."""
         self._ended, self._flowing = True, False
         accumulator = self._accumulator
-        accumulator.settle()
         attempt = self._exchange.close(error, reported=accumulator.usage, output_bytes=accumulator.output_bytes)
         self._attempts = (*self._attempts, attempt)
         if isinstance(error, RequestError):

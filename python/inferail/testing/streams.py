@@ -120,7 +120,6 @@ class ScriptStream:
     def _end(self, error: InferailError | None) -> InferailError:
         """Notes the attempt; an error of a request gets it, and what had arrived."""
         self._ended = True
-        self._accumulator.settle()
         attempt = Attempt(
             provider=self._provider,
             model=self._model,

@@ -2,78 +2,76 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from inferail import core
 from inferail.types.message import Message, Part, Reasoning, Refusal, Text, ToolCall
 from inferail.types.response import Partial, Response, Timing
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from inferail._core import Delta
     from inferail.types.response import Attempt, FinishReason
 
 __all__ = ["Accumulator"]
 
-_WRITTEN = frozenset({"text", "reasoning", "refusal", "tool_args"})
-
 
 class Accumulator:
-    """Collects the deltas of one choice (`index`) into a message.
-
-    Deltas are only appended while they arrive; parts are built when somebody asks. Consecutive pieces of the same kind
-    and block form one part.
+    """The first choice of an answer as a message, put together in Rust.
 
     Attributes:
-        add: Takes the next deltas, a list of them. It is `list.extend` itself: called once per network read.
+        add: Takes the next deltas, a list of them.
     """
 
-    __slots__ = ("_deltas", "_index", "add", "finish_reason", "id", "model", "raw_finish_reason", "usage")
+    __slots__ = ("_core", "add")
 
-    def __init__(self, index: int = 0) -> None:
-        self._index = index
-        self._deltas: list[Delta] = []
-        self.add = self._deltas.extend
-        self.usage: Usage | None = None
-        self.finish_reason: FinishReason | None = None
-        self.raw_finish_reason: str | None = None
-        self.id: str | None = None
-        self.model: str | None = None
+    def __init__(self, accumulated: core.Accumulator | None = None) -> None:
+        """Starts with nothing, or with what a decoder puts together: its `accumulated`, to which nobody else adds."""
+        self._core = core.Accumulator() if accumulated is None else accumulated
+        self.add = self._core.add
 
-    def settle(self) -> None:
-        """Reads usage, finish reason and ids out of what has arrived."""
-        for delta in self._deltas:
-            kind = delta.kind
-            if kind == "usage":
-                self.usage = delta.usage
-            elif kind == "finish" and delta.index == self._index:
-                self.finish_reason = cast("FinishReason | None", delta.reason)
-                self.raw_finish_reason = delta.raw_reason
-            elif kind == "start":
-                self.id, self.model = delta.id or self.id, delta.name or self.model
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens so far, None where the provider has not said; the last that was said is authoritative."""
+        return self._core.usage
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the answer ended, once it has."""
+        return self._core.finish_reason
+
+    @property
+    def raw_finish_reason(self) -> str | None:
+        """The same in the provider's word."""
+        return self._core.raw_finish_reason
+
+    @property
+    def id(self) -> str | None:
+        """The response's id."""
+        return self._core.id
+
+    @property
+    def model(self) -> str | None:
+        """The model that answers, as the provider names it."""
+        return self._core.model
 
     @property
     def citations(self) -> tuple[str, ...]:
         """Citations so far, as JSON text."""
-        return tuple(d.text for d in self._deltas if d.kind == "citation" and d.index == self._index and d.text)
+        return self._core.citations
 
     @property
     def output_bytes(self) -> int:
         """UTF-8 bytes of everything the model wrote so far, reasoning and tool arguments included."""
-        return sum(
-            len(delta.text.encode("utf-8", "replace"))
-            for delta in self._deltas
-            if delta.kind in _WRITTEN and delta.text
-        )
+        return self._core.output_bytes
 
     def message(self) -> Message:
         """The turn so far."""
-        return Message("assistant", tuple(_parts(delta for delta in self._deltas if delta.index == self._index)))
+        return Message("assistant", self._parts())
 
     def partial(self) -> Partial:
         """What has arrived so far."""
-        self.settle()
         return Partial(self.message(), self.usage or Usage(), self.id, self.model)
 
     def response(
@@ -87,11 +85,10 @@ class Accumulator:
         **more: Any,
     ) -> Response[Any]:
         """The whole answer; only to be asked for after the terminal event."""
-        self.settle()
         if self.finish_reason is None:  # a caller's mistake, not the provider's
             raise AssertionError("response() before the terminal event")
         return Response(
-            message=Message("assistant", self.message().parts, provider),
+            message=Message("assistant", self._parts(), provider),
             finish_reason=self.finish_reason,
             raw_finish_reason=self.raw_finish_reason,
             usage=usage,
@@ -104,56 +101,20 @@ class Accumulator:
             **more,
         )
 
-
-def _parts(deltas: Iterable[Delta]) -> list[Part]:
-    slots: list[_Slot] = []
-    calls: dict[int, _Slot] = {}
-    for delta in deltas:
-        kind = delta.kind
-        if kind == "tool_start":
-            calls[delta.block] = slot = _Slot("tool", delta.block, delta.id or "", delta.name or "")
-            slots.append(slot)
-        elif kind == "tool_args":
-            if delta.block in calls:
-                calls[delta.block].pieces.append(delta.text or "")
-        elif kind in ("text", "reasoning", "refusal"):
-            if not slots or slots[-1].kind != kind or slots[-1].block != delta.block:
-                slots.append(_Slot(kind, delta.block))
-            slots[-1].pieces.append(delta.text or "")
-        elif kind == "reasoning_signature":
-            _slot_of(slots, delta.block).signature = delta.text
-        elif kind == "reasoning_redacted":
-            slots.append(_Slot("redacted", delta.block))
-            slots[-1].pieces.append(delta.text or "")
-    return [part for slot in slots if (part := slot.part()) is not None]
-
-
-def _slot_of(slots: list[_Slot], block: int) -> _Slot:
-    for slot in reversed(slots):
-        if slot.block == block:
-            return slot
-    slots.append(_Slot("reasoning", block))
-    return slots[-1]
-
-
-class _Slot:
-    __slots__ = ("block", "id", "kind", "name", "pieces", "signature")
-
-    def __init__(self, kind: str, block: int, id: str = "", name: str = "") -> None:  # noqa: A002
-        self.kind, self.block, self.id, self.name = kind, block, id, name
-        self.pieces: list[str] = []
-        self.signature: str | None = None
-
-    def part(self) -> Part | None:
-        text = "".join(self.pieces)
-        match self.kind:
-            case "tool":
-                return ToolCall(self.id, self.name, text or "{}", self.signature)
-            case "reasoning":
-                return Reasoning(text, self.signature) if text or self.signature else None
-            case "redacted":
-                return Reasoning(redacted=text)
-            case "refusal":
-                return Refusal(text)
-            case _:
-                return Text(text, self.signature) if text or self.signature else None
+    def _parts(self) -> tuple[Part, ...]:
+        parts: list[Part] = []
+        for kind, text, id_, name, signature in self._core.parts:
+            match kind:
+                case "tool_call":
+                    parts.append(ToolCall(id_, name, text or "{}", signature))
+                case "redacted":
+                    parts.append(Reasoning(redacted=text))
+                case "refusal":
+                    parts.append(Refusal(text))
+                case "reasoning" if text or signature:
+                    parts.append(Reasoning(text, signature))
+                case "text" if text or signature:
+                    parts.append(Text(text, signature))
+                case _:
+                    pass  # a block that was opened and left empty
+        return tuple(parts)

@@ -6,6 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use pyo3::{IntoPyObjectExt, intern};
 
+use crate::accumulator::text_of;
 use crate::error::config_error;
 
 /// One piece of a streamed response, the same for every provider.
@@ -109,6 +110,37 @@ impl PyDelta {
 
     fn rest(&self) -> &Rest {
         self.rest.as_deref().unwrap_or(&NO_REST)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Shows `look` the delta as the crates know it; without its usage, which is an object of Python here.
+    pub(crate) fn look<T>(
+        &self,
+        py: Python<'_>,
+        look: impl FnOnce(&Delta<'_>) -> T,
+    ) -> PyResult<T> {
+        let rest = self.rest();
+        let strings = [&rest.id, &rest.name, &rest.raw_reason];
+        let strings = strings.map(|string| string.as_ref().map(|string| string.bind(py)));
+        let [id, name, raw_reason] = strings.map(|string| string.map(text_of).transpose());
+        let (id, name, raw_reason) = (id?, name?, raw_reason?);
+        let text = self.text.bind(py).cast::<PyString>().ok();
+        let text = text.map(text_of).transpose()?;
+        let reason = rest.reason.as_ref().map(|reason| {
+            let known = reason.bind(py).to_str().ok().and_then(Reason::from_name);
+            known.unwrap_or(Reason::Unknown)
+        });
+        Ok(look(&Delta {
+            text: text.as_deref(),
+            id: id.as_deref(),
+            name: name.as_deref(),
+            reason,
+            raw_reason: raw_reason.as_deref(),
+            ..Delta::at(self.kind, self.index, self.block)
+        }))
     }
 
     fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -218,7 +250,7 @@ impl PyDelta {
 
     /// Tokens so far.
     #[getter]
-    fn usage<'a>(&'a self, py: Python<'a>) -> PyResult<Option<&'a Py<PyAny>>> {
+    pub(crate) fn usage<'a>(&'a self, py: Python<'a>) -> PyResult<Option<&'a Py<PyAny>>> {
         self.rest().usage(py)
     }
 
@@ -275,7 +307,7 @@ fn kind_name(py: Python<'_>, kind: Kind) -> &Bound<'_, PyString> {
 }
 
 /// The interned name of a reason.
-fn reason_name(py: Python<'_>, reason: Reason) -> &Bound<'_, PyString> {
+pub(crate) fn reason_name(py: Python<'_>, reason: Reason) -> &Bound<'_, PyString> {
     static NAMES: [PyOnceLock<Py<PyString>>; Reason::ALL.len()] =
         [const { PyOnceLock::new() }; Reason::ALL.len()];
     let make = || PyString::intern(py, reason.as_str()).unbind();
@@ -284,9 +316,7 @@ fn reason_name(py: Python<'_>, reason: Reason) -> &Bound<'_, PyString> {
 
 /// The interned name of a known reason, or the string itself.
 fn interned<'py>(reason: &Bound<'py, PyString>) -> Bound<'py, PyString> {
-    let known = Reason::ALL
-        .into_iter()
-        .find(|known| reason.to_str().is_ok_and(|r| r == known.as_str()));
+    let known = reason.to_str().ok().and_then(Reason::from_name);
     known.map_or_else(
         || reason.clone(),
         |known| reason_name(reason.py(), known).clone(),
@@ -294,7 +324,7 @@ fn interned<'py>(reason: &Bound<'py, PyString>) -> Bound<'py, PyString> {
 }
 
 /// `usage` as an `inferail.types.usage.Usage`.
-fn usage_object(py: Python<'_>, usage: &Usage) -> PyResult<Py<PyAny>> {
+pub(crate) fn usage_object(py: Python<'_>, usage: &Usage) -> PyResult<Py<PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = CLASS.import(py, "inferail.types.usage", "Usage")?;
     let counts = [

@@ -1,6 +1,7 @@
 //! `inferail._core`: the Rust crates as Python classes. Conversion and locking only, one file per class.
 #![deny(unsafe_code)]
 
+mod accumulator;
 mod buffer;
 mod build_info;
 mod delta;
@@ -20,6 +21,8 @@ mod core_module {
 
     use super::build_info;
 
+    #[pymodule_export]
+    use super::accumulator::PyAccumulator;
     #[pymodule_export]
     use super::delta::PyDelta;
     #[pymodule_export]

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyList, PyString};
 
+use crate::accumulator::PyAccumulator;
 use crate::buffer::to_bytes;
 use crate::delta::PyDelta;
 use crate::error::config_error;
@@ -67,6 +68,12 @@ impl PyStreamDecoder {
     fn terminal(&self, py: Python<'_>) -> bool {
         self.lock(py).is_terminal()
     }
+
+    /// The first choice of the answer, put together.
+    #[getter]
+    fn accumulated(slf: &Bound<'_, Self>) -> PyAccumulator {
+        PyAccumulator::of_decoder(slf.clone().unbind())
+    }
 }
 
 impl PyStreamDecoder {
@@ -77,6 +84,11 @@ impl PyStreamDecoder {
             inner: self.lock(py),
             deltas: Ok(Vec::new()),
         }
+    }
+
+    /// Shows `look` the decoder as it is now.
+    pub(crate) fn look<T>(&self, py: Python<'_>, look: impl FnOnce(&StreamDecoder) -> T) -> T {
+        look(&self.lock(py))
     }
 
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, StreamDecoder> {

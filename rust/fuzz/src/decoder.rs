@@ -1,6 +1,6 @@
 //! The property of every stream decoder.
 
-use inferail_wire::{Delta, Kind, Options, Provider, Reason, StreamDecoder, Usage};
+use inferail_wire::{Accumulator, Delta, Kind, Options, Provider, Reason, StreamDecoder, Usage};
 
 use crate::{Splits, allocated_bytes};
 
@@ -34,6 +34,7 @@ impl Owned {
 /// Feeds `data` to a decoder in every way and panics unless it
 ///
 /// - gives the same deltas, and the same verdict on the end, for any split;
+/// - puts together just what its deltas say;
 /// - calls no stream complete that reported an error;
 /// - stays silent once it said that nothing more can come;
 /// - allocates in proportion to the input.
@@ -63,14 +64,17 @@ fn decode<'a>(
 ) -> (Vec<Owned>, Option<&'static str>) {
     let mut decoder = StreamDecoder::with_options(provider, options);
     let mut deltas = Vec::new();
+    let mut accumulated = Accumulator::default();
     for chunk in chunks {
         let (was_terminal, num_deltas) = (decoder.is_terminal(), deltas.len());
         decoder.feed(chunk, &mut |delta: Delta<'_>| {
+            accumulated.add(&delta);
             deltas.push(Owned::new(&delta));
         });
         assert!(!was_terminal || deltas.len() == num_deltas);
         assert!(!was_terminal || decoder.is_terminal());
     }
+    assert_eq!(decoder.accumulated(), &accumulated);
     let missing = decoder.finish();
     let has_error = deltas.iter().any(|delta| delta.kind == Kind::Error);
     assert!(!has_error || missing.is_some());

@@ -4,7 +4,6 @@ use std::mem;
 
 use inferail_sse::{DEFAULT_MAX_EVENT_BYTES, Event, Sink as EventSink};
 
-use crate::Error;
 use crate::delta::{Delta, Kind, Sink};
 use crate::documents::Nesting;
 use crate::fault::Fault;
@@ -12,6 +11,7 @@ use crate::framing::Framing;
 use crate::grammar::Grammar;
 use crate::json::MAX_SOURCE_BYTES;
 use crate::output::{Memory, Output};
+use crate::{Accumulator, Error};
 
 /// Whose stream it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,11 +106,13 @@ impl Default for Options {
 /// Turns the body of one streamed response into deltas.
 ///
 /// Any split of the body gives the same deltas. A stream that breaks is never passed off as complete:
-/// [`StreamDecoder::finish`] says what is missing.
+/// [`StreamDecoder::finish`] says what is missing. The first choice of the answer is put together on the way:
+/// [`StreamDecoder::accumulated`] has it.
 #[derive(Debug)]
 pub struct StreamDecoder {
     framing: Framing,
     state: State,
+    accumulated: Accumulator,
 }
 
 #[derive(Debug)]
@@ -142,6 +144,7 @@ impl StreamDecoder {
                 max_event_bytes,
                 dead: None,
             },
+            accumulated: Accumulator::default(),
         }
     }
 
@@ -153,6 +156,11 @@ impl StreamDecoder {
         if self.is_terminal() {
             return;
         }
+        let accumulated = &mut self.accumulated;
+        let sink: &mut Sink<'_> = &mut |delta: Delta<'_>| {
+            accumulated.add(&delta);
+            sink(delta);
+        };
         let framed = self.framing.feed(
             chunk,
             &mut Router {
@@ -161,15 +169,20 @@ impl StreamDecoder {
             },
         );
         if let Err(error) = framed
-            && !self.is_terminal()
+            && !self.state.is_over()
         {
             self.state.die("event_too_large", &error.to_string(), sink);
         }
     }
 
+    /// The first choice of the answer so far.
+    pub fn accumulated(&self) -> &Accumulator {
+        &self.accumulated
+    }
+
     /// Whether no further byte can say anything: the terminal event has come, or decoding has ended.
     pub fn is_terminal(&self) -> bool {
-        self.state.dead.is_some() || self.state.grammar.is_over()
+        self.state.is_over()
     }
 
     /// Why the stream is not complete at the end of its body; `None` where it is complete.

@@ -45,6 +45,11 @@ impl Reason {
         }
     }
 
+    /// The reason of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// From a `finish_reason` of the OpenAI chat shape and its many speakers.
     pub(crate) fn from_openai_chat(raw: &str) -> Self {
         match raw {

@@ -25,6 +25,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod accumulator;
 mod decoder;
 mod delta;
 mod documents;
@@ -37,6 +38,7 @@ pub mod json;
 mod output;
 mod usage;
 
+pub use accumulator::{Accumulator, Content, Part};
 pub use decoder::{Options, Provider, StreamDecoder};
 pub use delta::{Delta, Kind, Sink};
 pub use error::{Error, Feature};

@@ -27,7 +27,12 @@ pub(crate) struct Memory {
     /// High surrogates a text piece ended in, waiting for their partner in the next piece of that block.
     halves: Vec<Half>,
     started: bool,
+    /// What the last usage delta said.
     usage: Usage,
+    /// What the provider said last.
+    reported: Usage,
+    /// A choice has ended, so that what the provider says of usage is final.
+    finished: bool,
     /// The stream reported an error, so it will never be complete.
     pub(crate) has_error: bool,
 }
@@ -143,8 +148,15 @@ impl<'a> Output<'a, '_> {
         }
     }
 
-    /// Sends the tokens so far, where they have changed.
-    pub(crate) fn usage(&mut self, usage: Usage) {
+    /// Sends the tokens so far, where they have changed. No count goes down while the answer is written; what is
+    /// said last is final and sent as it is.
+    pub(crate) fn usage(&mut self, reported: Usage) {
+        self.memory.reported = reported;
+        let usage = if self.memory.finished {
+            reported
+        } else {
+            reported.at_least(self.memory.usage)
+        };
         if usage != self.memory.usage {
             self.memory.usage = usage;
             self.send(Delta {
@@ -157,6 +169,8 @@ impl<'a> Output<'a, '_> {
     /// Ends a choice.
     pub(crate) fn finish(&mut self, index: u32, reason: Reason, raw_reason: &str) {
         self.flush(index, None);
+        self.memory.finished = true;
+        self.usage(self.memory.reported);
         self.send(Delta {
             reason: Some(reason),
             raw_reason: Some(raw_reason),

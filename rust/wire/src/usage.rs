@@ -26,6 +26,21 @@ pub(crate) fn picodollars(dollars: f64) -> Option<u64> {
     (dollars >= 0.0 && dollars.is_finite()).then(|| (dollars * 1e12).round() as u64)
 }
 
+impl Usage {
+    /// The larger of each count.
+    pub(crate) fn at_least(self, other: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.max(other.input_tokens),
+            output_tokens: self.output_tokens.max(other.output_tokens),
+            cache_read_tokens: self.cache_read_tokens.max(other.cache_read_tokens),
+            cache_write_tokens: self.cache_write_tokens.max(other.cache_write_tokens),
+            reasoning_tokens: self.reasoning_tokens.max(other.reasoning_tokens),
+            input_audio_tokens: self.input_audio_tokens.max(other.input_audio_tokens),
+            output_audio_tokens: self.output_audio_tokens.max(other.output_audio_tokens),
+        }
+    }
+}
+
 /// The sum of those counts that are known, `None` where none is.
 pub(crate) fn sum<const N: usize>(counts: [Option<u64>; N]) -> Option<u64> {
     counts.into_iter().flatten().reduce(u64::saturating_add)

@@ -182,7 +182,6 @@ def test_stream_is_read_back_whole_by_our_own_decoder():
         ToolCall("a", "f", '{"x":1}'),
         ToolCall("b", "g", "{}"),
     )
-    collected.settle()
     assert (collected.finish_reason, collected.usage) == ("tool_calls", usage)
 
 

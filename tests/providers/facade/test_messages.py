@@ -193,7 +193,6 @@ def test_stream_is_read_back_whole_by_our_own_decoder():
         ToolCall("a", "f", '{"x":1}'),
         ToolCall("b", "g", '{"y":2}'),
     )
-    collected.settle()
     assert collected.usage == USAGE
 
 

@@ -336,7 +336,6 @@ def test_stream_is_read_back_whole_by_our_own_decoder():
     decoder, collected = StreamDecoder("openai_responses"), Accumulator()
 
     collected.add(decoder.feed(data))
-    collected.settle()
 
     assert decoder.finish() is None
     assert collected.message().parts[1:] == (Text("Zoë  "), Refusal("no"), ToolCall("a", "f", "{}"))
