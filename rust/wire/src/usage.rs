@@ -37,6 +37,7 @@ impl Usage {
             reasoning_tokens: self.reasoning_tokens.max(other.reasoning_tokens),
             input_audio_tokens: self.input_audio_tokens.max(other.input_audio_tokens),
             output_audio_tokens: self.output_audio_tokens.max(other.output_audio_tokens),
+            cost_picodollars: self.cost_picodollars.max(other.cost_picodollars),
         }
     }
 }
