@@ -78,6 +78,8 @@ def served(upstream) -> Iterator[Served]:
         "safe=openai:docs@503",
         "-m",
         "safe=openai:docs",
+        "--embedder",
+        "vectors=openai:words",
     )
     with serving(upstream, *models, INFERAIL_SERVE_KEY=KEY) as served:
         yield served
@@ -122,10 +124,19 @@ def test_anthropic_sdk_gets_the_same_answer_whole_and_streamed(anthropic_client)
 @pytest.mark.slow
 def test_sdks_list_the_names_that_are_served(openai_client, anthropic_client):
     """Serves R42, R43."""
-    names = ["openai:docs", "docs", "deep", "safe"]
+    names = ["openai:docs", "docs", "deep", "safe", "vectors"]
 
     assert [model.id for model in openai_client.models.list()] == names
     assert [model.id for model in anthropic_client.models.list()] == names
+
+
+@pytest.mark.slow
+def test_openai_sdk_gets_embeddings(openai_client, upstream):
+    """Serves R42."""
+    answer = openai_client.embeddings.create(model="vectors", input=["a rail", "a route"], dimensions=8)
+
+    assert [len(entry.embedding) for entry in answer.data] == [8, 8]
+    assert json.loads(upstream.requests[-1].body)["input"] == ["a rail", "a route"]
 
 
 @pytest.mark.slow
@@ -243,6 +254,8 @@ def test_server_refuses_other_machines_without_a_key(run, sandbox):
         pytest.param(["--model", "nobody:x"], 1, "nobody", id="unknown-provider"),
         pytest.param(["--model", "docs"], 1, "provider:model", id="no-provider"),
         pytest.param([], 2, "--model", id="no-model"),
+        pytest.param(["--model", "openai:docs", "-e", "anthropic:x"], 1, "anthropic", id="cannot-embed"),
+        pytest.param(["--model", "openai:docs", *["-e", "v=openai:a"] * 2], 2, "do not compare", id="one-name-twice"),
         pytest.param(["--model", "openai:docs", "--key-env", "NOT_SET"], 2, "NOT_SET", id="key-not-set"),
         pytest.param(["--model", "openai:docs", "--timeout", "0"], 2, "--timeout", id="timeout"),
         pytest.param(["--model", "openai:docs", "--max-body", "0"], 2, "--max-body", id="body"),

@@ -1,5 +1,6 @@
 """The official SDKs, unmodified, against the sandbox: what they read is what was said."""
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -193,7 +194,41 @@ def test_openai_raises_its_own_errors_for_responses(openai, openai_client):
 
 
 def test_openai_lists_the_models(openai_client):
-    assert [model.id for model in openai_client.models.list()] == ["inferail-docs"]
+    assert [model.id for model in openai_client.models.list()] == ["inferail-docs", "inferail-words"]
+
+
+def test_openai_reads_one_model(openai, openai_client):
+    """Serves R42."""
+    model = openai_client.models.retrieve("inferail-docs")
+
+    check_openai(model)
+    assert model.id == "inferail-docs"
+    with pytest.raises(openai.NotFoundError):
+        openai_client.models.retrieve("no such model")
+
+
+@pytest.mark.parametrize("options", [{}, {"encoding_format": "float"}, {"encoding_format": "base64"}])
+def test_openai_reads_embeddings(openai_client, options):
+    """Serves R25, R42."""
+    answer = openai_client.embeddings.create(model="words", input=["a rail", "a rail", "Ä"], dimensions=16, **options)
+
+    rows = [entry.embedding for entry in answer.data]
+    if options.get("encoding_format") == "base64":  # asked for by its name, the SDK leaves it as it is
+        assert all(len(base64.b64decode(row)) == 4 * 16 for row in rows)
+    else:
+        check_openai(answer)
+        assert [len(row) for row in rows] == [16] * 3
+        assert sum(value * value for value in rows[0]) == pytest.approx(1.0)
+    assert rows[0] == rows[1] != rows[2]
+    assert [entry.index for entry in answer.data] == [0, 1, 2]
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens == 5
+
+
+def test_openai_raises_its_own_errors_for_embeddings(openai, openai_client):
+    """Serves R25."""
+    for wrong in ({"input": []}, {"input": ""}, {"input": [1, 2]}, {"input": "a", "dimensions": 0}):
+        with pytest.raises(openai.BadRequestError, match=r"input|dimensions"):
+            openai_client.embeddings.create(model="words", **wrong)
 
 
 def test_openai_raises_its_own_errors(openai, openai_client):
@@ -265,4 +300,4 @@ def test_anthropic_raises_its_own_errors(anthropic, anthropic_client):
 
 
 def test_anthropic_lists_the_models(anthropic_client):
-    assert [model.id for model in anthropic_client.models.list()] == ["inferail-docs"]
+    assert [model.id for model in anthropic_client.models.list()] == ["inferail-docs", "inferail-words"]

@@ -14,6 +14,7 @@ from inferail.cli.output import program_name
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from inferail.types.embedding import EmbeddingModel
     from inferail.types.model import Model
 
 __all__ = ["serve"]
@@ -32,6 +33,8 @@ _HELP = """Serve models in the formats of OpenAI, Anthropic and Gemini.
                                     two models, asked for as "fast" and "deep"
       inferail serve -m chat=openai:gpt-5 -m chat=anthropic:claude-sonnet-4-5
                                     one name twice: the next when one fails
+      inferail serve -m openai:gpt-5-mini -e openai:text-embedding-3-small
+                                    embeddings as well
       INFERAIL_SERVE_KEY=… inferail serve -m openai:gpt-5-mini --host 0.0.0.0
                                     for other machines, which send that key
 
@@ -56,6 +59,14 @@ _HELP = """Serve models in the formats of OpenAI, Anthropic and Gemini.
     envvar="INFERAIL_MODEL",
     metavar="[NAME=]PROVIDER:MODEL",
     help="What to serve, and under which name. Several times for several models; one name twice is a fallback.",
+)
+@click.option(
+    "-e",
+    "--embedder",
+    "embedders",
+    multiple=True,
+    metavar="[NAME=]PROVIDER:MODEL",
+    help="An embedding model for POST /v1/embeddings. Several times for several models.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
@@ -90,6 +101,7 @@ _HELP = """Serve models in the formats of OpenAI, Anthropic and Gemini.
 def serve(
     *,
     models: tuple[str, ...],
+    embedders: tuple[str, ...],
     host: str,
     port: int,
     key_env: str,
@@ -113,21 +125,28 @@ def serve(
             f"--host {host} can be reached by other machines: set {key_env} to a key that callers have to send, "
             "or say --no-key"
         )
-    served = _named(models)
+    served, embedding = _named(models), _named_embedders(embedders)
 
     @asynccontextmanager
     async def closing(_: Any) -> AsyncIterator[None]:
         yield
-        for model in set(served.values()):
+        for model in {*served.values(), *embedding.values()}:
             close = getattr(model, "aclose", None)
             if close is not None:
                 await close()
 
     scope = Scope(recorder=JsonlSink(records) if records else None, timeouts=Timeouts.of(timeout))
-    app: Any = create_app(served, api_key=key, max_body_bytes=max_body * 1024 * 1024, scope=scope, lifespan=closing)
+    app: Any = create_app(
+        served,
+        embedders=embedding,
+        api_key=key,
+        max_body_bytes=max_body * 1024 * 1024,
+        scope=scope,
+        lifespan=closing,
+    )
 
     def say(address: str) -> None:
-        for line in _instructions(address, list(served), has_key=key is not None):
+        for line in _instructions(address, [*served, *embedding], has_key=key is not None):
             click.echo(line)
 
     if key is None and is_local(host):
@@ -151,14 +170,34 @@ def _named(specifications: Iterable[str]) -> dict[str, Model]:
 
     targets: dict[str, list[ir.Target | Model]] = {}
     for specification in specifications:
-        name, separator, model = specification.partition("=")
-        if not separator or ":" in name:
-            name, model = "", specification
+        names, model = _names(specification)
         target = ir.resolve(model)
-        names = [name] if name else [model, model.partition(":")[2]]
-        for known in dict.fromkeys(names):
+        for known in names:
             targets.setdefault(known, []).append(target)
     return {name: found[0] if len(found) == 1 else ir.Fallback(*found) for name, found in targets.items()}
+
+
+def _named_embedders(specifications: Iterable[str]) -> dict[str, EmbeddingModel]:
+    """The embedding models by every name they answer to; there is no fallback: vectors of two models do not compare."""
+    from inferail.types.registry import resolve_embedder
+
+    named: dict[str, EmbeddingModel] = {}
+    for specification in specifications:
+        names, model = _names(specification)
+        target = resolve_embedder(model)
+        for name in names:
+            if name in named:
+                raise click.UsageError(f"two embedding models are named {name}: their vectors do not compare")
+            named[name] = target
+    return named
+
+
+def _names(specification: str) -> tuple[list[str], str]:
+    """What a model answers to, and its `provider:model`."""
+    name, separator, model = specification.partition("=")
+    if not separator or ":" in name:
+        return list(dict.fromkeys([specification, specification.partition(":")[2]])), specification
+    return [name], model
 
 
 def _instructions(address: str, names: list[str], *, has_key: bool) -> list[str]:

@@ -9,10 +9,18 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from inferail.errors import AuthenticationError, ConfigError, InferailError, InvalidRequestError, NotFoundError
-from inferail.providers.facade import ChatCompletionsFacade, GenerateContentFacade, MessagesFacade, ResponsesFacade
+from inferail.providers.facade import (
+    ChatCompletionsFacade,
+    EmbeddingsFacade,
+    GenerateContentFacade,
+    MessagesFacade,
+    ResponsesFacade,
+)
+from inferail.types.embedding import EmbeddingModel
 from inferail.types.model import Model
 
 try:
@@ -24,6 +32,7 @@ except ModuleNotFoundError as error:
     raise ConfigError('the server needs starlette: pip install "inferail[server]"') from error
 
 from inferail.server.answering import StreamedAnswer, WholeAnswer, refusal
+from inferail.server.embedding import EmbeddingAnswer
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
@@ -31,20 +40,23 @@ if TYPE_CHECKING:
     from inferail.providers.codec import Facade, Incoming
     from inferail.types.scope import Scope
 
-__all__ = ["Models", "create_app", "facade_for"]
+__all__ = ["Embedders", "Models", "create_app", "facade_for"]
 
 Models: TypeAlias = Model | Mapping[str, Model] | Callable[[str], Model]
+Embedders: TypeAlias = EmbeddingModel | Mapping[str, EmbeddingModel]
 
 _CHAT_COMPLETIONS = ChatCompletionsFacade()
 _RESPONSES = ResponsesFacade()
 _MESSAGES = MessagesFacade()
 _GENERATE_CONTENT = GenerateContentFacade()
+_EMBEDDINGS = EmbeddingsFacade()
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
 def create_app(
     models: Models,
     *,
+    embedders: Embedders = MappingProxyType({}),
     api_key: str | None = None,
     max_body_bytes: int = _MAX_BODY_BYTES,
     scope: Scope | None = None,
@@ -53,17 +65,18 @@ def create_app(
     """An ASGI app that answers in the formats of OpenAI, Anthropic and Gemini.
 
     Routes: `POST /v1/chat/completions`, `POST /v1/responses`, `POST /v1/messages`, `POST /v1beta/models/{model}:generateContent` and
-    `:streamGenerateContent` (also below `/v1`), `GET /v1/models`, `GET /healthz`.
+    `:streamGenerateContent` (also below `/v1`), `POST /v1/embeddings`, `GET /v1/models` and `/v1/models/{model}`, `GET /healthz`.
 
     Args:
         models: One Model that answers whatever name is asked for, Models by name, or a function from a name to its
             Model; the function raises NotFoundError or ConfigError for a name it does not know.
+        embedders: The same for `/v1/embeddings`: one EmbeddingModel for whatever name, or several by name.
         api_key: If given, callers must send it: as bearer token, `x-api-key` or `x-goog-api-key`.
         max_body_bytes: Longer requests are refused with 413.
         scope: Surrounds every call (transport, recorder, budget); default: the Scope of the server's task.
         lifespan: Entered when the server starts, left when it ends; Starlette's.
     """
-    server = _Server(models, api_key, max_body_bytes, scope)
+    server = _Server(models, embedders, api_key, max_body_bytes, scope)
     gemini = [
         Route(f"/{version}/models/{{target:path}}", server.endpoint(_GENERATE_CONTENT), methods=["POST"])
         for version in ("v1beta", "v1")
@@ -73,8 +86,10 @@ def create_app(
             Route("/v1/chat/completions", server.endpoint(_CHAT_COMPLETIONS), methods=["POST"]),
             Route("/v1/responses", server.endpoint(_RESPONSES), methods=["POST"]),
             Route("/v1/messages", server.endpoint(_MESSAGES), methods=["POST"]),
+            Route("/v1/embeddings", server.embed, methods=["POST"]),
             *gemini,
             Route("/v1/models", server.list_models, methods=["GET"]),
+            Route("/v1/models/{name:path}", server.show_model, methods=["GET"]),
             Route("/healthz", _healthz, methods=["GET"]),
         ],
         exception_handlers={404: _unknown, 405: _unknown},
@@ -92,7 +107,14 @@ def facade_for(path: str) -> Facade:
 
 
 class _Server:
-    def __init__(self, models: Models, api_key: str | None, max_body_bytes: int, scope: Scope | None) -> None:
+    def __init__(
+        self,
+        models: Models,
+        embedders: Embedders,
+        api_key: str | None,
+        max_body_bytes: int,
+        scope: Scope | None,
+    ) -> None:
         self._only = models if isinstance(models, Model) else None
         self._named: Mapping[str, Model] = {}
         self._find: Callable[[str], Model] = self._by_name
@@ -100,6 +122,7 @@ class _Server:
             self._named = models
         elif self._only is None:
             self._find = cast("Callable[[str], Model]", models)
+        self._embedders = embedders
         self._api_key = None if api_key is None else api_key.encode()
         self._max_body_bytes = max_body_bytes
         self._scope = scope
@@ -127,24 +150,40 @@ class _Server:
             self._check_key(http.headers)
         except AuthenticationError as error:
             return refusal(facade_for(http.url.path), error)
-        names = self._names()
-        entries = [
-            {
-                "id": name,
-                "object": "model",
-                "created": 0,
-                "owned_by": "inferail",
-                "type": "model",
-                "display_name": name,
-                "created_at": "1970-01-01T00:00:00Z",
-            }
-            for name in names
-        ]
-        ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+        entries = [_entry(name) for name in self._names()]
+        ends = {"first_id": entries[0]["id"], "last_id": entries[-1]["id"]} if entries else {}
         return JSONResponse({"object": "list", "data": entries, "has_more": False, **ends})
 
+    async def show_model(self, http: HttpRequest) -> Response:
+        """One of the entries of the list."""
+        name = http.path_params["name"]
+        try:
+            self._check_key(http.headers)
+            if name not in self._names():
+                raise _no_such_model()
+        except InferailError as error:
+            return refusal(_CHAT_COMPLETIONS, error)
+        return JSONResponse(_entry(name))
+
+    async def embed(self, http: HttpRequest) -> Response:
+        """Embeddings, in OpenAI's shape."""
+        try:
+            self._check_key(http.headers)
+            incoming = _EMBEDDINGS.decode_request(await self._body(http))
+            model = self._embedders
+            if isinstance(model, Mapping):
+                if incoming.model not in model:
+                    raise _no_such_model()
+                model = model[incoming.model]
+        except InferailError as error:
+            return refusal(_CHAT_COMPLETIONS, error)
+        except ClientDisconnect:
+            return Response()
+        return EmbeddingAnswer(model, incoming, self._scope)
+
     def _names(self) -> list[str]:
-        return list(self._named) if self._only is None else [self._only.name]
+        models = list(self._named) if self._only is None else [self._only.name]
+        return models + (list(self._embedders) if isinstance(self._embedders, Mapping) else [self._embedders.name])
 
     def _model(self, incoming: Incoming) -> Model:
         if self._only is not None:
@@ -157,7 +196,7 @@ class _Server:
     def _by_name(self, name: str) -> Model:
         model = self._named.get(name)
         if model is None:
-            raise NotFoundError("there is no model of that name here: GET /v1/models lists them", status_code=404)
+            raise _no_such_model()
         return model
 
     def _check_key(self, headers: Mapping[str, str]) -> None:
@@ -182,6 +221,22 @@ class _Server:
 
     def _too_long(self) -> InvalidRequestError:
         return InvalidRequestError(f"the body is longer than {self._max_body_bytes} bytes", status_code=413)
+
+
+def _entry(name: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "inferail",
+        "type": "model",
+        "display_name": name,
+        "created_at": "1970-01-01T00:00:00Z",
+    }
+
+
+def _no_such_model() -> NotFoundError:
+    return NotFoundError("there is no model of that name here: GET /v1/models lists them", status_code=404)
 
 
 async def _healthz(_: HttpRequest) -> Response:

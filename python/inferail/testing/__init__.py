@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from inferail.testing.answers import DocumentModel
     from inferail.testing.clock import VirtualClock
     from inferail.testing.corpus import Corpus
+    from inferail.testing.embedder import WordEmbedder
     from inferail.testing.faults import Fault
     from inferail.testing.faulty import Breaks, FaultyModel, Garbles, Lies, Refuses, Truncates
     from inferail.testing.sandbox import Received, Sandbox, create_sandbox
@@ -38,6 +39,7 @@ __all__ = [
     "ScriptedTransport",
     "Truncates",
     "VirtualClock",
+    "WordEmbedder",
     "create_sandbox",
 ]
 
@@ -45,6 +47,7 @@ _HOMES = {
     "answers": ("DocumentModel",),
     "clock": ("VirtualClock",),
     "corpus": ("Corpus",),
+    "embedder": ("WordEmbedder",),
     "faults": ("Fault",),
     "faulty": ("Breaks", "FaultyModel", "Garbles", "Lies", "Refuses", "Truncates"),
     "sandbox": ("Received", "Sandbox", "create_sandbox"),

@@ -3,7 +3,8 @@
     with Sandbox() as sandbox:
         model = Target("openai:docs@cut-3", base_url=sandbox.base_url("openai"), api_key="none")
 
-It takes any model name and any key. What may follow the name after an `@` is in `inferail.testing.faults`.
+It takes any model name and any key, embeds texts by their words (`inferail.testing.WordEmbedder`), and answers.
+ What may follow the name after an `@` is in `inferail.testing.faults`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from inferail.errors import ConfigError
 from inferail.server.app import create_app
 from inferail.server.run import running
 from inferail.testing.answers import DocumentModel
+from inferail.testing.embedder import WordEmbedder
 from inferail.testing.faults import FaultInjection
 
 if TYPE_CHECKING:
@@ -110,7 +112,9 @@ def create_sandbox(model: Model | None = None, *, max_silence: float = 300.0, lo
         max_silence: Seconds after which the faults `hang` and `stall` give up.
         log: Notes the requests.
     """
-    app = FaultInjection(create_app(model or DocumentModel()), max_silence=max_silence)
+    app = FaultInjection(
+        create_app(model or DocumentModel(), embedders=WordEmbedder("inferail-words")), max_silence=max_silence
+    )
     return app if log is None else _Noting(app, log)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from inferail.providers.facade.chat_completions import ChatCompletionsFacade
+from inferail.providers.facade.embeddings import EmbeddingsFacade
 from inferail.providers.facade.generate_content import GenerateContentFacade
 from inferail.providers.facade.messages import MessagesFacade
 from inferail.providers.facade.responses import ResponsesFacade
 
-__all__ = ["ChatCompletionsFacade", "GenerateContentFacade", "MessagesFacade", "ResponsesFacade"]
+__all__ = ["ChatCompletionsFacade", "EmbeddingsFacade", "GenerateContentFacade", "MessagesFacade", "ResponsesFacade"]
