@@ -108,7 +108,7 @@ class MemoryReply:
     """A 200 whose body is a list of pieces in memory."""
 
     status = 200
-    connect = 0.0
+    connect = tls = 0.0
 
     def __init__(self, content_type: str, pieces: tuple[bytes, ...]) -> None:
         self.headers: Mapping[str, str] = {**HEADERS, "content-type": content_type}

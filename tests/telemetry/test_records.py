@@ -25,7 +25,7 @@ FULL = Record(
     retry_after=1.5,
     finish_reason="stop",
     usage=Usage(10, 20, 3, 4, 5, 6, 7, cost_usd=0.25, estimated=True),
-    timing=Timing(0.1, 0.2, 0.3, 0.4),
+    timing=Timing(0.1, 0.2, 0.3, 0.4, 0.05),
     request_id="req_1",
     labels={"task": "triage"},
 )
@@ -46,7 +46,7 @@ def test_record_has_stable_flat_fields():
         "id", "started_at", "provider", "model", "host", "streamed", "reason", "attempt", "status_code", "error",
         "error_phase", "retry_after", "finish_reason", "input_tokens", "output_tokens", "cache_read_tokens",
         "cache_write_tokens", "reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "cost_usd", "estimated",
-        "connect", "first_byte", "first_token", "total", "request_id", "labels",
+        "connect", "first_byte", "first_token", "total", "tls", "request_id", "labels",
     ]  # fmt: skip
     assert data["started_at"] == "2026-03-04T05:06:07.890123+00:00"
     assert not [name for name, value in data.items() if name != "labels" and isinstance(value, dict | list | tuple)]

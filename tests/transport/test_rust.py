@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -14,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 import trio
-import trustme
 
 import inferail as ir
 from inferail._sync import drive
@@ -271,70 +269,6 @@ def test_forked_child_opens_connections_of_its_own_and_leaves_the_parents_alone(
 
 
 # --- certificates -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
-
-
-class TlsServer:
-    """Answers one request per connection over TLS, in a thread."""
-
-    def __init__(self, context, names=()):
-        self._context = context
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"https://localhost:{self._listener.getsockname()[1]}/v1"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self):
-        while True:
-            try:
-                plug = self._listener.accept()[0]
-            except OSError:
-                return
-            try:
-                with self._context.wrap_socket(plug, server_side=True) as secure:
-                    secure.settimeout(5.0)
-                    got = b""
-                    while b"\r\n\r\n" not in got:
-                        got += secure.recv(65536)
-                    secure.sendall(OK)
-            except OSError:
-                plug.close()
-
-    def stop(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(5.0)
-
-
-@pytest.fixture
-def tls(authority):
-    servers = []
-
-    def start(*, asks_for_client=False, name="localhost"):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
-        if asks_for_client:
-            context.verify_mode = ssl.CERT_REQUIRED
-            authority.configure_trust(context)
-        servers.append(TlsServer(context))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def files(authority, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certificates")
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    client = authority.issue_cert("client@example.com")
-    client.private_key_and_cert_chain_pem.write_to_path(str(folder / "client.pem"))
-    return folder
 
 
 def both(settings, url):

@@ -54,14 +54,14 @@ class Exchange:
         self._reason = reason
         self._started = clock.now()
         self._started_at = datetime.now(UTC)
-        self._connect = 0.0
+        self._connect = self._tls = 0.0
         self._first_byte: float | None = None
         self._first_token: float | None = None
 
     def arrived(self, reply: Reply) -> None:
         """The response headers are in."""
         self._first_byte = self._clock.now() - self._started
-        self._connect = reply.connect
+        self._connect, self._tls = reply.connect, reply.tls
         self.status = reply.status
         self.headers = reply.headers
         self.request_id = request_id(reply.headers)
@@ -72,7 +72,8 @@ class Exchange:
 
     def timing(self) -> Timing:
         """Seconds so far."""
-        return Timing(self._connect, self._first_byte, self._first_token, self._clock.now() - self._started)
+        total = self._clock.now() - self._started
+        return Timing(self._connect, self._first_byte, self._first_token, total, self._tls)
 
     def settle(self, reported: Usage | None, output_bytes: int, *, complete: bool) -> Usage:
         """Usage with its cost. What the provider never said is estimated from byte counts and flagged.

@@ -56,7 +56,7 @@ class Record:
         retry_after: Seconds the provider asked us to wait, if it did.
         finish_reason: Why the answer ended, or None if it did not.
         usage: Tokens, their cost, and whether they are estimated.
-        timing: Seconds to connection, first byte, first token and end.
+        timing: Seconds to connection, TLS, first byte, first token and end.
         request_id: The provider's id of the attempt.
         labels: Labels of the Scope and the Request, the user's own words.
 
@@ -225,7 +225,7 @@ _TYPES: Final[Mapping[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("error", "error_phase", "finish_reason", "request_id"), _or_none(_is_text)),
     **dict.fromkeys(("streamed", "estimated"), _is_flag),
     **dict.fromkeys(("attempt", *(name for name in _USAGE if name.endswith("_tokens"))), _is_count),
-    **dict.fromkeys(("connect", "total"), _is_number),
+    **dict.fromkeys(("connect", "tls", "total"), _is_number),
     **dict.fromkeys(("retry_after", "cost_usd", "first_byte", "first_token"), _or_none(_is_number)),
     "status_code": _or_none(_is_count),
     "labels": _is_labels,

@@ -24,6 +24,7 @@ class ScriptedReply:
         status: HTTP status.
         headers: Names in lower case.
         connect: Seconds until there is a connection.
+        tls: Seconds of the TLS handshake after it.
         first_byte: Seconds from the connection to the response headers.
         error: Raised instead of an answer, after `connect` seconds.
     """
@@ -32,6 +33,7 @@ class ScriptedReply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     connect: float = 0.0
+    tls: float = 0.0
     first_byte: float = 0.0
     error: BaseException | None = None
 
@@ -77,7 +79,7 @@ class ScriptedTransport:
         if connect_timeout is not None and reply.connect > connect_timeout:
             self.wait(connect_timeout, by)
             raise DeadlineError(f"no connection within {connect_timeout:g} s", phase="connect")
-        self.wait(reply.connect, by)
+        self.wait(reply.connect + reply.tls, by)
         if reply.error is not None:
             raise reply.error
         self.wait(reply.first_byte, by)
@@ -102,7 +104,7 @@ class OpenReply:
     def __init__(self, transport: ScriptedTransport, reply: ScriptedReply) -> None:
         self.status = reply.status
         self.headers = reply.headers
-        self.connect = reply.connect
+        self.connect, self.tls = reply.connect, reply.tls
         self._transport = transport
         self._pieces = list(reply.pieces)
         self._due: float | None = None

@@ -41,12 +41,14 @@ class Reply(Protocol):
     Attributes:
         status: HTTP status.
         headers: Names in lower case.
-        connect: Seconds it took to make the connection, 0.0 if it was open already.
+        connect: Seconds the TCP connection took, 0.0 if it was open already.
+        tls: Seconds the TLS handshake took, 0.0 where there was none.
     """
 
     status: int
     headers: Mapping[str, str]
     connect: float
+    tls: float
 
     async def read(self, by: float | None) -> bytes:
         """The next piece of the body as it arrived, decompressed; `b""` at its clean end.

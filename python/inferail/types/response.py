@@ -30,16 +30,18 @@ class Timing:
     """Seconds from the start of the attempt that answered.
 
     Attributes:
-        connect: To make the connection (DNS, TCP, TLS); 0.0 on a connection that was open already.
+        connect: To make the connection (name lookup, proxy and TCP); 0.0 on one that was open already.
         first_byte: To the response headers.
         first_token: To the first piece of content; None for a call that was not streamed.
         total: To the end.
+        tls: For the TLS handshake that followed `connect`; 0.0 where there was none.
     """
 
     connect: float = 0.0
     first_byte: float | None = None
     first_token: float | None = None
     total: float = 0.0
+    tls: float = 0.0
 
 
 NO_TIME = Timing()

@@ -183,7 +183,7 @@ class HttpxReply:
     ) -> None:
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = plain_headers(response.headers.raw)
-        self.connect = watch.seconds
+        self.connect, self.tls = watch.connect, watch.tls
         self._transport = transport
         self._lane = lane
         self._response = response

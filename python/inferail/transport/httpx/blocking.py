@@ -103,7 +103,7 @@ class BlockingTransport:
             raise ours from None
         finally:
             self.moment.by = None
-        return BlockingReply(self.moment, response, wire.url, watch.seconds)
+        return BlockingReply(self.moment, response, wire.url, watch)
 
     async def aclose(self) -> None:
         """Closes every connection (not those of a client that was passed in)."""
@@ -123,10 +123,10 @@ class BlockingTransport:
 class BlockingReply:
     """An HTTP answer whose body has not been read yet; see `inferail.transport.protocol.Reply`."""
 
-    def __init__(self, moment: Moment, response: Any, url: str, connect: float) -> None:
+    def __init__(self, moment: Moment, response: Any, url: str, watch: ConnectWatch) -> None:
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = plain_headers(response.headers.raw)
-        self.connect = connect
+        self.connect, self.tls = watch.connect, watch.tls
         self._moment = moment
         self._response = response
         self._url = url

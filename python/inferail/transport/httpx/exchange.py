@@ -36,23 +36,26 @@ class ConnectWatch:
     """Measures how long a connection took to make, from the trace events of httpcore.
 
     Attributes:
-        seconds: TCP and TLS together; 0.0 if the connection was open already.
+        connect: Seconds for TCP; 0.0 if the connection was open already.
+        tls: Seconds for the TLS handshake; 0.0 if there was none.
     """
 
-    __slots__ = ("_clock", "_since", "seconds")
+    __slots__ = ("_clock", "_since", "connect", "tls")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._since = 0.0
-        self.seconds = 0.0
+        self.connect = self.tls = 0.0
 
     def note(self, event: str, _: object) -> None:
         """Takes one event, for example `connection.connect_tcp.started`."""
         if "connect_" in event or "start_tls" in event:
             if event.endswith(".started"):
                 self._since = self._clock.now()
+            elif "start_tls" in event:
+                self.tls += self._clock.now() - self._since
             else:
-                self.seconds += self._clock.now() - self._since
+                self.connect += self._clock.now() - self._since
 
     async def anote(self, event: str, info: object) -> None:
         """The same for httpcore's asynchronous side."""
