@@ -5,8 +5,10 @@
 
 mod allocations;
 mod decoder;
+mod event_stream;
 mod split;
 
 pub use allocations::{COUNTING, Counting, allocated_bytes};
 pub use decoder::check_decoder;
+pub use event_stream::event_stream;
 pub use split::Splits;

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use inferail_sse::{DEFAULT_MAX_EVENT_BYTES, Event, Sink as EventSink};
+use inferail_sse::{DEFAULT_MAX_EVENT_BYTES, Error as FramingError, Event, Sink as EventSink};
 
 use crate::delta::{Delta, Kind, Sink};
 use crate::documents::Nesting;
@@ -29,17 +29,23 @@ pub enum Provider {
     Tgi,
     /// OpenAI Responses.
     OpenAiResponses,
+    /// Bedrock `converse-stream`.
+    Bedrock,
+    /// Cohere v2 chat.
+    Cohere,
 }
 
 impl Provider {
     /// Every provider grammar.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::OpenAiChat,
         Self::Anthropic,
         Self::Gemini,
         Self::Ollama,
         Self::Tgi,
         Self::OpenAiResponses,
+        Self::Bedrock,
+        Self::Cohere,
     ];
 
     /// The name Python sees.
@@ -51,6 +57,8 @@ impl Provider {
             Self::Ollama => "ollama",
             Self::Tgi => "tgi",
             Self::OpenAiResponses => "openai_responses",
+            Self::Bedrock => "bedrock",
+            Self::Cohere => "cohere",
         }
     }
 
@@ -90,7 +98,8 @@ const SPEAKERS_OF_OPENAI_CHAT: [&str; 8] = [
 pub struct Options {
     /// Most bytes one event may hold; two gigabytes is the most there is.
     pub max_event_bytes: usize,
-    /// In the OpenAI shape: whether a stream without `[DONE]` is incomplete even if every choice finished.
+    /// In the OpenAI shape: whether a stream without `[DONE]` is incomplete even if every choice finished. In
+    /// Bedrock's, the same of the `metadata` event.
     pub require_done: bool,
 }
 
@@ -171,7 +180,13 @@ impl StreamDecoder {
         if let Err(error) = framed
             && !self.state.is_over()
         {
-            self.state.die("event_too_large", &error.to_string(), sink);
+            let name = match error {
+                FramingError::EventTooLarge { .. } | FramingError::HeadersTooLarge { .. } => {
+                    "event_too_large"
+                }
+                _ => "malformed_event",
+            };
+            self.state.die(name, &error.to_string(), sink);
         }
     }
 
@@ -277,7 +292,7 @@ impl EventSink for Router<'_, '_> {
             Stray::Pending => {}
             Stray::Complete(text) => self.state.decode_stray(&text, self.sink),
             Stray::TooLarge => {
-                let error = inferail_sse::Error::EventTooLarge { limit };
+                let error = FramingError::EventTooLarge { limit };
                 self.state
                     .die("event_too_large", &error.to_string(), self.sink);
             }

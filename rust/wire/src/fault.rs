@@ -115,24 +115,34 @@ impl Fault {
 }
 
 /// The status the provider would have answered with, had the error come before the stream.
-fn status_of(name: &str) -> Option<u16> {
+pub(crate) fn status_of(name: &str) -> Option<u16> {
     Some(match name {
         "invalid_request_error"
         | "INVALID_ARGUMENT"
         | "FAILED_PRECONDITION"
-        | "context_length_exceeded" => 400,
+        | "context_length_exceeded"
+        | "validationException"
+        | "serviceQuotaExceededException" => 400,
         "authentication_error" | "invalid_api_key" | "UNAUTHENTICATED" => 401,
         "billing_error" => 402,
-        "permission_error" | "PERMISSION_DENIED" => 403,
+        "permission_error" | "PERMISSION_DENIED" | "accessDeniedException" => 403,
         "not_found_error" | "model_not_found" | "NOT_FOUND" => 404,
+        "modelTimeoutException" => 408,
         "conflict_error" | "ABORTED" => 409,
         "request_too_large" => 413,
+        "modelErrorException" | "modelStreamErrorException" => 424,
         "rate_limit_error"
         | "rate_limit_exceeded"
         | "insufficient_quota"
-        | "RESOURCE_EXHAUSTED" => 429,
-        "api_error" | "server_error" | "internal_server_error" | "INTERNAL" => 500,
-        "UNAVAILABLE" => 503,
+        | "RESOURCE_EXHAUSTED"
+        | "throttlingException"
+        | "modelNotReadyException" => 429,
+        "api_error"
+        | "server_error"
+        | "internal_server_error"
+        | "INTERNAL"
+        | "internalServerException" => 500,
+        "UNAVAILABLE" | "serviceUnavailableException" => 503,
         "timeout_error" | "DEADLINE_EXCEEDED" => 504,
         "overloaded_error" => 529,
         _ => return None,

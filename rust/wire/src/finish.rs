@@ -124,4 +124,24 @@ impl Reason {
             _ => Self::Unknown,
         }
     }
+
+    /// From a `stopReason` of Bedrock, which passes on some of Anthropic's own.
+    pub(crate) fn from_bedrock(raw: &str) -> Self {
+        match raw {
+            "guardrail_intervened" | "content_filtered" => Self::ContentFilter,
+            "malformed_model_output" | "malformed_tool_use" => Self::Error,
+            _ => Self::from_anthropic(raw),
+        }
+    }
+
+    /// From a `finish_reason` of Cohere.
+    pub(crate) fn from_cohere(raw: &str) -> Self {
+        match raw {
+            "COMPLETE" | "STOP_SEQUENCE" => Self::Stop,
+            "MAX_TOKENS" => Self::Length,
+            "TOOL_CALL" => Self::ToolCalls,
+            "ERROR" | "TIMEOUT" => Self::Error,
+            _ => Self::Unknown,
+        }
+    }
 }

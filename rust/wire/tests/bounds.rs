@@ -58,6 +58,7 @@ fn parts_beyond_the_bound_are_refused_across_events() {
             r#"{"type":"content_block_start","index":#,"content_block":{"type":"tool_use"}}"#,
         ),
         (Provider::Gemini, r#"{"candidates":[{"index":#}]}"#),
+        (Provider::Cohere, r#"{"type":"tool-call-start","index":#}"#),
     ] {
         let mut events: Vec<String> = (0..=MOST)
             .map(|number| template.replace('#', &number.to_string()))

@@ -5,6 +5,8 @@ use crate::output::Output;
 use crate::{Error, Options, Provider};
 
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod gemini;
 mod ollama;
 mod openai_chat;
@@ -20,6 +22,8 @@ pub(crate) enum Grammar {
     Ollama(ollama::Grammar),
     Tgi(tgi::Grammar),
     OpenAiResponses(openai_responses::Grammar),
+    Bedrock(bedrock::Grammar),
+    Cohere(cohere::Grammar),
 }
 
 impl Grammar {
@@ -35,12 +39,15 @@ impl Grammar {
             Provider::OpenAiResponses => {
                 Self::OpenAiResponses(openai_responses::Grammar::default())
             }
+            Provider::Bedrock => Self::Bedrock(bedrock::Grammar::new(options.require_done)),
+            Provider::Cohere => Self::Cohere(cohere::Grammar::default()),
         }
     }
 
     /// How a body of this format is cut into events.
     pub(crate) fn framing(&self, max_event_bytes: usize) -> Framing {
         match self {
+            Self::Bedrock(_) => Framing::aws_event_stream(max_event_bytes),
             Self::Ollama(_) => Framing::ndjson(max_event_bytes),
             _ => Framing::sse(max_event_bytes),
         }
@@ -55,6 +62,8 @@ impl Grammar {
             Self::Ollama(grammar) => grammar.event(output),
             Self::Tgi(grammar) => grammar.event(name, output),
             Self::OpenAiResponses(grammar) => grammar.event(name, output),
+            Self::Bedrock(grammar) => grammar.event(name, output),
+            Self::Cohere(grammar) => grammar.event(name, output),
         }
     }
 
@@ -67,6 +76,8 @@ impl Grammar {
             Self::Ollama(grammar) => grammar.is_over(),
             Self::Tgi(grammar) => grammar.is_over(),
             Self::OpenAiResponses(grammar) => grammar.is_over(),
+            Self::Bedrock(grammar) => grammar.is_over(),
+            Self::Cohere(grammar) => grammar.is_over(),
         }
     }
 
@@ -84,6 +95,8 @@ impl Grammar {
             Self::Ollama(grammar) => grammar.incomplete(),
             Self::Tgi(grammar) => grammar.incomplete(over),
             Self::OpenAiResponses(grammar) => grammar.incomplete(),
+            Self::Bedrock(grammar) => grammar.incomplete(),
+            Self::Cohere(grammar) => grammar.incomplete(),
         }
     }
 }

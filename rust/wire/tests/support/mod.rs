@@ -30,10 +30,10 @@ pub(crate) fn decode_chunks(
 }
 
 /// Decodes a body whole and byte by byte, which must agree.
-pub(crate) fn decode(provider: Provider, body: &str) -> Outcome {
-    let options = Options::default();
-    let whole = decode_chunks(provider, options, body.as_bytes(), body.len().max(1));
-    let by_byte = decode_chunks(provider, options, body.as_bytes(), 1);
+pub(crate) fn decode(provider: Provider, body: &(impl AsRef<[u8]> + ?Sized)) -> Outcome {
+    let (options, body) = (Options::default(), body.as_ref());
+    let whole = decode_chunks(provider, options, body, body.len().max(1));
+    let by_byte = decode_chunks(provider, options, body, 1);
     assert_eq!(whole, by_byte);
     whole
 }
