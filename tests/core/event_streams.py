@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import zlib
-from typing import Any
 from uuid import UUID
 
 
@@ -40,11 +38,13 @@ def _value(value: bool | int | bytes | str | UUID) -> bytes:
             return b"\x09" + value.bytes
 
 
-def event(name: str, body: dict[str, Any], *, kind: str = "event") -> bytes:
-    """An event, or an exception, as Bedrock sends it."""
-    headers: dict[str, bool | int | bytes | str | UUID] = {
-        f":{kind}-type": name,
-        ":content-type": "application/json",
-        ":message-type": kind,
-    }
-    return message(json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(), headers)
+def from_lines(text: str) -> bytes:
+    """The stream of lines `event NAME JSON`, `exception NAME JSON` or `error CODE MESSAGE`, as Bedrock sends it."""
+    return b"".join(_from_line(*line.split(" ", 2)) for line in text.splitlines())
+
+
+def _from_line(kind: str, name: str, said: str) -> bytes:
+    if kind == "error":
+        return message(b"", {":error-code": name, ":error-message": said, ":message-type": kind})
+    headers = {f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind}
+    return message(said.encode(), {**headers})

@@ -18,17 +18,23 @@ import inferail as ir
 from inferail.core import Delta, StreamDecoder
 from inferail.errors import ConfigError
 from inferail.types.usage import Usage
+from tests.core.event_streams import from_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WIRE = Path(__file__).parent.parent / "wire"
-FIXTURES = sorted([*WIRE.glob("*/*.sse"), *WIRE.glob("*/*.ndjson")])
+FIXTURES = sorted([*WIRE.glob("*/*.sse"), *WIRE.glob("*/*.ndjson"), *WIRE.glob("*/*.events")])
 FIELDS = ("text", "id", "name", "reason", "raw_reason", "status")
 
 
 def name(path: Path) -> str:
     return f"{path.parent.name}-{path.stem}"
+
+
+def recorded(path: Path) -> bytes:
+    """The body in a fixture; messages of the AWS event stream are kept as lines of text."""
+    return from_lines(path.read_text(encoding="utf-8")) if path.suffix == ".events" else path.read_bytes()
 
 
 def decode(path: Path, chunks: Iterable[bytes]) -> tuple[list[Delta], str | None]:
@@ -55,7 +61,7 @@ every_whole_fixture = pytest.mark.parametrize(
 @every_fixture
 def test_decoder_gives_the_known_deltas_when_fed_a_recorded_stream(path: Path) -> None:
     """Serves R86, R99."""
-    deltas, missing = decode(path, [path.read_bytes()])
+    deltas, missing = decode(path, [recorded(path)])
 
     lines = "".join(line(delta) for delta in deltas) + f"finish() {json.dumps(missing)}\n"
     assert lines == path.with_suffix(".deltas").read_text(encoding="utf-8")
@@ -64,7 +70,7 @@ def test_decoder_gives_the_known_deltas_when_fed_a_recorded_stream(path: Path) -
 @every_fixture
 def test_decoder_gives_the_same_deltas_when_fed_byte_by_byte(path: Path) -> None:
     """Serves R99."""
-    body = path.read_bytes()
+    body = recorded(path)
 
     assert decode(path, [body[at : at + 1] for at in range(len(body))]) == decode(path, [body])
 
@@ -73,7 +79,7 @@ def test_decoder_gives_the_same_deltas_when_fed_byte_by_byte(path: Path) -> None
 def test_decoder_gives_the_same_deltas_when_split_anywhere(data: st.DataObject) -> None:
     """Serves R99."""
     path = data.draw(st.sampled_from(FIXTURES), label="fixture")
-    body = path.read_bytes()
+    body = recorded(path)
     places = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=30), label="cuts"))
     chunks = [body[start:end] for start, end in zip([0, *places], [*places, len(body)], strict=True)]
 
@@ -83,7 +89,7 @@ def test_decoder_gives_the_same_deltas_when_split_anywhere(data: st.DataObject) 
 @every_whole_fixture
 def test_decoder_never_says_complete_when_the_stream_was_cut(path: Path) -> None:
     """Serves R88, R92, R93."""
-    body = path.read_bytes()
+    body = recorded(path)
     needed = len(body.rstrip(b"\r\n"))
 
     complete = [at for at in range(needed) if decode(path, [body[:at]])[1] is None]
@@ -95,7 +101,7 @@ def test_decoder_never_says_complete_when_the_stream_was_cut(path: Path) -> None
 @every_whole_fixture
 def test_decoder_gives_a_prefix_of_the_deltas_when_the_stream_was_cut(path: Path) -> None:
     """Serves R88, R99."""
-    body = path.read_bytes()
+    body = recorded(path)
     whole, _ = decode(path, [body])
 
     for at in range(0, len(body), 7):
@@ -106,7 +112,7 @@ def test_decoder_gives_a_prefix_of_the_deltas_when_the_stream_was_cut(path: Path
 @every_fixture
 def test_decoder_usage_never_falls_within_a_stream(path: Path) -> None:
     """Serves R96."""
-    deltas, _ = decode(path, [path.read_bytes()])
+    deltas, _ = decode(path, [recorded(path)])
 
     counts = [asdict(delta.usage) for delta in deltas if delta.usage is not None]
 
@@ -114,13 +120,18 @@ def test_decoder_usage_never_falls_within_a_stream(path: Path) -> None:
         assert all(later[key] >= earlier[key] for key in earlier if key.endswith("_tokens"))
 
 
-@pytest.mark.parametrize("grammar", ["openai_chat", "anthropic", "gemini", "ollama", "tgi", "openai_responses"])
+@pytest.mark.parametrize(
+    "grammar",
+    ["openai_chat", "anthropic", "gemini", "ollama", "tgi", "openai_responses", "bedrock", "cohere"],
+)
 @given(body=st.binary(max_size=200))
 def test_decoder_survives_when_fed_anything(grammar: str, body: bytes) -> None:
     """Serves R88."""
     decoder = StreamDecoder(grammar)  # type: ignore[arg-type]
 
     framed = body + b"\n" if grammar == "ollama" else b"data: " + body + b"\n\n"
+    if grammar == "bedrock":
+        framed = body
 
     for delta in decoder.feed(framed):
         assert delta.kind in {"start", "error", "usage"}
@@ -187,7 +198,7 @@ def test_decoder_raises_type_error_when_fed_something_else(data: object) -> None
 
 def test_decoder_raises_config_error_when_the_grammar_is_unknown() -> None:
     with pytest.raises(ConfigError, match="openai_chat, anthropic, gemini, ollama"):
-        StreamDecoder("cohere")  # type: ignore[arg-type]
+        StreamDecoder("nobody")  # type: ignore[arg-type]
 
 
 def test_decoder_loses_nothing_when_several_threads_feed_it() -> None:

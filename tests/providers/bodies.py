@@ -2,9 +2,11 @@
 
 import json
 
+from tests.core.event_streams import from_lines
+
 # Every provider that speaks the Chat Completions format.
 CHAT_COMPLETIONS = ("openai", "mistral", "deepseek", "qwen", "groq", "openrouter", "vllm", "compatible")
-SCHEMES = (*CHAT_COMPLETIONS, "anthropic", "gemini", "ollama", "openai_responses")
+SCHEMES = (*CHAT_COMPLETIONS, "anthropic", "gemini", "ollama", "openai_responses", "bedrock", "cohere")
 
 STREAM_HEADERS = {"content-type": "text/event-stream", "x-request-id": "req_1"}
 WORDS = ("Rails ", "and ", "routes.")
@@ -95,12 +97,39 @@ RESPONSES = [
         "response.completed",
     ),
 ]
+BEDROCK = [
+    from_lines(line)
+    for line in (
+        'event messageStart {"role":"assistant"}',
+        *(f'event contentBlockDelta {{"contentBlockIndex":0,"delta":{{"text":"{word}"}},"p":"abc"}}' for word in WORDS),
+        'event contentBlockStop {"contentBlockIndex":0}',
+        'event messageStop {"stopReason":"end_turn"}',
+        'event metadata {"usage":{"inputTokens":9,"outputTokens":3,"totalTokens":12},"metrics":{"latencyMs":1}}',
+    )
+]
+COHERE = [
+    event({"type": "message-start", "id": "m1", "delta": {"message": {"role": "assistant"}}}, "message-start"),
+    *(
+        event({"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": word}}}}, "content-delta")
+        for word in WORDS
+    ),
+    event({"type": "content-end", "index": 0}, "content-end"),
+    event(
+        {
+            "type": "message-end",
+            "delta": {"finish_reason": "COMPLETE", "usage": {"tokens": {"input_tokens": 9, "output_tokens": 3}}},
+        },
+        "message-end",
+    ),
+]
 STREAMS = {
     "openai": OPENAI,
     "anthropic": ANTHROPIC,
     "gemini": GEMINI,
     "ollama": OLLAMA,
     "openai_responses": RESPONSES,
+    "bedrock": BEDROCK,
+    "cohere": COHERE,
 }
 
 UNARY = json.dumps(

@@ -32,7 +32,7 @@ from inferail.types.tools import Tool
 from tests.providers.bodies import CHAT_COMPLETIONS, SCHEMES
 
 # The properties take their time: of those who share a codec, the plainest and the oddest.
-SHAPES = ("openai", "mistral", "anthropic", "gemini", "ollama", "openai_responses")
+SHAPES = ("openai", "mistral", "anthropic", "gemini", "ollama", "openai_responses", "bedrock", "cohere")
 
 anything = st.text(max_size=12)  # with lone surrogates
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -163,6 +163,8 @@ MATRIX: dict[str, dict[str, str]] = {
     },
     "ollama": {**CHAT_NAMES, "top_k": "top_k", "max_tokens": "num_predict"},
     "openai_responses": {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_output_tokens"},
+    "bedrock": {"temperature": "temperature", "top_p": "topP", "max_tokens": "maxTokens", "stop": "stopSequences"},
+    "cohere": {**CHAT_NAMES, "top_p": "p", "top_k": "k", "stop": "stop_sequences"},
 }
 VALUES: dict[str, Any] = {
     "temperature": 0.0,
@@ -187,7 +189,8 @@ def test_parameter_is_sent_refused_or_dropped_with_a_warning(provider: str, para
     dropped = subject.encode(request, replace(endpoint, unsupported="drop"), stream=False)
 
     body = json.loads(dropped.wire.body)
-    sent = body.get("generationConfig", body.get("options", body))
+    nested = ("generationConfig", "options", "inferenceConfig")
+    sent = next((body[key] for key in nested if key in body), body)
     if name is None:
         assert parameter not in sent
         assert [parameter in warning for warning in dropped.warnings] == [True]
@@ -210,6 +213,10 @@ KEYS = {
     "ollama": "message content thinking tool_calls function name arguments id done_reason error eval_count model",
     "openai_responses": "output type message reasoning function_call content text refusal summary id call_id name "
     "arguments encrypted_content annotations status incomplete_details reason error usage input_tokens",
+    "bedrock": "output message content text toolUse toolUseId name input reasoningContent reasoningText signature "
+    "redactedContent citationsContent citations stopReason usage inputTokens error",
+    "cohere": "message content type text thinking tool_calls function arguments id name tool_plan citations usage tokens "
+    "input_tokens finish_reason error",
 }
 SHELLS: dict[str, Callable[[Any], Any]] = {
     "openai": lambda inner: {"choices": [{"message": inner, "finish_reason": "stop"}], "usage": inner},
@@ -217,6 +224,8 @@ SHELLS: dict[str, Callable[[Any], Any]] = {
     "gemini": lambda inner: {"candidates": [{"content": {"parts": [inner]}}], "usageMetadata": inner},
     "ollama": lambda inner: {"message": inner, "done": True},
     "openai_responses": lambda inner: {"output": [inner], "usage": inner, "status": "completed"},
+    "bedrock": lambda inner: {"output": {"message": {"content": [inner]}}, "usage": inner},
+    "cohere": lambda inner: {"message": inner, "finish_reason": "COMPLETE", "usage": inner},
 }
 
 

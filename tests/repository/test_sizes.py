@@ -24,6 +24,7 @@ CODECS = (
     "reading.py",
     "writing.py",
     "facade",
+    "sigv4.py",
 )
 
 

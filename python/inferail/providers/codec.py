@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from inferail.core import Delta, StreamDecoder
 from inferail.errors import InferailError, ProviderError
@@ -14,7 +15,18 @@ from inferail.types.embedding import EmbeddingRequest, Embeddings
 from inferail.types.request import Request
 from inferail.types.response import Response
 
-__all__ = ["Codec", "EmbeddingCodec", "Encoded", "Endpoint", "Facade", "Incoming", "Served", "Service", "StreamEncoder"]
+__all__ = [
+    "Codec",
+    "EmbeddingCodec",
+    "Encoded",
+    "Endpoint",
+    "Facade",
+    "Incoming",
+    "KeyFinder",
+    "Served",
+    "Service",
+    "StreamEncoder",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,8 @@ class Endpoint:
         api_version: The provider's API version, where it has several (Anthropic).
         headers: Added to every request; win over ours.
         unsupported: What to do with a parameter the provider cannot take: `error` or `drop` (with a warning).
-        require_done: Whether an OpenAI-shaped stream must end with `[DONE]` to count as complete.
+        require_done: Whether an OpenAI-shaped stream must end with `[DONE]`, and one of Bedrock with `metadata`, to count as
+            complete.
         max_event_bytes: The largest event of a stream.
     """
 
@@ -45,10 +58,24 @@ class Endpoint:
 @quick
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A wire request, and in words what had to be dropped or changed for this provider."""
+    """A wire request, in words what had to be dropped or changed for this provider, and how to sign it, if it must be."""
 
     wire: Wire
     warnings: tuple[str, ...] = ()
+    sign: Callable[[Wire, datetime], Wire] | None = field(default=None, repr=False, compare=False)
+
+    def ready(self) -> Wire:
+        """The wire request as it is sent now. A signature holds the time, so every attempt needs its own."""
+        return self.wire if self.sign is None else self.sign(self.wire, datetime.now(UTC))
+
+
+@runtime_checkable
+class KeyFinder(Protocol):
+    """What a codec is besides where its key is more than one variable, or good for more than one server (AWS)."""
+
+    def find_key(self, base_url: str | None, environment: Mapping[str, str]) -> str | None:
+        """The key in the environment, where `base_url` (None is the default) is one of the provider's own servers."""
+        ...
 
 
 class Service(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from inferail.errors import (
@@ -135,6 +135,7 @@ class ErrorTable:
         statuses: Statuses of its names, for errors that come without an HTTP status of their own.
         too_long: Lower-case words by which it says that the context window is full.
         kinds: HTTP statuses to which it gives a meaning of its own.
+        name_header: The header that names an error, where one does (`Name:more`, in lower case).
     """
 
     provider: str
@@ -143,10 +144,15 @@ class ErrorTable:
     statuses: Mapping[str, int] = field(default_factory=dict[str, int])
     too_long: tuple[str, ...] = ()
     kinds: Mapping[int, type[ProviderError]] = field(default_factory=dict[int, type[ProviderError]])
+    name_header: str | None = None
 
     def from_answer(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """The exception for an answer with an error status; never raises, whatever the body is."""
-        return self._error(_fault(body), status, headers, body)
+        fault = _fault(body)
+        name = headers.get(self.name_header or "", "").partition(":")[0]
+        if _CODE.match(name):
+            fault = replace(fault, names=(name, *fault.names))
+        return self._error(fault, status, headers, body)
 
     def from_delta(self, delta: Delta) -> ProviderError:
         """The exception for an `error` delta inside a stream."""

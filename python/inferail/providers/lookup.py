@@ -25,6 +25,8 @@ _CODECS: dict[str, str] = {
     "openrouter": "inferail.providers.chat_completions.openrouter:OpenRouterCodec",
     "vllm": "inferail.providers.chat_completions.vllm:VLLMCodec",
     "compatible": "inferail.providers.chat_completions.compatible:CompatibleCodec",
+    "bedrock": "inferail.providers.native.bedrock:BedrockCodec",
+    "cohere": "inferail.providers.native.cohere:CohereCodec",
 }
 
 

@@ -156,7 +156,7 @@ class TargetStream:
         self._deadlines.restart()
         try:
             self._reply = await self._transport.open(
-                self._encoded.wire, connect_timeout=self._deadlines.connect, by=self._deadlines.by
+                self._encoded.ready(), connect_timeout=self._deadlines.connect, by=self._deadlines.by
             )
             exchange.arrived(self._reply)
             # A transport that decodes by itself spares each piece of the body its way through Python.

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from inferail.errors import CancelledError, ConfigError, DeadlineError, RequestError
 from inferail.providers import codec as load_codec
-from inferail.providers.codec import Encoded, Endpoint, Service
+from inferail.providers.codec import Encoded, Endpoint, KeyFinder, Service
 from inferail.providers.exchange import Exchange
 from inferail.providers.stream import TargetStream
 from inferail.telemetry.records import host_of
@@ -34,7 +34,15 @@ if TYPE_CHECKING:
 __all__ = ["Caller", "Target"]
 
 ResultT = TypeVar("ResultT")
-_BLANKED = ("authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization")
+_BLANKED = (
+    "authorization",
+    "x-api-key",
+    "x-goog-api-key",
+    "api-key",
+    "cookie",
+    "proxy-authorization",
+    "x-amz-security-token",
+)
 
 
 class Caller:
@@ -265,7 +273,8 @@ class Target(Caller):
 
         Args:
             model: `provider:model`, for example `anthropic:claude-sonnet-4-5`.
-            api_key: The key; by default from the provider's environment variable.
+            api_key: The key; by default from the provider's environment variable. For `bedrock` also an access key, as
+                `KEY_ID:SECRET` or `KEY_ID:SECRET:SESSION_TOKEN`.
             base_url: Another server that speaks the same format, for example `http://127.0.0.1:8000/v1`. It gets the
                 key that is passed as `api_key`, never the one in the environment. By default
                 `INFERAIL_<PROVIDER>_BASE_URL` (which does get the key in the environment), then the provider's own.
@@ -276,7 +285,8 @@ class Target(Caller):
             headers: Added to every request.
             unsupported: `error` refuses a request with a parameter that the provider cannot take; `drop` leaves the
                 parameter out and says so in `Response.warnings`.
-            require_done: Whether an OpenAI-shaped stream without a final `[DONE]` counts as broken.
+            require_done: Whether an OpenAI-shaped stream without a final `[DONE]`, or a stream of Bedrock without its final
+                `metadata`, counts as broken.
             max_event_bytes: The largest event of a stream; a larger one is a `StreamError`.
             prices: Prices to use instead of the bundled table.
             transport: Used instead of the client's: an `httpx.AsyncClient` (an `httpx.Client` where the target is asked
@@ -337,7 +347,7 @@ class Target(Caller):
     async def _ask(
         self, encoded: Encoded, exchange: Exchange, transport: Transport, deadlines: Deadlines
     ) -> Response[Any]:
-        body = await self.fetch(encoded.wire, exchange, transport, deadlines)
+        body = await self.fetch(encoded.ready(), exchange, transport, deadlines)
         answer = self.codec.decode(exchange.headers, body)
         written = 0 if answer.usage.total_tokens else _written_bytes(answer.message)
         attempt = exchange.close(reported=answer.usage, output_bytes=written, finish_reason=answer.finish_reason)
@@ -366,7 +376,7 @@ class Target(Caller):
 
 def explain_wire(name: str, encoded: Encoded) -> str:
     """One wire request as text, with keys blanked."""
-    wire: Wire = encoded.wire
+    wire: Wire = encoded.ready()
     lines = [f"# {name}", f"{wire.method} {wire.url}"]
     lines += [f"{key}: {'***' if key.lower() in _BLANKED else value}" for key, value in wire.headers.items()]
     lines += [f"# warning: {warning}" for warning in encoded.warnings]
@@ -417,9 +427,12 @@ def _find_key(service: Service, api_key: str | None, base_url: str | None, *, re
         if not isinstance(api_key, str) or not api_key.strip():
             raise ConfigError("api_key must be a string that is not empty; leave it out for a server that needs none")
         return api_key.strip()
-    if base_url is not None and host_of(base_url) != host_of(service.default_base_url):
+    if isinstance(service, KeyFinder):
+        found = service.find_key(base_url, os.environ)
+    elif base_url is not None and host_of(base_url) != host_of(service.default_base_url):
         return None  # the key in the environment is the provider's: no other server gets it unasked
-    found = next((value.strip() for name in service.key_variables if (value := os.environ.get(name))), None)
+    else:
+        found = next((value.strip() for name in service.key_variables if (value := os.environ.get(name))), None)
     if not found and required and service.key_variables:
         raise ConfigError(
             f"no key for {service.provider}: set the environment variable {service.key_variables[0]}, or pass api_key=…"

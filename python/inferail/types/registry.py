@@ -30,6 +30,8 @@ _SCHEMES: dict[str, str] = {
     "openrouter": _PROVIDERS,
     "vllm": _PROVIDERS,
     "compatible": _PROVIDERS,
+    "bedrock": _PROVIDERS,
+    "cohere": _PROVIDERS,
 }
 
 _EMBEDDING_TARGET = "inferail.providers.embedding:EmbeddingTarget"
