@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from inferail.types.scope import Budget, Cancellation, Scope, scope
     from inferail.types.tools import Tool
     from inferail.types.usage import Usage
+    from inferail.wrapping.wrap import wrap
 
 _HOMES = {
     "inferail.one_line": ("acomplete", "complete"),
@@ -117,6 +118,7 @@ _HOMES = {
     "inferail.types.scope": ("Budget", "Cancellation", "Scope", "scope"),
     "inferail.types.tools": ("Tool",),
     "inferail.types.usage": ("Usage",),
+    "inferail.wrapping.wrap": ("wrap",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -199,6 +201,7 @@ __all__ = [
     "system",
     "tool_result",
     "user",
+    "wrap",
 ]
 
 

@@ -48,7 +48,7 @@ class Record:
         model: For which model.
         host: Host and port that was asked (`host_of`), or empty.
         streamed: Whether the answer was streamed.
-        reason: Why the attempt was made: `first`, `retry` or `fallback`.
+        reason: Why the attempt was made: `first`, `retry` or `fallback`; `cache` where a cache answered and none was made.
         attempt: Its number within the call, from 1.
         status_code: HTTP status, if there was one.
         error: Class name of the error, or None if it answered.
