@@ -10,6 +10,7 @@ from typing import Any, assert_type
 
 import pytest
 from pydantic import BaseModel
+from tests.server.gated import GatedModel
 
 import inferail as ir
 from inferail.errors import BudgetError, ConfigError, DeadlineError, RateLimitError, StreamError
@@ -17,7 +18,6 @@ from inferail.telemetry.sinks import MemorySink
 from inferail.testing import Sandbox, ScriptedModel
 from inferail.transport.retries import RetryPolicy
 from inferail.wrapping import MemoryCache, records_of
-from tests.server.gated import GatedModel
 
 pytestmark = pytest.mark.slow
 
