@@ -38,6 +38,24 @@ def test_request_is_a_call_of_its_model(path, body, codec, provider):
 
 
 @pytest.mark.parametrize(
+    ("base_url", "provider"),
+    [
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://api.deepseek.com", "deepseek"),
+        ("https://api.groq.com/openai/v1", "groq"),
+        ("http://127.0.0.1:8000/v1", "openai"),
+        ("https://openrouter.ai.example.com/v1", "openai"),
+    ],
+)
+def test_provider_is_known_by_its_host(base_url, provider):
+    """Serves R45."""
+    found = Call.of("POST", f"{base_url}/chat/completions", {}, json.dumps(CHAT).encode())
+
+    assert found is not None
+    assert (found.codec, found.provider) == (provider, provider)
+
+
+@pytest.mark.parametrize(
     ("path", "body", "method"),
     [
         pytest.param("/models", b"", "GET", id="models"),

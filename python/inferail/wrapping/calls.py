@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.errors import ConfigError
 from inferail.providers import codec as load_codec
 from inferail.providers import reading
 from inferail.providers.facade import ChatCompletionsFacade, MessagesFacade, ResponsesFacade
+from inferail.telemetry.records import host_of
 from inferail.types.message import ToolCall, user
 from inferail.types.request import Request
 from inferail.types.usage import Usage
@@ -29,6 +31,8 @@ _KINDS: Final[tuple[tuple[str, str, Facade | None], ...]] = (
     ("/messages", "anthropic", MessagesFacade()),
     ("/embeddings", "openai", None),
 )
+# Who else is asked with the openai package, by another base URL. They have prices, errors and fields of their own.
+_OPENAI_SHAPED: Final = ("deepseek", "groq", "mistral", "openrouter", "qwen")
 _PROVIDERS: Final = {"openai_responses": "openai"}  # who is paid, where the codec is named for a format
 
 
@@ -81,6 +85,7 @@ class Call:
         except ValueError:
             return None
         ending, codec, facade = kind
+        codec = _aggregators().get(host_of(url), codec) if codec == "openai" else codec
         model = reading.text(fields.get("model"))
         if not model:
             return None
@@ -105,6 +110,12 @@ class Call:
             return Reading(Usage(input_tokens=reading.count(usage.get("prompt_tokens"))))
         answer = load_codec(self.codec).decode(headers, body)
         return Reading(answer.usage, _written_bytes(answer.message), answer.finish_reason)
+
+
+@cache
+def _aggregators() -> Mapping[str, str]:
+    """Codecs of other providers that OpenAI's SDK is pointed to, by their hosts."""
+    return {host_of(load_codec(name).default_base_url): name for name in _OPENAI_SHAPED}
 
 
 def _request(

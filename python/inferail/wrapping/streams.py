@@ -81,10 +81,8 @@ class CarriedStream:
         """One attempt: request out, headers in, and on to the first content. Nothing has been handed out before that."""
         await self._release()
         self._exchange, self._ended, self._complete = exchange, False, False
-        self._accumulator, self._decoder = (
-            Accumulator(),
-            self._asked.target.codec.stream_decoder(self._asked.target.endpoint),
-        )
+        self._decoder = self._asked.target.codec.stream_decoder(self._asked.target.endpoint)
+        self._accumulator = Accumulator(self._decoder.accumulated)
         self.status = 0
         self._held.clear()
         self._kept.clear()
@@ -170,7 +168,6 @@ class CarriedStream:
         deltas: list[Delta] = self._decoder.feed(piece)
         if deltas and deltas[-1].kind == "error":
             failure = deltas.pop()
-            self._accumulator.add(deltas)
             error: RequestError = (
                 StreamError(f"the stream of {self._asked.target.name} broke: an event of it cannot be read")
                 if failure.name in _BROKEN
@@ -178,7 +175,6 @@ class CarriedStream:
             )
             self._end(error)
             return error
-        self._accumulator.add(deltas)
         if any(delta.kind not in _SILENT for delta in deltas):
             if not self._asked.deadlines.begun and self._exchange is not None:
                 self._exchange.content()
@@ -220,7 +216,6 @@ class CarriedStream:
         exchange, accumulator = self._exchange, self._accumulator
         if exchange is None:
             return
-        accumulator.settle()
         usage = accumulator.usage
         whole = error is None and usage is not None and usage.total_tokens > 0
         attempt = exchange.close(
