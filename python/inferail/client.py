@@ -12,7 +12,7 @@ from inferail.errors import ConfigError, StreamError
 from inferail.telemetry.sinks import MemorySink
 from inferail.transport import async_transport, blocking_transport
 from inferail.transport.deadlines import Timeouts
-from inferail.types.message import Message, system, user
+from inferail.types.message import Message, Text, system
 from inferail.types.output import OutputType
 from inferail.types.registry import resolve
 from inferail.types.request import NO_SAMPLING, OutputSchema, Request, Sampling
@@ -413,7 +413,7 @@ def _messages(prompt: Prompt) -> tuple[Message, ...]:
     if isinstance(prompt, str):
         if not prompt:
             raise ConfigError("the prompt is empty: pass some text")
-        return (user(prompt),)
+        return (Message("user", (Text(prompt),)),)
     if isinstance(prompt, Message):
         return (prompt,)
     try:

@@ -14,6 +14,8 @@ from inferail._core import (
     SSEParser,
     StreamDecoder,
     __version__,
+    dump_json,
+    load_json,
 )
 
 __all__ = [
@@ -30,4 +32,6 @@ __all__ = [
     "SSEParser",
     "StreamDecoder",
     "__version__",
+    "dump_json",
+    "load_json",
 ]

@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard, cast
 
+from inferail.core import load_json
+
 __all__ = ["amount", "count", "entries", "json_text", "load", "mapping", "text", "text_or_none"]
 
 _EMPTY: Mapping[str, Any] = {}
@@ -22,6 +24,10 @@ def load(body: bytes) -> Any:
     Raises:
         ValueError: Not JSON, or nested too deeply to be an answer.
     """
+    try:
+        return load_json(body)
+    except ValueError:
+        pass  # not as it should be: read with tolerance
     try:
         return json.loads(body.decode("utf-8-sig", "replace"), parse_constant=_nothing)
     except RecursionError:
@@ -54,7 +60,9 @@ def text_or_none(value: Any) -> str | None:
 
 def count(value: Any) -> int:
     """`value` as a count: floats lose their fraction; what is no number, or negative, counts as 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if type(value) is int:
+        return max(0, value)
+    if not isinstance(value, float) or not math.isfinite(value):
         return 0
     return max(0, int(value))
 

@@ -167,11 +167,10 @@ class Message:
         if self.role not in ("system", "user", "assistant", "tool"):
             raise ConfigError(f"unknown role {self.role!r}: use system, user, assistant or tool")
         # A loop, and a tuple of classes: `all` over a generator and `Part` itself took three times as long.
-        right = isinstance(self.parts, tuple)
-        for part in self.parts if right else ():
-            right = right and isinstance(part, _PARTS)
-        if not right:
-            raise ConfigError("a message's parts are a tuple of Text, Image, Audio, File, ToolCall, … objects")
+        parts = self.parts if isinstance(self.parts, tuple) else (None,)
+        for part in parts:
+            if not isinstance(part, _PARTS):
+                raise ConfigError("a message's parts are a tuple of Text, Image, Audio, File, ToolCall, … objects")
 
     def parts_for(self, provider: str) -> tuple[Part, ...]:
         """The parts as `provider` may see them: without what another provider has sealed."""

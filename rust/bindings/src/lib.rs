@@ -10,6 +10,7 @@ mod event_stream_parser;
 mod gil;
 mod http_exchange;
 mod http_pool;
+mod json;
 mod ndjson_parser;
 mod sse_parser;
 mod stream_decoder;
@@ -31,6 +32,8 @@ mod core_module {
     use super::http_exchange::PyHttpExchange;
     #[pymodule_export]
     use super::http_pool::{PyHttpPool, PyHttpSettings};
+    #[pymodule_export]
+    use super::json::{dump_json, load_json};
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]

@@ -36,6 +36,7 @@ mod framing;
 mod grammar;
 pub mod json;
 mod output;
+mod quote;
 mod usage;
 
 pub use accumulator::{Accumulator, Content, Part};
@@ -43,4 +44,5 @@ pub use decoder::{Options, Provider, StreamDecoder};
 pub use delta::{Delta, Kind, Sink};
 pub use error::{Error, Feature};
 pub use finish::Reason;
+pub use quote::quote;
 pub use usage::Usage;
