@@ -192,22 +192,25 @@ class BaseClient:
             else:
                 default_deadline = min(ends, math.inf if default_deadline is None else default_deadline)
         return Scope(
-            deadline=deadline,
-            default_deadline=default_deadline,
-            budget=outer.budget,
-            labels={**outer.labels, **self._labels} if self._labels else outer.labels,
-            cancellation=outer.cancellation,
-            transport=self._transport,
-            recorder=self._recorder,
-            alternatives=outer.alternatives,
-            reason=outer.reason,
-            timeouts=timeouts,
+            deadline,
+            default_deadline,
+            outer.budget,
+            {**outer.labels, **self._labels} if self._labels else outer.labels,
+            outer.cancellation,
+            self._transport,
+            self._recorder,
+            outer.alternatives,
+            outer.reason,
+            timeouts,
         )
 
     def _request(self, prompt: Prompt, output: OutputType | None, options: CallOptions) -> Request:
+        messages = _messages(prompt)
+        if not options:  # a call like most
+            schema = output.schema if output else None
+            return Request(messages, (), None, schema, self._sampling or NO_SAMPLING)
         if not options.keys() <= _CALL_OPTIONS:
             raise _unknown_option(options)
-        messages = _messages(prompt)
         instructions = options.get("system")
         if instructions:
             messages = (system(instructions), *messages)

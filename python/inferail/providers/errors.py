@@ -175,11 +175,12 @@ class ErrorTable:
         except ValueError:
             raise self.malformed(headers, body, _looks_like(body)) from None
         answer = reading.mapping(value)
-        if answer.get("error") or answer.get("type") == "error" or _has_error(reading.entries(value)):
+        if answer.get("error") or answer.get("type") == "error" or (not answer and _has_error(reading.entries(value))):
             raise self._error(_fault(body), None, headers, body)
-        if not any(mark in answer for mark in marks):
-            raise self.malformed(headers, body, f"JSON that is not an answer (no {' or '.join(marks)})")
-        return answer
+        for mark in marks:
+            if mark in answer:
+                return answer
+        raise self.malformed(headers, body, f"JSON that is not an answer (no {' or '.join(marks)})")
 
     def malformed(self, headers: Mapping[str, str], body: bytes, what: str) -> ServerError:
         """The exception for a 200 whose body is `what` instead of an answer."""

@@ -121,16 +121,16 @@ class Exchange:
             status = error.status_code
         retry_after: float | None = None if error is None else getattr(error, "retry_after", None)
         self.attempt = Attempt(
-            provider=self._target.provider,
-            model=self._target.model,
-            error=None if error is None else _error_name(error),
-            status_code=status,
-            retry_after=retry_after,
-            started=self._started,
-            timing=self.timing(),
-            usage=usage,
-            reason=self._reason,
-            request_id=self.request_id,
+            self._target.provider,
+            self._target.model,
+            None if error is None else _error_name(error),
+            status,
+            retry_after,
+            self._started,
+            self.timing(),
+            usage,
+            self._reason,
+            self.request_id,
         )
         scope, request = self._scope, self._request
         if scope.budget is not None:

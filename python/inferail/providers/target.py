@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Caller", "Target"]
 
 ResultT = TypeVar("ResultT")
+_UNWATCHED = Watch(None, False)  # noqa: FBT003 - blocking or not, it does nothing
 _BLANKED = (
     "authorization",
     "x-api-key",
@@ -177,6 +178,7 @@ class Caller:
             raise deadlines.error("total", provider=self.provider, model=self.model)
         made: list[Attempt] = []
         reason = scope.reason
+        watch = _UNWATCHED if scope.cancellation is None else Watch(scope.cancellation, transport.blocking)
         while True:
             exchange = Exchange(
                 target=self,
@@ -188,7 +190,7 @@ class Caller:
                 reason=reason,
             )
             try:
-                with Watch(scope.cancellation, transport.blocking):
+                with watch:
                     result = await attempt(exchange)
             except RequestError as error:
                 made.append(exchange.close(error))
@@ -329,8 +331,8 @@ class Target(Caller):
         transport = self.transport(scope)
         deadlines = self.deadlines(scope, transport, stream=False)
 
-        async def attempt(exchange: Exchange) -> Response[Any]:
-            return await self._ask(encoded, exchange, transport, deadlines)
+        def attempt(exchange: Exchange) -> Awaitable[Response[Any]]:
+            return self._ask(encoded, exchange, transport, deadlines)
 
         response, _ = await self.attempts(request, scope, transport, deadlines, attempt, streamed=False)
         return response

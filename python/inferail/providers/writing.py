@@ -66,6 +66,8 @@ def add_options(
     Raises:
         ConfigError: An option contradicts the kind of call that was made.
     """
+    if not request.provider_options:
+        return
     for name in request.provider_options:
         if name != notes.provider and not _is_scheme(name):
             notes.changed(f"provider_options[{name!r}] was ignored: there is no provider of that name")

@@ -34,6 +34,7 @@ from inferail.types.message import (
     ToolResult,
     data_url,
 )
+from inferail.types.request import NO_SAMPLING
 from inferail.types.response import Response
 
 if TYPE_CHECKING:
@@ -101,10 +102,12 @@ class ChatCompletionsCodec:
         """
         notes = Notes(self.provider, endpoint.unsupported)
         body: dict[str, Any] = {"model": endpoint.model, "messages": self._messages(request, endpoint, notes)}
-        body |= _tools(request)
+        if request.tools:
+            body |= _tools(request)
         if request.output is not None:
             body["response_format"] = self.output(request.output, notes)
-        body |= self._sampling(request.sampling, endpoint, notes)
+        if request.sampling is not NO_SAMPLING:
+            body |= self._sampling(request.sampling, endpoint, notes)
         if stream:
             body["stream"] = True
             if self.stream_usage:
@@ -125,18 +128,20 @@ class ChatCompletionsCodec:
         choices = [reading.mapping(choice) for choice in reading.entries(answer["choices"])]
         if not any(choices):
             raise self.errors.malformed(headers, body, "a chat completion without choices")
-        choice = next((choice for choice in choices if choice.get("index") == 0), choices[0])
+        choice = choices[0]
+        if len(choices) > 1:
+            choice = next((choice for choice in choices if choice.get("index") == 0), choice)
         message = reading.mapping(choice.get("message"))
         reason = reading.text_or_none(choice.get("finish_reason"))
         return Response(
-            message=Message("assistant", tuple(message_parts(message))),
+            message=Message("assistant", tuple(message_parts(message)), self.provider),
             finish_reason=FINISH_REASONS.get(reason or "", "unknown"),
             raw_finish_reason=reason,
             usage=usage_of(reading.mapping(answer.get("usage"))),
             provider=self.provider,
             model=reading.text(answer.get("model")),
             id=reading.text_or_none(answer.get("id")),
-            citations=tuple(reading.json_text(item) for item in reading.entries(message.get("annotations"))),
+            citations=tuple([reading.json_text(item) for item in reading.entries(message.get("annotations"))]),
             request_id=request_id(headers),
             raw=body,
         )
@@ -210,7 +215,7 @@ class ChatCompletionsCodec:
             notes.unsupported("an assistant message at the end (a prefill)", "end with a user message")
             messages.pop()
         written = [entry for message in messages for entry in self._message(message, notes)]
-        if not any(entry["role"] != "system" for entry in written):
+        if not written or written[-1]["role"] == "system":  # system messages come first
             raise ConfigError(f"nothing is left of the messages that {self.provider} can take")
         if written[-1]["role"] == "assistant":
             written[-1] |= self.prefill_mark
@@ -224,6 +229,8 @@ class ChatCompletionsCodec:
                 yield self.tool_result(result)
         elif message.role == "assistant":
             yield from self._assistant_message(message, notes)
+        elif len(message.parts) == 1 and isinstance(text := message.parts[0], Text):  # most messages
+            yield {"role": message.role, "content": text.text}
         else:
             content = [entry for part in message.parts if (entry := self._content(part, message.role, notes))]
             if content:
@@ -292,8 +299,6 @@ class ChatCompletionsCodec:
 
 
 def _tools(request: Request) -> dict[str, Any]:
-    if not request.tools:
-        return {}
     written: dict[str, Any] = {"tools": []}
     for tool in request.tools:
         function: dict[str, Any] = {"name": tool.name}

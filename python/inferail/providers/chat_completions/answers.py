@@ -25,23 +25,35 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 """Our word for each `finish_reason` in use."""
 
 
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+_REASONED = frozenset({*_REASONING, "reasoning_details"})
+
+
 def message_parts(message: Mapping[str, Any]) -> Iterator[Part]:
     """The parts of a message: reasoning, then text, a refusal, and tool calls."""
-    said = [*_reasoning(message), *_said(message.get("content"))]
-    yield from (part for part in said if isinstance(part, Reasoning))
-    text = "".join(part.text for part in said if isinstance(part, Text))
+    # Most messages are a text and nothing else: what they do not have is not looked for piece by piece.
+    if not _REASONED.isdisjoint(message):
+        yield from _reasoning(message)
+    content = message.get("content")
+    if isinstance(content, str):
+        text, refusal = reading.text(content), ""
+    else:
+        said = list(_said(content))
+        yield from (part for part in said if isinstance(part, Reasoning))
+        text = "".join(part.text for part in said if isinstance(part, Text))
+        refusal = "".join(part.text for part in said if isinstance(part, Refusal))
     if text:
         yield Text(text)
-    refusal = reading.text(message.get("refusal")) + "".join(part.text for part in said if isinstance(part, Refusal))
+    refusal = reading.text(message.get("refusal")) + refusal
     if refusal:
         yield Refusal(refusal)
-    yield from _tool_calls(message)
+    if message.get("tool_calls") or message.get("function_call"):
+        yield from _tool_calls(message)
 
 
 def _reasoning(message: Mapping[str, Any]) -> Iterator[Part]:
     """Servers disagree about the name, and servers in transition send the same text under two."""
-    names = ("reasoning_content", "reasoning", "thinking")
-    text = next((words for name in names if (words := reading.text(message.get(name)))), "")
+    text = next((words for name in _REASONING if (words := reading.text(message.get(name)))), "")
     details = [reading.mapping(item) for item in reading.entries(message.get("reasoning_details"))]
     text = text or "".join(reading.text(item.get("text")) or reading.text(item.get("summary")) for item in details)
     signature = next((s for item in details if (s := reading.text_or_none(item.get("signature")))), None)
@@ -53,8 +65,6 @@ def _reasoning(message: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def _said(content: Any) -> Iterator[Part]:
-    if isinstance(content, str):
-        yield Text(reading.text(content))
     for item in reading.entries(content):
         if isinstance(item, str):
             yield Text(reading.text(item))
