@@ -56,6 +56,7 @@ __all__ = [
     "HttpPool",
     "HttpSettings",
     "NDJSONParser",
+    "PartialJSON",
     "SSEEvent",
     "SSEParser",
     "StreamDecoder",
@@ -337,6 +338,45 @@ class EventStreamParser:
     @property
     def inside(self) -> bool:
         """Whether the bytes so far end within a message: at the end of the stream, it was cut off."""
+
+@final
+class PartialJSON:
+    """Reads one JSON text while it is written: structured output, or the arguments of a tool call.
+
+    A piece of text costs time in proportion to itself, however long the text has become. Strict JSON, except that half a
+    surrogate pair becomes U+FFFD; nested at most 128 levels deep. Safe to use from several threads, one after the other.
+
+    Args:
+        mode: What of an unfinished text `value` shows: nothing (`off`); what is complete in it (`complete`), where a number
+            counts as complete as far as it has come; and also the start of the string it ends in (`trailing-strings`).
+            These are jiter's `partial_mode` off, on and trailing-strings.
+        max_bytes: Most bytes of UTF-8 the text may have.
+
+    Raises:
+        ConfigError: If `mode` is unknown.
+    """
+
+    def __new__(
+        cls, mode: Literal["off", "complete", "trailing-strings"] = "trailing-strings", *, max_bytes: int = 67108864
+    ) -> PartialJSON: ...
+    def feed(self, text: str, /) -> None:
+        """Reads the next piece of the text, split anywhere.
+
+        Raises:
+            OutputValidationError: The text cannot become JSON, whatever follows, or passes a limit; now and at every later
+                call. `value` keeps what came before.
+        """
+    @property
+    def value(self) -> Any:
+        """What has arrived so far; None where nothing has.
+
+        Its dicts and lists are alive: the next pieces are added to the same objects, and reading `value` puts the start
+        of an unfinished string or number in its place. Copy what is to be kept (`copy.deepcopy`), and change nothing.
+        Takes time in proportion to the unfinished string or number, not to the text.
+        """
+    @property
+    def complete(self) -> bool:
+        """Whether the text so far is one whole JSON text. More digits may still follow a number."""
 
 @final
 class HttpSettings:

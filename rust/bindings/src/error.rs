@@ -38,6 +38,20 @@ fn stream_error<'py, T: IntoPyObject<'py>>(
     Ok(PyErr::from_value(class.call((message,), Some(&options))?))
 }
 
+/// `OutputValidationError` of a text that cannot become JSON.
+pub(crate) fn json_error(py: Python<'_>, error: inferail_wire::json::PartialError) -> PyErr {
+    make_json_error(py, &error.to_string()).unwrap_or_else(|error| error)
+}
+
+fn make_json_error(py: Python<'_>, problem: &str) -> PyResult<PyErr> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "inferail.errors", "OutputValidationError")?;
+    let options = PyDict::new(py);
+    options.set_item("errors", [("", problem)])?;
+    let message = format!("the text is not JSON: {problem}");
+    Ok(PyErr::from_value(class.call((message,), Some(&options))?))
+}
+
 /// The failure of an exchange: the exception of its kind, with our own sentence.
 pub(crate) fn http_error(py: Python<'_>, error: &inferail_http::Error) -> PyErr {
     make_http_error(py, error).unwrap_or_else(|error| error)

@@ -38,3 +38,19 @@ pub(crate) fn run_in_pieces<E>(
     }
     Ok(())
 }
+
+/// [`run_in_pieces`] of text.
+pub(crate) fn run_in_text_pieces<E>(
+    py: Python<'_>,
+    text: &str,
+    mut work: impl FnMut(&str) -> Result<(), E>,
+) -> Result<(), E> {
+    let (mut piece, mut rest) = text.split_at(text.floor_char_boundary(SHORT_BYTES));
+    run_short(py, || work(piece))?;
+    while !rest.is_empty() {
+        (piece, rest) = rest.split_at(rest.floor_char_boundary(SHORT_BYTES));
+        run(py, || ());
+        run_short(py, || work(piece))?;
+    }
+    Ok(())
+}

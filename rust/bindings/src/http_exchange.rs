@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::error::http_error;
 use crate::http_pool::PyHttpPool;
-use crate::stream_decoder::PyStreamDecoder;
+use crate::wire::stream_decoder::PyStreamDecoder;
 
 /// Status, headers, and seconds for TCP and TLS.
 type PyHead<'py> = (u16, Bound<'py, PyDict>, f64, f64);

@@ -1,10 +1,8 @@
 //! `inferail._core`: the Rust crates as Python classes. Conversion and locking only, one file per class.
 #![deny(unsafe_code)]
 
-mod accumulator;
 mod buffer;
 mod build_info;
-mod delta;
 mod error;
 mod event_stream_parser;
 mod gil;
@@ -13,7 +11,7 @@ mod http_pool;
 mod json;
 mod ndjson_parser;
 mod sse_parser;
-mod stream_decoder;
+mod wire;
 
 /// The compiled part of inferail; `inferail.core` is its public door.
 #[pyo3::pymodule(gil_used = false, name = "_core")]
@@ -22,10 +20,6 @@ mod core_module {
 
     use super::build_info;
 
-    #[pymodule_export]
-    use super::accumulator::PyAccumulator;
-    #[pymodule_export]
-    use super::delta::PyDelta;
     #[pymodule_export]
     use super::event_stream_parser::{PyEventStreamMessage, PyEventStreamParser};
     #[pymodule_export]
@@ -39,7 +33,13 @@ mod core_module {
     #[pymodule_export]
     use super::sse_parser::{PySseEvent, PySseParser};
     #[pymodule_export]
-    use super::stream_decoder::PyStreamDecoder;
+    use super::wire::accumulator::PyAccumulator;
+    #[pymodule_export]
+    use super::wire::delta::PyDelta;
+    #[pymodule_export]
+    use super::wire::partial_json::PyPartialJson;
+    #[pymodule_export]
+    use super::wire::stream_decoder::PyStreamDecoder;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -642,7 +642,7 @@ fn escape_bytes(rest: &[u8]) -> Option<usize> {
 
 /// Index of the first quote, backslash or control character at or after `position`, or the length.
 #[inline]
-fn plain_until(bytes: &[u8], mut position: usize) -> usize {
+pub(super) fn plain_until(bytes: &[u8], mut position: usize) -> usize {
     while let Some(word) = bytes.get(position..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*word);
         let special = zero_bytes(word ^ (LOW_BITS * u64::from(b'"')))

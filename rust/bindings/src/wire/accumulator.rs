@@ -9,9 +9,9 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::delta::{PyDelta, reason_name, usage_object};
 use crate::error::config_error;
-use crate::stream_decoder::PyStreamDecoder;
+use crate::wire::delta::{PyDelta, reason_name, usage_object};
+use crate::wire::stream_decoder::PyStreamDecoder;
 
 /// Puts an answer together from its deltas, in time linear in its length.
 #[pyclass(frozen, name = "Accumulator", module = "inferail._core")]

@@ -6,8 +6,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use pyo3::{IntoPyObjectExt, intern};
 
-use crate::accumulator::text_of;
 use crate::error::config_error;
+use crate::wire::accumulator::text_of;
 
 /// One piece of a streamed response, the same for every provider.
 ///

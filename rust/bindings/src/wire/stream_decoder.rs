@@ -8,11 +8,11 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyList, PyString};
 
-use crate::accumulator::PyAccumulator;
 use crate::buffer::to_bytes;
-use crate::delta::PyDelta;
 use crate::error::config_error;
 use crate::gil::run_in_pieces;
+use crate::wire::accumulator::PyAccumulator;
+use crate::wire::delta::PyDelta;
 
 /// Turns the body of one streamed response into deltas, whatever way the bytes are split.
 #[pyclass(frozen, name = "StreamDecoder", module = "inferail._core")]
