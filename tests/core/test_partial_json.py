@@ -228,7 +228,12 @@ def test_large_text_is_read_in_pieces_that_end_between_characters():
 def test_parser_is_whole_when_threads_feed_it_at_once():
     parser = PartialJSON()
     parser.feed("[")
-    threads = [threading.Thread(target=lambda: [parser.feed("1, ") for _ in range(500)]) for _ in range(4)]
+
+    def feed() -> None:
+        for _ in range(500):
+            parser.feed("1, ")
+
+    threads = [threading.Thread(target=feed) for _ in range(4)]
 
     for thread in threads:
         thread.start()
