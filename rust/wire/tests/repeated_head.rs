@@ -94,8 +94,15 @@ fn head_with_usage_counts_in_every_event() {
         format!(r#"{head},"usage":{{"prompt_tokens":4}}}}"#),
     );
 
-    let outcome = decode(Provider::OpenAiChat, &body(&[&plain, &later, &plain]));
+    let finish = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 
+    let outcome = decode(
+        Provider::OpenAiChat,
+        &body(&[&plain, &later, &plain, finish, &plain]),
+    );
+
+    // Running usage never falls; what comes after the finish is final.
+    let usage = outcome.deltas.iter().filter(|d| d.starts_with("usage"));
     let expected = ["usage 0.0 in=3", "usage 0.0 in=4", "usage 0.0 in=3"];
-    assert_eq!(outcome.deltas, expected);
+    assert_eq!(usage.collect::<Vec<_>>(), expected);
 }
