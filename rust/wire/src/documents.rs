@@ -1,21 +1,31 @@
 //! JSON documents one after another, as NDJSON has them.
 
+use inferail_sse::Error;
+use memchr::memchr;
 use std::mem;
 
-use inferail_sse::Error;
-use memchr::{memchr, memchr3};
-
-/// Cuts a body into JSON objects, one a line.
+/// Cuts a body into lines of JSON, at `\n` alone: U+2028 or U+0085 inside a string is text.
 ///
-/// A document ends where its object closes, so the last one needs no line feed behind it, or at the line feed,
-/// whichever comes first. It is cut at `\n` alone: U+2028 or U+0085 inside a string is text.
+/// An object that closes where no line feed has come yet is offered once before its time: the last line of a body may
+/// lack its line feed, and only the grammar knows whether a line is the last.
 #[derive(Debug)]
 pub(crate) struct Documents {
-    /// The unfinished document; empty between two of them.
+    /// The unfinished line, without blanks before it.
     buffer: Vec<u8>,
     nesting: Nesting,
-    is_object: bool,
+    /// How much of the buffer the nesting has gone past.
+    scanned: usize,
+    was_offered: bool,
     max_bytes: usize,
+}
+
+/// A piece of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Document<'a> {
+    /// A line with its line feed.
+    Line(&'a [u8]),
+    /// The object that a line begins with, and perhaps all there is of the line.
+    Object(&'a [u8]),
 }
 
 impl Documents {
@@ -23,35 +33,37 @@ impl Documents {
         Self {
             buffer: Vec::new(),
             nesting: Nesting::default(),
-            is_object: false,
+            scanned: 0,
+            was_offered: false,
             max_bytes,
         }
     }
 
-    /// Takes the next bytes and calls `sink` for every document they complete.
-    pub(crate) fn feed(&mut self, chunk: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    /// Takes the next bytes and calls `sink` for what they complete.
+    pub(crate) fn feed(
+        &mut self,
+        chunk: &[u8],
+        sink: &mut dyn FnMut(Document<'_>),
+    ) -> Result<(), Error> {
         let mut rest = chunk;
-        loop {
-            if self.buffer.is_empty() {
-                rest = after_space(rest);
-                self.is_object = rest.first() == Some(&b'{');
-                self.nesting = Nesting::default();
+        while let Some(end) = memchr(b'\n', rest) {
+            let line = &rest[..end];
+            rest = &rest[end + 1..];
+            if self.buffer.is_empty() && line.len() <= self.max_bytes {
+                let line = after_blanks(line);
+                if !line.is_empty() {
+                    sink(Document::Line(line));
+                }
+                continue;
             }
-            let Some(end) = self.end(rest) else {
-                break;
-            };
-            self.check_size(end)?;
-            if self.buffer.is_empty() {
-                sink(&rest[..end]);
-            } else {
-                self.buffer.extend_from_slice(&rest[..end]);
-                sink(&self.buffer);
-                self.buffer.clear();
+            self.keep(line, sink)?;
+            if !self.buffer.is_empty() {
+                sink(Document::Line(&self.buffer));
+                self.clear();
             }
-            rest = &rest[end..];
         }
-        self.check_size(rest.len())?;
-        self.buffer.extend_from_slice(rest);
+        self.keep(rest, sink)?;
+        self.offer(sink);
         Ok(())
     }
 
@@ -60,29 +72,48 @@ impl Documents {
         !self.buffer.is_empty()
     }
 
-    /// Where in `rest` the document ends; the nesting is carried on.
-    fn end(&mut self, rest: &[u8]) -> Option<usize> {
-        if self.is_object {
-            self.nesting.close(rest)
+    /// Appends to the unfinished line. Where that becomes too large, the object it begins with is still offered.
+    fn keep(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Document<'_>)) -> Result<(), Error> {
+        let more = if self.buffer.is_empty() {
+            after_blanks(bytes)
         } else {
-            memchr(b'\n', rest)
-        }
-    }
-
-    fn check_size(&self, more: usize) -> Result<(), Error> {
-        if self.buffer.len() + more > self.max_bytes {
+            bytes
+        };
+        let room = self.max_bytes - self.buffer.len();
+        self.buffer.extend_from_slice(&more[..more.len().min(room)]);
+        if more.len() > room {
+            self.offer(sink);
             return Err(Error::EventTooLarge {
                 limit: self.max_bytes,
             });
         }
         Ok(())
     }
+
+    fn offer(&mut self, sink: &mut dyn FnMut(Document<'_>)) {
+        if self.was_offered || self.buffer.first() != Some(&b'{') {
+            return;
+        }
+        let closed = self.nesting.close(&self.buffer[self.scanned..]);
+        if let Some(at) = closed {
+            self.was_offered = true;
+            sink(Document::Object(&self.buffer[..=self.scanned + at]));
+        }
+        self.scanned = self.buffer.len();
+    }
+
+    fn clear(&mut self) {
+        self.buffer.clear();
+        self.nesting = Nesting::default();
+        self.scanned = 0;
+        self.was_offered = false;
+    }
 }
 
-/// What follows blanks and line ends; a byte order mark, which no document can begin with, counts as one.
-fn after_space(bytes: &[u8]) -> &[u8] {
-    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf);
-    let blanks = bytes.iter().take_while(|byte| is_space(byte)).count();
+/// What follows blanks; a byte order mark, which no document can begin with, counts as some.
+fn after_blanks(bytes: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | 0xef | 0xbb | 0xbf);
+    let blanks = bytes.iter().take_while(|byte| is_blank(byte)).count();
     &bytes[blanks..]
 }
 
@@ -114,24 +145,12 @@ impl Nesting {
         }
     }
 
-    /// How many of `bytes` there are up to where everything has closed, or up to a line feed.
+    /// How many of `bytes` there are up to where everything has closed.
     fn close(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.in_string && !self.after_backslash {
-                at += memchr3(b'"', b'\\', b'\n', &bytes[at..])?;
-            }
-            let byte = bytes[at];
-            if byte == b'\n' {
-                return Some(at);
-            }
+        bytes.iter().position(|&byte| {
             self.step(byte);
-            at += 1;
-            if !self.is_open() {
-                return Some(at);
-            }
-        }
-        None
+            !self.is_open()
+        })
     }
 }
 
@@ -139,53 +158,74 @@ impl Nesting {
 mod tests {
     use super::*;
 
-    fn cut(body: &str, size: usize) -> (Vec<String>, bool) {
-        let (mut documents, mut found) = (Documents::new(1000), Vec::new());
-        for chunk in body.as_bytes().chunks(size) {
-            documents
-                .feed(chunk, &mut |document| {
-                    found.push(String::from_utf8(document.to_vec()).expect("cut at ASCII"));
-                })
-                .expect("short");
-        }
-        (found, documents.is_inside())
+    /// Lines as they are, objects that were offered in parentheses, and what was wrong.
+    fn cut(body: &str, size: usize) -> (Vec<String>, Result<(), Error>) {
+        let (mut documents, mut found) = (Documents::new(20), Vec::new());
+        let fed = body.as_bytes().chunks(size).try_for_each(|chunk| {
+            documents.feed(chunk, &mut |document| {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("cut at ASCII");
+                found.push(match document {
+                    Document::Line(bytes) => text(bytes),
+                    Document::Object(bytes) => format!("({})", text(bytes)),
+                });
+            })
+        });
+        (found, fed)
     }
 
     #[test]
-    fn documents_end_where_their_object_closes_or_the_line_does() {
-        for (body, expected, is_inside) in [
-            ("{}\n{}\n", vec!["{}", "{}"], false),
-            ("{}{}", vec!["{}", "{}"], false),
-            ("\u{feff} {\"a\":1}\r\n\n", vec!["{\"a\":1}"], false),
-            (
-                "{\"a\":\"}\\\"\u{2028}\u{85}\"}",
-                vec!["{\"a\":\"}\\\"\u{2028}\u{85}\"}"],
-                false,
-            ),
-            ("{\"a\":{\"b\":[{}]}} x", vec!["{\"a\":{\"b\":[{}]}}"], true),
-            ("<html>\n{}", vec!["<html>", "{}"], false),
-            ("{\"a\n{}\n", vec!["{\"a", "{}"], false),
-            ("{\"a\\\n{}\n", vec!["{\"a\\", "{}"], false),
-            ("{\"a\":", vec![], true),
+    fn lines_are_the_same_for_every_split() {
+        for (body, expected) in [
+            ("{}\n{}\n", vec!["{}", "{}"]),
+            ("{}{}\n", vec!["{}{}"]),
+            ("\u{feff} {\"a\":1}\r\n\n \n\r\n", vec!["{\"a\":1}\r"]),
+            ("{\"}\u{2028}\u{85}\"}\n", vec!["{\"}\u{2028}\u{85}\"}"]),
+            ("<html>\n{}\n", vec!["<html>", "{}"]),
+            ("{\"a\n{}\n", vec!["{\"a", "{}"]),
+            ("{\"a\":", vec![]),
         ] {
             for size in [1, 2, 3, body.len()] {
-                let expected = expected.iter().map(|&text| text.to_owned()).collect();
-                assert_eq!(cut(body, size), (expected, is_inside), "{body:?} by {size}");
+                let (mut found, fed) = cut(body, size);
+                found.retain(|text| !text.starts_with('('));
+                assert_eq!(
+                    (found, fed),
+                    (
+                        expected.iter().map(|&text| text.to_owned()).collect(),
+                        Ok(())
+                    )
+                );
             }
         }
     }
 
     #[test]
-    fn document_beyond_the_bound_is_refused_for_every_split() {
-        for size in [1, 2, 100] {
-            let mut documents = Documents::new(5);
-            let mut count = 0;
-            let fed: Result<(), Error> = b"{} {} {    } {}"
-                .chunks(size)
-                .try_for_each(|chunk| documents.feed(chunk, &mut |_| count += 1));
+    fn object_without_its_line_feed_is_offered_once() {
+        for (body, expected) in [
+            ("{}", vec!["({})"]),
+            ("{\"a\":{\"b\":[{}]}}   ", vec!["({\"a\":{\"b\":[{}]}})"]),
+            ("{\"}\\\"}\"}x", vec!["({\"}\\\"}\"})"]),
+            ("[{}]", vec![]),
+            ("{\"a\":", vec![]),
+        ] {
+            for size in [1, 2, 3, body.len()] {
+                let expected = expected.iter().map(|&text| text.to_owned()).collect();
+                assert_eq!(cut(body, size), (expected, Ok(())), "{body:?} by {size}");
+            }
+        }
+    }
 
-            assert_eq!(fed, Err(Error::EventTooLarge { limit: 5 }));
-            assert_eq!(count, 2);
+    #[test]
+    fn line_beyond_the_bound_is_refused_after_its_object_was_offered() {
+        let refused = Err(Error::EventTooLarge { limit: 20 });
+        for size in [1, 2, 7, 100] {
+            for end in ["", "\n"] {
+                let long = format!("{{}}\n{{}} {}{end}", "x".repeat(20));
+                let (found, fed) = cut(&long, size);
+                assert_eq!(found.last().map(String::as_str), Some("({})"));
+                assert_eq!(fed, refused);
+                let unclosed = format!("{{\"{}\"}}{end}", "x".repeat(20));
+                assert_eq!(cut(&unclosed, size), (vec![], refused));
+            }
         }
     }
 }

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use inferail_sse::{Error, Event, Message, MessageParser, Parser, Sink};
 
-use crate::documents::Documents;
+use crate::documents::{Document, Documents};
+
+/// The name of an event that may only be the beginning of one: it is to be read if it is the last of the stream.
+pub(crate) const UNTERMINATED: &str = "unterminated";
 
 /// What the name of an event begins with where it is an exception of an AWS event stream.
 pub(crate) const EXCEPTION: &str = ":exception/";
@@ -33,14 +36,19 @@ impl Framing {
         Self::AwsEventStream(MessageParser::with_max_payload_bytes(max_event_bytes))
     }
 
-    /// Takes the next bytes and hands on the events they complete; a JSON document is an event without a name.
+    /// Takes the next bytes and hands on the events they complete. A line of JSON is an event without a name; one that
+    /// lacks its line feed is named [`UNTERMINATED`], and comes again where it gets one.
     pub(crate) fn feed<S: Sink>(&mut self, chunk: &[u8], sink: &mut S) -> Result<(), Error> {
         match self {
             Self::Sse(parser) => parser.feed(chunk, sink),
             Self::Ndjson(documents) => documents.feed(chunk, &mut |document| {
+                let (event, bytes) = match document {
+                    Document::Line(bytes) => ("message", bytes),
+                    Document::Object(bytes) => (UNTERMINATED, bytes),
+                };
                 sink.event(Event {
-                    event: "message",
-                    data: &String::from_utf8_lossy(document),
+                    event,
+                    data: &String::from_utf8_lossy(bytes),
                     id: "",
                     retry: None,
                 });

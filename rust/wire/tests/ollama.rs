@@ -129,10 +129,18 @@ fn error_line_ends_the_stream_in_an_error() {
             "error 0.0 m name=500 status=500",
         ),
     ] {
-        let outcome = decode(&[r#"{"message":{"content":"a"}}"#, line]);
+        for end in [
+            "",
+            "\n",
+            " trailing",
+            "\n{\"message\":{\"content\":\"b\"}}\n",
+        ] {
+            let body = "{\"message\":{\"content\":\"a\"}}\n".to_owned() + line + end;
+            let outcome = support::decode(Provider::Ollama, &body);
 
-        assert_eq!(outcome.deltas[2..], [expected]);
-        assert_eq!(outcome.missing, Some("ended by an error event"));
+            assert_eq!(outcome.deltas[2..], [expected]);
+            assert_eq!(outcome.missing, Some("ended by an error event"));
+        }
     }
 }
 

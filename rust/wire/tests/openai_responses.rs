@@ -342,3 +342,53 @@ fn parts_beyond_the_bound_are_refused() {
     assert_eq!(fewer.deltas.len(), 1025);
     assert_eq!(fewer.missing, Some("ended before its terminal event"));
 }
+
+#[test]
+fn tools_that_the_provider_runs_say_nothing() {
+    let types = [
+        "content_part.added",
+        "content_part.done",
+        "reasoning_summary_part.added",
+        "reasoning_summary_part.done",
+        "web_search_call.in_progress",
+        "web_search_call.searching",
+        "web_search_call.completed",
+        "file_search_call.in_progress",
+        "file_search_call.searching",
+        "file_search_call.completed",
+        "code_interpreter_call.in_progress",
+        "code_interpreter_call.interpreting",
+        "code_interpreter_call.completed",
+        "code_interpreter_call_code.delta",
+        "code_interpreter_call_code.done",
+        "image_generation_call.in_progress",
+        "image_generation_call.generating",
+        "image_generation_call.partial_image",
+        "image_generation_call.completed",
+        "mcp_call.in_progress",
+        "mcp_call.completed",
+        "mcp_call.failed",
+        "mcp_call_arguments.delta",
+        "mcp_call_arguments.done",
+        "mcp_list_tools.in_progress",
+        "mcp_list_tools.completed",
+        "mcp_list_tools.failed",
+        "shell_call_command.added",
+        "shell_call_command.delta",
+        "shell_call_command.done",
+        "shell_call_output_content.delta",
+        "shell_call_output_content.done",
+        "compaction.compacting",
+        "audio.delta",
+        "audio.done",
+        "audio.transcript.delta",
+        "audio.transcript.done",
+    ];
+    let events = types.map(|kind| {
+        format!(
+            r#"{{"type":"response.{kind}","output_index":0,"content_index":0,"delta":"d","text":"t","arguments":"{{}}","part":{{"type":"output_text","text":""}}}}"#
+        )
+    });
+
+    assert_eq!(between(&events.each_ref().map(String::as_str)), [""; 0]);
+}

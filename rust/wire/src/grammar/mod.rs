@@ -59,7 +59,7 @@ impl Grammar {
             Self::OpenAiChat(grammar) => grammar.event(name, output),
             Self::Anthropic(grammar) => grammar.event(name, output),
             Self::Gemini(grammar) => grammar.event(output),
-            Self::Ollama(grammar) => grammar.event(output),
+            Self::Ollama(grammar) => grammar.event(name, output),
             Self::Tgi(grammar) => grammar.event(name, output),
             Self::OpenAiResponses(grammar) => grammar.event(name, output),
             Self::Bedrock(grammar) => grammar.event(name, output),

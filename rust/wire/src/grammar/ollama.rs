@@ -3,6 +3,7 @@
 //! Read are the lines of `/api/chat`, with a `message`, and of `/api/generate`, with a `response`.
 
 use crate::fault::Fault;
+use crate::framing::UNTERMINATED;
 use crate::json::{Span, Type, Walker};
 use crate::output::Output;
 use crate::usage::overwrite;
@@ -17,7 +18,7 @@ pub(crate) struct Grammar {
     /// The kind of the block that is open, and how many blocks there were before the next one.
     open: Option<Kind>,
     num_blocks: u32,
-    done: bool,
+    over: bool,
     /// Buffer of the line being read, kept for its capacity.
     calls: Vec<Call>,
 }
@@ -44,18 +45,23 @@ struct Call {
 
 impl Grammar {
     pub(crate) fn is_over(&self) -> bool {
-        self.done
+        self.over
     }
 
     /// Why the stream may not end here.
     pub(crate) fn incomplete(&self) -> Option<&'static str> {
-        (!self.done).then_some("ended before its terminal event")
+        (!self.over).then_some("ended before its terminal event")
     }
 
-    /// Reads one line.
-    pub(crate) fn event(&mut self, output: &mut Output<'_, '_>) -> Result<(), Error> {
-        let line = self.read(output.source)?;
+    /// Reads one line. One that lacks its line feed counts if it is the last, and waits for the rest of it otherwise.
+    pub(crate) fn event(&mut self, name: &str, output: &mut Output<'_, '_>) -> Result<(), Error> {
+        let read = self.read(output.source);
+        if name == UNTERMINATED && !read.as_ref().is_ok_and(Line::is_last) {
+            return Ok(());
+        }
+        let line = read?;
         if let Some(fault) = line.fault {
+            self.over = true;
             fault.send(output);
             return Ok(());
         }
@@ -89,7 +95,10 @@ impl Grammar {
                 }
             }
         }
-        walker.finish()?;
+        // What follows the last line of a stream is ignored, also where it follows at once.
+        if !line.is_last() {
+            walker.finish()?;
+        }
         Ok(line)
     }
 
@@ -159,7 +168,7 @@ impl Grammar {
     }
 
     fn finish(&mut self, reason: Option<Span>, output: &mut Output<'_, '_>) {
-        self.done = true;
+        self.over = true;
         output.flush(0, None);
         output.usage(self.usage);
         // Older servers say that they are done, and not why.
@@ -179,6 +188,13 @@ impl Grammar {
             self.num_blocks += 1;
         }
         self.num_blocks - 1
+    }
+}
+
+impl Line {
+    /// Whether nothing that follows it says anything.
+    fn is_last(&self) -> bool {
+        self.is_done || self.fault.is_some()
     }
 }
 
