@@ -271,7 +271,10 @@ def test_stream_is_whole_when_its_last_line_has_no_line_feed() -> None:
 
 def test_stream_without_its_last_line_is_broken_and_keeps_what_came() -> None:
     """Serves R88."""
-    with pytest.raises(errors.StreamError) as caught, streamed(line("Hel"), line("lo")).stream("Hi") as stream:
+    with (
+        pytest.raises(errors.StreamError) as caught,
+        streamed(line("Hel"), line("lo"), line("!")).stream("Hi") as stream,
+    ):
         stream.final()
 
     assert caught.value.partial is not None
