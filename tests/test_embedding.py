@@ -183,7 +183,7 @@ def test_embedder_sends_nothing_when_the_call_is_wrong(texts: Any, options: Any,
     ("model", "options", "what"),
     [
         pytest.param("openai:m", {}, "no key for openai", id="no-key"),
-        pytest.param("anthropic:m", {}, "unknown provider 'anthropic': known: cohere, gemini", id="cannot-embed"),
+        pytest.param("anthropic:m", {}, "unknown provider 'anthropic': known: cohere, compatible", id="cannot-embed"),
         pytest.param("openai:m", {"api_key": "k", "batch_size": 0}, "batch_size", id="batch-size"),
         pytest.param("openai:m", {"api_key": "k", "concurrency": True}, "concurrency", id="concurrency"),
         pytest.param("openai:m", {"api_key": "k", "max_tokens": 3}, "no option 'max_tokens'", id="unknown-option"),

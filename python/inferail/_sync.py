@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from inferail.core import Delta
     from inferail.types.embedding import Embeddings
+    from inferail.types.model import ModelInfo
     from inferail.types.response import Partial
 
 __all__ = ["Client", "Embedder", "Stream", "drive"]
@@ -75,6 +76,10 @@ class Client(BaseClient):
     ) -> Stream[Any]:
         """The answer while it arrives; takes what `AsyncClient.stream` does. Use it in a `with` block."""
         return Stream(self._stream(prompt, output=output, **options))
+
+    def models(self, *, limit: int = 1000) -> list[ModelInfo]:
+        """The models of the provider, as `AsyncClient.models` gives them."""
+        return drive(self._models(limit))
 
     def warm(self, connections: int = 1) -> None:
         """Makes connections ahead, as `AsyncClient.warm` does: one for each thread that will call."""

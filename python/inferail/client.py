@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from inferail.core import Delta
     from inferail.telemetry.records import Record
-    from inferail.types.model import DeltaStream, Model
+    from inferail.types.model import DeltaStream, Model, ModelInfo
     from inferail.types.response import Attempt, Partial
     from inferail.types.tools import Tool
 
@@ -162,6 +162,16 @@ class BaseClient:
         with self._scope(options, stream=True).enter():
             return ResponseStream(self._model(options).stream(request), output_type)
 
+    async def _models(self, limit: int) -> list[ModelInfo]:
+        list_models = getattr(self.model, "list_models", None)
+        if list_models is None:
+            raise ConfigError(f"{self.model.name} has no list of models: ask a client of a provider's model")
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise ConfigError(f"limit must be a number, 1 or more, not {limit!r}")
+        with self._scope({}, stream=False).enter():
+            found: list[ModelInfo] = await list_models(limit)
+        return found
+
     async def _warm(self, connections: int) -> None:
         warm = getattr(self.model, "warm", None)
         if warm is not None:
@@ -271,6 +281,21 @@ class AsyncClient(BaseClient):
     ) -> ResponseStream[Any]:
         """The answer while it arrives; use it in an `async with` block. Takes what `complete` takes."""
         return self._stream(prompt, output=output, **options)
+
+    async def models(self, *, limit: int = 1000) -> list[ModelInfo]:
+        """The models that the provider of this client's model has now, with context windows and prices where known.
+
+        A Fallback lists the models of all its providers. Lists that come in pages are read to their end. It costs
+        nothing and leaves no records.
+
+        Args:
+            limit: The most models of one provider.
+
+        Raises:
+            ConfigError: This client's model has no provider with a list.
+            RequestError: A provider gave none.
+        """
+        return await self._models(limit)
 
     async def warm(self, connections: int = 1) -> None:
         """Makes connections to the servers of the model, so that the first calls do not wait for them.

@@ -64,3 +64,39 @@ def test_models_says_what_to_do_when_no_name_matches(run):
     assert result.stderr == (
         "inferail: no model with a known price has 'no-such-model' in its name: try inferail models gpt\n"
     )
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_models_asks_the_provider_what_it_has_now(run, sandbox, provider):
+    """Serves R43."""
+    result = run("models", "--live", provider)
+
+    assert result.exit_code == 0, result.output
+    assert [line.split() for line in result.output.splitlines()[:3]] == [
+        ["model", "context", "input", "output"],
+        [f"{provider}:inferail-docs", "–", "–", "–"],
+        [f"{provider}:inferail-words", "–", "–", "–"],
+    ]
+
+
+def test_models_asks_for_a_part_of_a_name(run, sandbox):
+    assert "words" not in run("models", "--live", "openai:DOCS").output
+    nothing = run("models", "--live", "openai:gpt")
+
+    assert (nothing.exit_code, nothing.stderr) == (1, "inferail: openai has no model with 'gpt' in its name\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        pytest.param(["--live"], 2, "needs a provider", id="no-provider"),
+        pytest.param(["--live", "nobody"], 1, "unknown provider 'nobody'", id="unknown-provider"),
+        pytest.param(["--live", "openai"], 1, "no key for openai", id="no-key"),
+    ],
+)
+def test_models_says_what_is_wrong_in_one_line(run, arguments, code, told):
+    result = run("models", *arguments)
+
+    assert result.exit_code == code
+    assert len(result.stderr.splitlines()) == 1
+    assert told in result.stderr

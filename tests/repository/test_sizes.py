@@ -20,6 +20,7 @@ CODECS = (
     "chat_completions",
     "native",
     "embeddings",
+    "listing.py",
     "errors.py",
     "reading.py",
     "writing.py",

@@ -23,6 +23,8 @@ _HELP = """The providers, whether their keys are set, and the prices of models.
       inferail models              providers, key variables, base URLs
       inferail models gpt-5        prices of the models whose name contains gpt-5
       inferail models anthropic:   prices of every model of one provider
+      inferail models --live openai:gpt
+                                   what OpenAI has now whose name contains gpt
 
     A key itself is never printed. Prices come from a table in the package and can be outdated: what the provider
     bills is what counts.
@@ -31,9 +33,12 @@ _HELP = """The providers, whether their keys are set, and the prices of models.
 
 @click.command(help=_HELP, short_help="List providers, keys that are set, and prices.")
 @click.argument("name", required=False)
-def models(*, name: str | None) -> None:
-    """List providers or prices; the help text is `_HELP`."""
-    if name:
+@click.option("--live", is_flag=True, help="Ask the provider, or your own server, what models it has now.")
+def models(*, name: str | None, live: bool) -> None:
+    """List providers, prices or models; the help text is `_HELP`."""
+    if live:
+        _print_live(name or "")
+    elif name:
         _print_prices(name)
     else:
         _print_providers()
@@ -58,6 +63,28 @@ def _print_providers() -> None:
         click.echo(f"{'':12}{address or 'needs a base URL'}")
     click.echo("\nAnother server of the same format:  --base-url, or INFERAIL_OPENAI_BASE_URL …")
     click.echo("Prices of models by name:           inferail models gpt-5")
+
+
+def _print_live(wanted: str) -> None:
+    import inferail as ir
+
+    provider, _, part = wanted.partition(":")
+    if not provider:
+        raise click.UsageError("--live needs a provider: inferail models --live openai")
+    with ir.Client(f"{provider}:{part or 'any'}") as client:
+        found = [model for model in client.models() if part.lower() in model.id.lower()]
+    if not found:
+        raise click.ClickException(f"{provider} has no model" + (f" with {part!r} in its name" if part else ""))
+    lines = [("model", "context", "input", "output")]
+    for model in sorted(found, key=lambda model: model.id):
+        context = "–" if model.context_tokens is None else f"{model.context_tokens:,}"
+        lines.append((model.name, context, _rate(model.input_usd, 0), _rate(model.output_usd, 0)))
+    widest = max(len(line[0]) for line in lines)
+    for name, context, *rates in lines:
+        click.echo(f"{name:<{widest}}{context:>12}" + "".join(f"{rate:>9}" for rate in rates))
+    click.echo(
+        "\nTokens of context; US dollars per million tokens, from the provider or from the table. – is not known."
+    )
 
 
 def _print_prices(wanted: str) -> None:

@@ -36,6 +36,7 @@ _EMBEDDINGS: dict[str, str] = {
     "openrouter": "inferail.providers.embeddings.openai_shape:OpenRouterEmbeddings",
     "qwen": "inferail.providers.embeddings.openai_shape:QwenEmbeddings",
     "vllm": "inferail.providers.embeddings.openai_shape:VLLMEmbeddings",
+    "compatible": "inferail.providers.embeddings.openai_shape:CompatibleEmbeddings",
     "gemini": "inferail.providers.embeddings.gemini:GeminiEmbeddings",
     "cohere": "inferail.providers.embeddings.cohere:CohereEmbeddings",
     "ollama": "inferail.providers.embeddings.ollama:OllamaEmbeddings",

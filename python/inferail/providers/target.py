@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from inferail.telemetry.prices import PriceTable
     from inferail.transport.protocol import Transport, Wire
     from inferail.types.embedding import EmbeddingRequest
+    from inferail.types.model import ModelInfo
     from inferail.types.request import Request
     from inferail.types.response import Attempt
 
@@ -120,6 +121,41 @@ class Caller:
             own, self._own = self._own, None
             if own is not self._transport:
                 await own.aclose()
+
+    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
+        """What the provider says of its models, with the prices of the table where it says none; at most `limit` of them.
+
+        Raises:
+            ConfigError: It has no list.
+            RequestError: It gave none.
+        """
+        from inferail.providers.listing import listing, with_price
+        from inferail.telemetry.prices import PriceTable
+
+        scope = current_scope().but(budget=None)  # asking what there is costs nothing
+        transport, pages = self.transport(scope), listing(self.provider)
+        found: list[ModelInfo] = []
+        seen: set[str | None] = set()
+        cursor: str | None = None
+        while len(found) < limit and cursor not in seen:  # a server that sends us round in a circle ends here
+            seen.add(cursor)
+            wire, deadlines = (
+                pages.encode(self.provider, self.endpoint, cursor),
+                self.deadlines(scope, transport, stream=False),
+            )
+
+            async def attempt(
+                exchange: Exchange, wire: Wire = wire, deadlines: Deadlines = deadlines
+            ) -> tuple[list[ModelInfo], str | None]:
+                body = await self.fetch(wire, exchange, transport, deadlines)
+                return pages.decode(self.provider, exchange.headers, body)
+
+            (page, cursor), _ = await self.attempts(None, scope, transport, deadlines, attempt, streamed=False)
+            found += page
+            if cursor is None:
+                break
+        prices = self.prices or PriceTable.bundled()
+        return [with_price(model, prices) for model in found[:limit]]
 
     async def warm(self, connections: int = 1) -> None:
         """Makes connections to the provider ahead of the first call, where the transport can."""

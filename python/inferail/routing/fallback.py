@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.core import Delta
-    from inferail.types.model import DeltaStream, Model
+    from inferail.types.model import DeltaStream, Model, ModelInfo
     from inferail.types.request import Request
     from inferail.types.response import Response
     from inferail.types.scope import Scope
@@ -86,6 +86,15 @@ class Fallback:
             explain = getattr(model, "explain", None)
             parts.append(explain(request, stream=stream) if explain else f"# {model.name}: cannot be explained")
         return "\n\n".join(parts)
+
+    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
+        """What the providers of all models have, each provider's list once; at most `limit` of each."""
+        found: list[ModelInfo] = []
+        for model in self.models:
+            list_models = getattr(model, "list_models", None)
+            if list_models is not None:
+                found += await list_models(limit)
+        return list(dict.fromkeys(found))
 
     async def warm(self, connections: int = 1) -> None:
         """Makes connections for the model that is asked first."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
@@ -12,7 +14,37 @@ if TYPE_CHECKING:
     from inferail.types.request import Request
     from inferail.types.response import Attempt, Partial, Response
 
-__all__ = ["DeltaStream", "Explained", "Model"]
+__all__ = ["DeltaStream", "Explained", "Model", "ModelInfo"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known of one of a provider's models. None is "not told", never "none".
+
+    Attributes:
+        id: The provider's name of it.
+        provider: Who was asked: `f"{provider}:{id}"` is the model's name here.
+        owner: Who made it.
+        created: When it was released; of a server on this machine, when it got there.
+        context_tokens: How many tokens fit into one request.
+        output_tokens: The longest answer, in tokens.
+        input_usd: US dollars per million prompt tokens.
+        output_usd: US dollars per million answer tokens.
+    """
+
+    id: str
+    provider: str
+    owner: str | None = None
+    created: datetime | None = None
+    context_tokens: int | None = None
+    output_tokens: int | None = None
+    input_usd: float | None = None
+    output_usd: float | None = None
+
+    @property
+    def name(self) -> str:
+        """`provider:id`, as `Client` and `Target` take it."""
+        return f"{self.provider}:{self.id}"
 
 
 class DeltaStream(Protocol):

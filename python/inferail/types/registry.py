@@ -36,7 +36,7 @@ _SCHEMES: dict[str, str] = {
 
 _EMBEDDING_TARGET = "inferail.providers.embedding:EmbeddingTarget"
 _EMBEDDERS: dict[str, str] = dict.fromkeys(
-    ("openai", "mistral", "openrouter", "qwen", "vllm", "gemini", "cohere", "ollama"), _EMBEDDING_TARGET
+    ("openai", "mistral", "openrouter", "qwen", "vllm", "compatible", "gemini", "cohere", "ollama"), _EMBEDDING_TARGET
 )
 
 

@@ -57,10 +57,9 @@ class CohereEmbeddings:
             raise ConfigError(
                 "cohere embeds queries and documents differently: pass input_type='query' or input_type='document'"
             )
+        base_url = endpoint.base_url.removesuffix("/v2").removesuffix("/v1")
         headers = {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key is not None else {}
-        return Encoded(
-            wire(f"{endpoint.base_url}/v2/embed", endpoint, headers, body, stream=False), tuple(notes.warnings)
-        )
+        return Encoded(wire(f"{base_url}/v2/embed", endpoint, headers, body, stream=False), tuple(notes.warnings))
 
     def decode(self, request: EmbeddingRequest, headers: Mapping[str, str], body: bytes) -> Embeddings:
         """The vectors in the body of a 200.

@@ -49,10 +49,9 @@ class OllamaEmbeddings:
         if request.dimensions is not None:
             body["dimensions"] = request.dimensions
         add_options(body, request, notes, merged="options", stream=False)
+        base_url = endpoint.base_url.removesuffix("/api")
         headers = {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key is not None else {}
-        return Encoded(
-            wire(f"{endpoint.base_url}/api/embed", endpoint, headers, body, stream=False), tuple(notes.warnings)
-        )
+        return Encoded(wire(f"{base_url}/api/embed", endpoint, headers, body, stream=False), tuple(notes.warnings))
 
     def decode(self, request: EmbeddingRequest, headers: Mapping[str, str], body: bytes) -> Embeddings:
         """The vectors in the body of a 200.

@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inferail.providers import reading
+from inferail.providers.chat_completions.compatible import CompatibleCodec
+from inferail.providers.chat_completions.mistral import MistralCodec
 from inferail.providers.chat_completions.openai import OpenAICodec
+from inferail.providers.chat_completions.openrouter import OpenRouterCodec
+from inferail.providers.chat_completions.qwen import QwenCodec
+from inferail.providers.chat_completions.vllm import VLLMCodec
 from inferail.providers.codec import Encoded
 from inferail.providers.embeddings.vectors import vectors
-from inferail.providers.errors import ErrorTable
 from inferail.providers.writing import Notes, add_options, wire
 from inferail.types.embedding import Embeddings
 from inferail.types.usage import Usage
@@ -21,9 +25,17 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from inferail.errors import ProviderError
     from inferail.providers.codec import Endpoint
+    from inferail.providers.errors import ErrorTable
     from inferail.types.embedding import EmbeddingRequest
 
-__all__ = ["MistralEmbeddings", "OpenAIEmbeddings", "OpenRouterEmbeddings", "QwenEmbeddings", "VLLMEmbeddings"]
+__all__ = [
+    "CompatibleEmbeddings",
+    "MistralEmbeddings",
+    "OpenAIEmbeddings",
+    "OpenRouterEmbeddings",
+    "QwenEmbeddings",
+    "VLLMEmbeddings",
+]
 
 
 class OpenAIEmbeddings:
@@ -92,37 +104,47 @@ class MistralEmbeddings(OpenAIEmbeddings):
     """Mistral: another name for the dimensions, and far fewer tokens in a request."""
 
     provider: ClassVar[str] = "mistral"
-    default_base_url: ClassVar[str] = "https://api.mistral.ai/v1"
-    key_variables: ClassVar[tuple[str, ...]] = ("MISTRAL_API_KEY",)
+    default_base_url: ClassVar[str] = MistralCodec.default_base_url
+    key_variables: ClassVar[tuple[str, ...]] = MistralCodec.key_variables
     max_texts: ClassVar[int] = 512
     max_bytes: ClassVar[int] = 32_000
     dimensions_name: ClassVar[str] = "output_dimension"
-    errors: ClassVar[ErrorTable] = ErrorTable("mistral", key_variables)
+    errors: ClassVar[ErrorTable] = MistralCodec.errors
 
 
 class OpenRouterEmbeddings(OpenAIEmbeddings):
     """OpenRouter, which passes the request on to the provider of the model."""
 
     provider: ClassVar[str] = "openrouter"
-    default_base_url: ClassVar[str] = "https://openrouter.ai/api/v1"
-    key_variables: ClassVar[tuple[str, ...]] = ("OPENROUTER_API_KEY",)
-    errors: ClassVar[ErrorTable] = ErrorTable("openrouter", key_variables)
+    default_base_url: ClassVar[str] = OpenRouterCodec.default_base_url
+    key_variables: ClassVar[tuple[str, ...]] = OpenRouterCodec.key_variables
+    errors: ClassVar[ErrorTable] = OpenRouterCodec.errors
 
 
 class QwenEmbeddings(OpenAIEmbeddings):
     """Qwen on DashScope, compatible mode: ten texts in a request."""
 
     provider: ClassVar[str] = "qwen"
-    default_base_url: ClassVar[str] = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
-    key_variables: ClassVar[tuple[str, ...]] = ("DASHSCOPE_API_KEY",)
+    default_base_url: ClassVar[str] = QwenCodec.default_base_url
+    key_variables: ClassVar[tuple[str, ...]] = QwenCodec.key_variables
     max_texts: ClassVar[int] = 10
-    errors: ClassVar[ErrorTable] = ErrorTable("qwen", key_variables)
+    errors: ClassVar[ErrorTable] = QwenCodec.errors
 
 
 class VLLMEmbeddings(OpenAIEmbeddings):
     """A vLLM server that was started with an embedding model."""
 
     provider: ClassVar[str] = "vllm"
-    default_base_url: ClassVar[str] = "http://127.0.0.1:8000/v1"
-    key_variables: ClassVar[tuple[str, ...]] = ()
-    errors: ClassVar[ErrorTable] = ErrorTable("vllm")
+    default_base_url: ClassVar[str] = VLLMCodec.default_base_url
+    key_variables: ClassVar[tuple[str, ...]] = VLLMCodec.key_variables
+    errors: ClassVar[ErrorTable] = VLLMCodec.errors
+
+
+class CompatibleEmbeddings(OpenAIEmbeddings):
+    """Any other server of the same shape, at the `base_url` that is given; how much it takes at once is not known."""
+
+    provider: ClassVar[str] = "compatible"
+    default_base_url: ClassVar[str] = CompatibleCodec.default_base_url
+    key_variables: ClassVar[tuple[str, ...]] = CompatibleCodec.key_variables
+    max_texts: ClassVar[int] = 32
+    errors: ClassVar[ErrorTable] = CompatibleCodec.errors
