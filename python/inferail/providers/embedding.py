@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from inferail.concurrency import all_of
 from inferail.errors import ConfigError, ServerError
 from inferail.providers.lookup import embedding_codec
 from inferail.providers.target import Caller, explain_wire
-from inferail.transport.concurrency import all_of
 from inferail.types.embedding import EmbeddingRequest, Embeddings
 from inferail.types.registry import embedder_schemes, split
 from inferail.types.scope import current_scope
@@ -75,18 +75,14 @@ class EmbeddingTarget(Caller):
         return "\n\n".join(explain_wire(self.name, encoded) for encoded in parts)
 
     async def _embed(self, request: EmbeddingRequest) -> Embeddings:
-        scope = current_scope()
         encoded = self.codec.encode(request, self.endpoint)
-        transport = self.transport(scope)
-        deadlines = self.deadlines(scope, transport, stream=False)
 
-        async def attempt(exchange: Exchange) -> Embeddings:
-            body = await self.fetch(encoded.wire, exchange, transport, deadlines)
+        def read(exchange: Exchange, body: bytes) -> Embeddings:
             answer = self.codec.decode(request, exchange.headers, body)
             exchange.close(reported=answer.usage)
             return answer
 
-        answer, attempts = await self.attempts(request, scope, transport, deadlines, attempt, streamed=False)
+        answer, attempts = await self.call(encoded, request, current_scope(), read)
         return replace(
             answer,
             usage=attempts[-1].usage,

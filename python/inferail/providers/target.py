@@ -133,25 +133,18 @@ class Caller:
         from inferail.telemetry.prices import PriceTable
 
         scope = current_scope().but(budget=None)  # asking what there is costs nothing
-        transport, pages = self.transport(scope), listing(self.provider)
+        pages = listing(self.provider)
         found: list[ModelInfo] = []
         seen: set[str | None] = set()
         cursor: str | None = None
         while len(found) < limit and cursor not in seen:  # a server that sends us round in a circle ends here
             seen.add(cursor)
-            wire, deadlines = (
-                pages.encode(self.provider, self.endpoint, cursor),
-                self.deadlines(scope, transport, stream=False),
+            encoded = Encoded(pages.encode(self.provider, self.endpoint, cursor))
+            page, _ = await self.call(
+                encoded, None, scope, lambda it, body: pages.decode(self.provider, it.headers, body)
             )
-
-            async def attempt(
-                exchange: Exchange, wire: Wire = wire, deadlines: Deadlines = deadlines
-            ) -> tuple[list[ModelInfo], str | None]:
-                body = await self.fetch(wire, exchange, transport, deadlines)
-                return pages.decode(self.provider, exchange.headers, body)
-
-            (page, cursor), _ = await self.attempts(None, scope, transport, deadlines, attempt, streamed=False)
-            found += page
+            found += page[0]
+            cursor = page[1]
             if cursor is None:
                 break
         prices = self.prices or PriceTable.bundled()
@@ -258,28 +251,39 @@ class Caller:
             _locate(error, self, None, made)
             raise
 
-    async def fetch(self, wire: Wire, exchange: Exchange, transport: Transport, deadlines: Deadlines) -> bytes:
-        """The body of a 2xx answer to `wire`.
+    async def call(
+        self,
+        encoded: Encoded,
+        request: Request | EmbeddingRequest | None,
+        scope: Scope,
+        read: Callable[[Exchange, bytes], ResultT],
+    ) -> tuple[ResultT, tuple[Attempt, ...]]:
+        """What `read` makes of the body of a 2xx answer, and every attempt it took.
 
         Raises:
-            ProviderError: Another status.
-            DeadlineError: It took too long.
-            TransportError: No connection, or it broke.
+            BudgetError: The Scope's budget is spent.
+            RequestError: No answer, or `read` refused it.
         """
-        try:
-            reply = await transport.open(wire, connect_timeout=deadlines.connect, by=deadlines.total)
-            exchange.arrived(reply)
+        transport = self.transport(scope)
+        deadlines = self.deadlines(scope, transport, stream=False)
+
+        async def attempt(exchange: Exchange) -> ResultT:
             try:
-                body = await read_all(reply, by=deadlines.total)
-            finally:
-                await reply.aclose()
-        except DeadlineError:
-            raise
-        except TimeoutError:
-            raise deadlines.error("total", provider=self.provider, model=self.model) from None
-        if not 200 <= reply.status < 300:
-            raise self._service.decode_error(reply.status, reply.headers, body)
-        return body
+                reply = await transport.open(encoded.ready(), connect_timeout=deadlines.connect, by=deadlines.total)
+                exchange.arrived(reply)
+                try:
+                    body = await read_all(reply, by=deadlines.total)
+                finally:
+                    await reply.aclose()
+            except DeadlineError:
+                raise
+            except TimeoutError:
+                raise deadlines.error("total", provider=self.provider, model=self.model) from None
+            if not 200 <= reply.status < 300:
+                raise self._service.decode_error(reply.status, reply.headers, body)
+            return read(exchange, body)
+
+        return await self.attempts(request, scope, transport, deadlines, attempt, streamed=False)
 
 
 class Target(Caller):
@@ -362,15 +366,12 @@ class Target(Caller):
             BudgetError: The Scope's budget is spent.
             RequestError: No answer; `.attempts` lists every attempt.
         """
-        scope = current_scope()
         encoded = self.codec.encode(request, self.endpoint, stream=False)
-        transport = self.transport(scope)
-        deadlines = self.deadlines(scope, transport, stream=False)
 
-        def attempt(exchange: Exchange) -> Awaitable[Response[Any]]:
-            return self._ask(encoded, exchange, transport, deadlines)
+        def read(exchange: Exchange, body: bytes) -> Response[Any]:
+            return self._read(encoded, exchange, body)
 
-        response, _ = await self.attempts(request, scope, transport, deadlines, attempt, streamed=False)
+        response, _ = await self.call(encoded, request, current_scope(), read)
         return response
 
     def stream(self, request: Request) -> TargetStream:
@@ -382,10 +383,7 @@ class Target(Caller):
         encoded = self.codec.encode(request, self.endpoint, stream=stream)
         return explain_wire(self.name, encoded)
 
-    async def _ask(
-        self, encoded: Encoded, exchange: Exchange, transport: Transport, deadlines: Deadlines
-    ) -> Response[Any]:
-        body = await self.fetch(encoded.ready(), exchange, transport, deadlines)
+    def _read(self, encoded: Encoded, exchange: Exchange, body: bytes) -> Response[Any]:
         answer = self.codec.decode(exchange.headers, body)
         written = 0 if answer.usage.total_tokens else _written_bytes(answer.message)
         attempt = exchange.close(reported=answer.usage, output_bytes=written, finish_reason=answer.finish_reason)

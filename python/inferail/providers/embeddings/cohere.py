@@ -13,7 +13,7 @@ from inferail.errors import ConfigError
 from inferail.providers import reading
 from inferail.providers.codec import Encoded
 from inferail.providers.embeddings.vectors import vectors
-from inferail.providers.errors import ErrorTable
+from inferail.providers.native.cohere import CohereCodec
 from inferail.providers.writing import Notes, add_options, wire
 from inferail.types.embedding import Embeddings
 from inferail.types.usage import Usage
@@ -21,11 +21,11 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from inferail.errors import ProviderError
     from inferail.providers.codec import Endpoint
+    from inferail.providers.errors import ErrorTable
     from inferail.types.embedding import EmbeddingRequest
 
 __all__ = ["CohereEmbeddings"]
 
-_KEYS = ("CO_API_KEY", "COHERE_API_KEY")
 _TYPES = {"query": "search_query", "document": "search_document"}
 
 
@@ -33,12 +33,12 @@ class CohereEmbeddings:
     """Client side of `/v2/embed`; see `EmbeddingCodec`. Vectors are asked for as base64, and read as numbers too."""
 
     provider: ClassVar[str] = "cohere"
-    default_base_url: ClassVar[str] = "https://api.cohere.com"
-    key_variables: ClassVar[tuple[str, ...]] = _KEYS
+    default_base_url: ClassVar[str] = CohereCodec.default_base_url
+    key_variables: ClassVar[tuple[str, ...]] = CohereCodec.key_variables
     api_versions: ClassVar[tuple[str, ...]] = ()
     max_texts: ClassVar[int] = 96
     max_bytes: ClassVar[int] = 1_000_000
-    errors: ClassVar[ErrorTable] = ErrorTable("cohere", _KEYS)
+    errors: ClassVar[ErrorTable] = CohereCodec.errors
 
     def encode(self, request: EmbeddingRequest, endpoint: Endpoint) -> Encoded:
         """The wire request.

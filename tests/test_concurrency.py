@@ -10,7 +10,7 @@ import pytest
 import trio
 
 import inferail as ir
-from inferail.transport.concurrency import all_of
+from inferail.concurrency import all_of
 
 RUNNERS = [pytest.param(asyncio.run, id="asyncio"), pytest.param(lambda work: trio.run(lambda: work), id="trio")]
 
