@@ -193,7 +193,7 @@ def httpx2_bytes(_wire: str, reads: Sequence[bytes]) -> Read:
 
 
 PEERS = {
-    "inferail": Peer(inferail, "ours", ("openai", "anthropic", "gemini")),
+    "inferail": Peer(inferail, "ours", ("openai", "anthropic", "gemini", "cohere")),
     "openai": Peer(openai, "library", ("openai",), "openai"),
     "groq": Peer(groq, "library", ("openai",), "groq"),
     "mistralai": Peer(mistral, "library", ("openai",), "mistralai"),

@@ -25,7 +25,7 @@ impl Owned {
             block: delta.block,
             texts: texts.map(|text| text.map(str::to_owned)),
             reason: delta.reason,
-            usage: delta.usage,
+            usage: delta.usage.copied(),
             status: delta.status,
         }
     }

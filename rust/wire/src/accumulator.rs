@@ -95,7 +95,7 @@ impl Accumulator {
                 replace(&mut self.id, delta.id);
                 replace(&mut self.model, delta.name);
             }
-            Kind::Usage => self.usage = delta.usage,
+            Kind::Usage => self.usage = delta.usage.copied(),
             _ if delta.index != self.index => {}
             Kind::Text => self.append(Content::Text, delta.block, text),
             Kind::Reasoning => self.append(Content::Reasoning, delta.block, text),

@@ -97,7 +97,8 @@ pub struct Delta<'a> {
     /// The same in the provider's word.
     pub raw_reason: Option<&'a str>,
     /// Tokens so far.
-    pub usage: Option<Usage>,
+    // Borrowed because a delta is moved from hand to hand, and most have none.
+    pub usage: Option<&'a Usage>,
     /// The HTTP status that says the same as the error.
     pub status: Option<u16>,
 }

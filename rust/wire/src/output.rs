@@ -150,8 +150,15 @@ impl<'a> Output<'a, '_> {
 
     /// Sends the tokens so far, where they have changed. No count goes down while the answer is written; what is
     /// said last is final and sent as it is.
-    pub(crate) fn usage(&mut self, reported: Usage) {
-        self.memory.reported = reported;
+    pub(crate) fn usage(&mut self, reported: &Usage) {
+        if *reported != self.memory.reported {
+            self.memory.reported = *reported;
+            self.settle_usage();
+        }
+    }
+
+    fn settle_usage(&mut self) {
+        let reported = self.memory.reported;
         let usage = if self.memory.finished {
             reported
         } else {
@@ -160,7 +167,7 @@ impl<'a> Output<'a, '_> {
         if usage != self.memory.usage {
             self.memory.usage = usage;
             self.send(Delta {
-                usage: Some(usage),
+                usage: Some(&usage),
                 ..Delta::new(Kind::Usage)
             });
         }
@@ -170,7 +177,7 @@ impl<'a> Output<'a, '_> {
     pub(crate) fn finish(&mut self, index: u32, reason: Reason, raw_reason: &str) {
         self.flush(index, None);
         self.memory.finished = true;
-        self.usage(self.memory.reported);
+        self.settle_usage();
         self.send(Delta {
             reason: Some(reason),
             raw_reason: Some(raw_reason),

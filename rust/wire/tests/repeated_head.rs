@@ -106,3 +106,13 @@ fn head_with_usage_counts_in_every_event() {
     let expected = ["usage 0.0 in=3", "usage 0.0 in=4", "usage 0.0 in=3"];
     assert_eq!(usage.collect::<Vec<_>>(), expected);
 }
+
+#[test]
+fn head_with_an_error_reports_it_in_every_event() {
+    let event = r#"{"error":{"message":"e"},"choices":[]}"#;
+
+    let outcome = decode(Provider::OpenAiChat, &body(&[event, event]));
+
+    let expected = ["error 0.0 e name=error", "error 0.0 e name=error"];
+    assert_eq!(outcome.deltas, expected);
+}

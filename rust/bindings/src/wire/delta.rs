@@ -57,6 +57,27 @@ static NO_REST: Rest = Rest {
 };
 
 impl Rest {
+    fn from_wire(py: Python<'_>, delta: &Delta<'_>) -> Option<Box<Self>> {
+        let strings = [delta.id, delta.name, delta.raw_reason];
+        let others = (delta.reason, delta.usage, delta.status);
+        if strings.iter().all(Option::is_none) && matches!(others, (None, None, None)) {
+            return None;
+        }
+        let [id, name, raw_reason] =
+            strings.map(|string| string.map(|string| PyString::new(py, string).unbind()));
+        Some(Box::new(Self {
+            id,
+            name,
+            reason: delta
+                .reason
+                .map(|reason| reason_name(py, reason).clone().unbind()),
+            raw_reason,
+            usage: delta.usage.copied(),
+            usage_object: PyOnceLock::new(),
+            status: delta.status.map(i32::from),
+        }))
+    }
+
     fn is_empty(&self, py: Python<'_>) -> bool {
         let strings = [&self.id, &self.name, &self.reason, &self.raw_reason];
         strings.iter().all(|string| string.is_none())
@@ -83,18 +104,6 @@ impl Rest {
 impl PyDelta {
     /// The Python form of `delta`.
     pub(crate) fn from_wire(py: Python<'_>, delta: &Delta<'_>) -> Self {
-        let string = |text: Option<&str>| text.map(|text| PyString::new(py, text).unbind());
-        let rest = Rest {
-            id: string(delta.id),
-            name: string(delta.name),
-            reason: delta
-                .reason
-                .map(|reason| reason_name(py, reason).clone().unbind()),
-            raw_reason: string(delta.raw_reason),
-            usage: delta.usage,
-            usage_object: PyOnceLock::new(),
-            status: delta.status.map(i32::from),
-        };
         Self {
             kind: delta.kind,
             kind_name: kind_name(py, delta.kind).clone().unbind(),
@@ -104,7 +113,7 @@ impl PyDelta {
             },
             index: delta.index,
             block: delta.block,
-            rest: rest.boxed(py),
+            rest: Rest::from_wire(py, delta),
         }
     }
 

@@ -104,7 +104,7 @@ impl Grammar {
         match kind.as_deref().unwrap_or(name) {
             "message_start" => {
                 output.start(event.message.id, event.message.model);
-                output.usage(self.counts.usage());
+                output.usage(&self.counts.usage());
             }
             "content_block_start" => self.open(number, &event.block, output)?,
             "content_block_delta" => self.extend(number, &event.delta, output),
@@ -230,7 +230,7 @@ impl Grammar {
 
     fn end(&mut self, delta: &Content, output: &mut Output<'_, '_>) {
         output.start(None, None);
-        output.usage(self.counts.usage());
+        output.usage(&self.counts.usage());
         let Some(raw_reason) = output.decode(delta.stop_reason) else {
             return;
         };

@@ -122,7 +122,7 @@ impl Grammar {
             "messageStop" => self.end(event.stop_reason, output),
             "metadata" => {
                 output.start(None, None);
-                output.usage(self.counts.usage());
+                output.usage(&self.counts.usage());
                 self.has_metadata = true;
             }
             _ => {

@@ -181,7 +181,7 @@ impl Grammar {
     fn end(&mut self, event: &Event, output: &mut Output<'_, '_>) {
         output.start(None, None);
         self.ended = true;
-        output.usage(self.usage());
+        output.usage(&self.usage());
         for number in mem::take(&mut self.calls) {
             output.tool_end(0, number);
         }

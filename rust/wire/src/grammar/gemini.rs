@@ -232,7 +232,7 @@ impl Grammar {
                 }
             }
         }
-        output.usage(self.counts.usage());
+        output.usage(&self.counts.usage());
         for pick in &picks {
             if let Some(raw_reason) = output.decode(pick.finish) {
                 let at = self.candidate(pick.index)?;

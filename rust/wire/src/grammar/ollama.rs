@@ -170,7 +170,7 @@ impl Grammar {
     fn finish(&mut self, reason: Option<Span>, output: &mut Output<'_, '_>) {
         self.over = true;
         output.flush(0, None);
-        output.usage(self.usage);
+        output.usage(&self.usage);
         // Older servers say that they are done, and not why.
         let raw = output.decode(reason);
         let reason = Reason::from_ollama(raw.as_deref().unwrap_or_default(), self.called_tools);

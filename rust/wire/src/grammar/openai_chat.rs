@@ -461,7 +461,7 @@ impl Grammar {
                 tool.fresh = false;
             }
         }
-        output.usage(self.usage);
+        output.usage(&self.usage);
         for pick in &picks {
             if let Some(finish) = output.decode(pick.finish) {
                 self.finish(pick.index, &finish, output)?;

@@ -141,7 +141,7 @@ impl Grammar {
             return;
         }
         output.flush(0, None);
-        output.usage(self.usage);
+        output.usage(&self.usage);
         // Without `details` in the request, the server does not say why it ended.
         let raw = output.decode(reason);
         output.send(Delta {

@@ -64,7 +64,7 @@ fn line(delta: &Delta<'_>) -> String {
     }
     delta
         .usage
-        .map_or_else(|| line.clone(), |usage| line.clone() + &counts(&usage))
+        .map_or_else(|| line.clone(), |usage| line.clone() + &counts(usage))
 }
 
 fn counts(usage: &Usage) -> String {

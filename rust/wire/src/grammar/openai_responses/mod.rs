@@ -186,7 +186,7 @@ impl Grammar {
         for block in 0..self.places.len() {
             self.close_tool(block, output);
         }
-        output.usage(self.usage);
+        output.usage(&self.usage);
         self.over = true;
         // Some servers call every end of theirs completed, and say in the response what it was.
         let said = output.decode(response.status);
