@@ -388,25 +388,25 @@ class Target(Caller):
         written = 0 if answer.usage.total_tokens else _written_bytes(answer.message)
         attempt = exchange.close(reported=answer.usage, output_bytes=written, finish_reason=answer.finish_reason)
         message = answer.message
-        # Written out: `dataclasses.replace` takes twice as long.
+        if message.provider != self.provider:
+            message = Message("assistant", message.parts, self.provider)
+        # Written out, and by position: `dataclasses.replace` takes twice as long, names a third longer.
         return Response(
-            message=message
-            if message.provider == self.provider
-            else Message("assistant", message.parts, self.provider),
-            finish_reason=answer.finish_reason,
-            usage=attempt.usage,
-            provider=self.provider,
-            model=answer.model or self.model,
-            id=answer.id,
-            raw_finish_reason=answer.raw_finish_reason,
-            output=answer.output,
-            citations=answer.citations,
-            timing=attempt.timing,
-            attempts=(*exchange.earlier, attempt),
-            request_id=exchange.request_id,
-            raw=answer.raw,
-            warnings=encoded.warnings + answer.warnings,
-            headers=answer.headers,
+            message,
+            answer.finish_reason,
+            attempt.usage,
+            self.provider,
+            answer.model or self.model,
+            answer.id,
+            answer.raw_finish_reason,
+            answer.output,
+            answer.citations,
+            attempt.timing,
+            (*exchange.earlier, attempt),
+            exchange.request_id,
+            answer.raw,
+            encoded.warnings + answer.warnings,
+            answer.headers,
         )
 
 
