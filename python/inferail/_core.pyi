@@ -219,8 +219,8 @@ class StreamDecoder:
     Args:
         grammar: Whose stream it is: a format, or a provider who speaks it.
         max_event_bytes: Most bytes one event may hold, at most 2 GiB.
-        require_done: In `openai_chat`, whether a stream without `[DONE]` is incomplete even if every choice finished; in
-            `bedrock`, one without its `metadata` event.
+        require_done: In `openai_chat` and `tgi`, whether a stream without `[DONE]` is incomplete even if every choice
+            finished; in `bedrock`, one without its `metadata` event.
 
     Raises:
         ConfigError: If `grammar` is unknown.

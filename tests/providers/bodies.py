@@ -6,7 +6,7 @@ from tests.core.event_streams import from_lines
 
 # Every provider that speaks the Chat Completions format.
 CHAT_COMPLETIONS = ("openai", "mistral", "deepseek", "qwen", "groq", "openrouter", "vllm", "compatible")
-SCHEMES = (*CHAT_COMPLETIONS, "anthropic", "gemini", "ollama", "openai_responses", "bedrock", "cohere")
+SCHEMES = (*CHAT_COMPLETIONS, "anthropic", "gemini", "ollama", "openai_responses", "tgi", "bedrock", "cohere")
 
 STREAM_HEADERS = {"content-type": "text/event-stream", "x-request-id": "req_1"}
 WORDS = ("Rails ", "and ", "routes.")

@@ -32,7 +32,7 @@ from inferail.types.tools import Tool
 from tests.providers.bodies import CHAT_COMPLETIONS, SCHEMES
 
 # The properties take their time: of those who share a codec, the plainest and the oddest.
-SHAPES = ("openai", "mistral", "anthropic", "gemini", "ollama", "openai_responses", "bedrock", "cohere")
+SHAPES = ("openai", "mistral", "anthropic", "gemini", "ollama", "openai_responses", "tgi", "bedrock", "cohere")
 
 anything = st.text(max_size=12)  # with lone surrogates
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -161,6 +161,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "presence_penalty": "presencePenalty",
         "frequency_penalty": "frequencyPenalty",
     },
+    "tgi": CHAT_NAMES,
     "ollama": {**CHAT_NAMES, "top_k": "top_k", "max_tokens": "num_predict"},
     "openai_responses": {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_output_tokens"},
     "bedrock": {"temperature": "temperature", "top_p": "topP", "max_tokens": "maxTokens", "stop": "stopSequences"},
@@ -210,6 +211,7 @@ KEYS = {
     "usage input_tokens output_tokens_details error details data id name redacted_thinking",
     "gemini": "candidates content parts text thought thoughtSignature functionCall args error inlineData mimeType data "
     "usageMetadata promptTokensDetails promptFeedback blockReason index id name image/png AUDIO modality",
+    "tgi": "generated_text details finish_reason generated_tokens choices message content tool_calls error error_type",
     "ollama": "message content thinking tool_calls function name arguments id done_reason error eval_count model",
     "openai_responses": "output type message reasoning function_call content text refusal summary id call_id name "
     "arguments encrypted_content annotations status incomplete_details reason error usage input_tokens",
@@ -222,6 +224,7 @@ SHELLS: dict[str, Callable[[Any], Any]] = {
     "openai": lambda inner: {"choices": [{"message": inner, "finish_reason": "stop"}], "usage": inner},
     "anthropic": lambda inner: {"content": [inner], "usage": inner, "stop_details": inner},
     "gemini": lambda inner: {"candidates": [{"content": {"parts": [inner]}}], "usageMetadata": inner},
+    "tgi": lambda inner: {"generated_text": "a", "details": inner},
     "ollama": lambda inner: {"message": inner, "done": True},
     "openai_responses": lambda inner: {"output": [inner], "usage": inner, "status": "completed"},
     "bedrock": lambda inner: {"output": {"message": {"content": [inner]}}, "usage": inner},

@@ -13,7 +13,7 @@ from inferail import errors
 from inferail.providers import codec
 from inferail.providers.codec import Endpoint
 from inferail.testing import ScriptedReply, ScriptedTransport
-from inferail.types.message import Image, Text, ToolCall, assistant, system, user
+from inferail.types.message import Audio, File, Image, Text, ToolCall, assistant, system, user
 from inferail.types.request import OutputSchema, Request, Sampling
 from inferail.types.tools import Tool
 from inferail.types.usage import Usage
@@ -145,6 +145,8 @@ def test_encode_refuses_to_make_a_prompt_of_a_conversation(messages: Any) -> Non
             Request((user("Hi"),), sampling=Sampling(presence_penalty=1.0)), GENERATE, "presence_penalty", id="presence"
         ),
         pytest.param(Request((user("Hi"),), sampling=Sampling(top_k=1)), CHAT, "top_k", id="top-k"),
+        pytest.param(Request((user("Hi", Audio(b"x")),)), CHAT, "Audio", id="audio"),
+        pytest.param(Request((user("Hi", File(b"x")),)), CHAT, "File", id="file"),
     ],
 )
 def test_encode_refuses_what_it_cannot_send_or_drops_it_with_a_warning(

@@ -10,7 +10,6 @@ in: `api_version="chat"`, the default, is Chat Completions, where the server app
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inferail.core import StreamDecoder
@@ -20,13 +19,14 @@ from inferail.providers.chat_completions._chat_completions import ChatCompletion
 from inferail.providers.codec import Encoded
 from inferail.providers.errors import ErrorTable, request_id
 from inferail.providers.writing import Notes, add_options, wire
-from inferail.types.message import Text
+from inferail.types.message import Image, Text
 from inferail.types.response import FinishReason, Response, text_message
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
     from inferail.providers.codec import Endpoint
-    from inferail.types.request import Request, Sampling
+    from inferail.types.message import Part
+    from inferail.types.request import OutputSchema, Request, Sampling
 
 __all__ = ["TGICodec"]
 
@@ -40,6 +40,7 @@ class TGICodec(ChatCompletionsCodec):
     provider: ClassVar[str] = "tgi"
     default_base_url: ClassVar[str] = "http://127.0.0.1:8080"
     api_versions: ClassVar[tuple[str, ...]] = ("chat", _GENERATE)
+    media: ClassVar[tuple[type[Part], ...]] = (Image,)
     errors: ClassVar[ErrorTable] = ErrorTable(
         "tgi",
         codes={
@@ -58,8 +59,7 @@ class TGICodec(ChatCompletionsCodec):
             ConfigError: The request has something this API cannot take (and `unsupported` is `error`).
         """
         if endpoint.api_version != _GENERATE:
-            address = replace(endpoint, base_url=f"{_root(endpoint)}/v1")
-            return super().encode(_with_format(request), address, stream=stream)
+            return super().encode(request, endpoint, stream=stream)
         notes = Notes(self.provider, endpoint.unsupported)
         if request.tools:
             notes.unsupported('tools in its API version "generate"', 'use api_version="chat"')
@@ -101,14 +101,13 @@ class TGICodec(ChatCompletionsCodec):
         """A fresh decoder for one stream, of either API version."""
         return StreamDecoder("tgi", max_event_bytes=endpoint.max_event_bytes, require_done=endpoint.require_done)
 
+    def address(self, request: Request, endpoint: Endpoint) -> str:  # noqa: ARG002
+        """What stands before `/chat/completions`."""
+        return f"{_root(endpoint)}/v1"
 
-def _with_format(request: Request) -> Request:
-    """The request with its schema in the form that every version of the server knows."""
-    if request.output is None:
-        return request
-    options = request.provider_options
-    form = {"response_format": {"type": "json_object", "value": request.output.schema}}
-    return replace(request, output=None, provider_options={**options, "tgi": {**form, **options.get("tgi", {})}})
+    def output(self, schema: OutputSchema, notes: Notes) -> dict[str, Any]:  # noqa: ARG002
+        """The `response_format` in the form that every version of the server knows."""
+        return {"type": "json_object", "value": schema.schema}
 
 
 def _root(endpoint: Endpoint) -> str:
