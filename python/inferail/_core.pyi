@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, TypeAlias, TypedDict, final
+from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, final
 from uuid import UUID
+
+from typing_extensions import disjoint_base
 
 from inferail.types.usage import Usage
 
@@ -165,22 +167,23 @@ class Delta:
     def __hash__(self, /) -> int: ...
     def __getnewargs_ex__(self, /) -> tuple[tuple[str], dict[str, Any]]: ...
 
-@final
+@disjoint_base
 class Accumulator:
     """Puts one choice of an answer together from its deltas, in time linear in its length.
 
     What it says is what has arrived so far, at any moment. Safe to use from several threads.
 
     Args:
-        index: Which choice; the deltas of the others are left out.
+        decoder: Whose first choice it is; default: that of the deltas that are added.
+        index: Which choice of those that are added; the others are left out.
     """
 
-    def __new__(cls, index: int = 0) -> Accumulator: ...
+    def __new__(cls, decoder: StreamDecoder | None = None, /, *, index: int = 0) -> Self: ...
     def add(self, deltas: Iterable[Delta], /) -> None:
         """Takes the next deltas. Half a surrogate pair in their text, which no decoder gives, becomes U+FFFD.
 
         Raises:
-            ConfigError: This is the `accumulated` of a StreamDecoder, which adds to it by itself.
+            ConfigError: It is that of a StreamDecoder, which adds to it by itself.
             TypeError: Something else than a Delta; those before it were taken.
         """
     @property

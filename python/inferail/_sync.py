@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from inferail.client import BaseClient, CallOptions, Prompt, ResponseStream, Schema
+from inferail.core import PartialJSON
 from inferail.embedding import BaseEmbedder, EmbedOptions
 from inferail.errors import ConfigError
 from inferail.types.response import OutputT, Response
@@ -136,6 +137,12 @@ class Stream(Generic[OutputT]):
             for delta in deltas:
                 if delta.kind == "text" and delta.text:
                     yield delta.text
+
+    def objects(self) -> Iterator[Any]:
+        """The structured output while it grows; gives and raises what `ResponseStream.objects` does."""
+        parser = PartialJSON()
+        for deltas in self.batches():
+            yield from self._stream.grown(parser, deltas)
 
     def final(self) -> Response[OutputT]:
         """The whole answer; reads what is left first."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, Unpack, overload
 
-from inferail.errors import ConfigError, StreamError
+from inferail.core import PartialJSON
+from inferail.errors import ConfigError, OutputValidationError, StreamError
 from inferail.telemetry.sinks import MemorySink
 from inferail.transport import async_transport, blocking_transport
 from inferail.transport.deadlines import Timeouts
@@ -324,8 +325,8 @@ class AsyncClient(BaseClient):
 class ResponseStream(Generic[OutputT]):
     """An answer while it arrives. An async context manager; leaving it closes the connection.
 
-    Read it once, in one of three ways: `text()`, `deltas()` (or plain iteration), or `batches()`. `final()` reads what
-    is left and gives the whole answer; `partial` is what has arrived, at any moment, also after an exception.
+    Read it once, in one of these ways: `text()`, `objects()`, `deltas()` (or plain iteration), or `batches()`. `final()`
+    reads what is left and gives the whole answer; `partial` is what has arrived, at any moment, also after an exception.
     """
 
     def __init__(self, stream: DeltaStream, output: OutputType | None) -> None:
@@ -380,6 +381,32 @@ class ResponseStream(Generic[OutputT]):
                     if text:
                         yield text
         self._ended = True
+
+    async def objects(self) -> AsyncIterator[Any]:
+        """The structured output while it grows: the JSON of the text as plain Python objects, after each network read.
+
+        It is one object, to which the next read adds: copy what is to be kept (`copy.deepcopy`). The last string may be
+        cut off. `final()` has the output checked and typed.
+
+        Raises:
+            OutputValidationError: The text cannot become JSON; `.text` has it as far as it has come.
+        """
+        parser = PartialJSON()
+        async for deltas in self._stream:
+            for value in self.grown(parser, deltas):
+                yield value
+        self._ended = True
+
+    def grown(self, parser: PartialJSON, deltas: list[Delta]) -> Iterator[Any]:
+        """What `parser` makes of the text with that of `deltas`, where they bring some."""
+        text = "".join([delta.text for delta in deltas if delta.kind == "text" and delta.text])
+        try:
+            parser.feed(text)
+        except OutputValidationError as error:
+            error.text = self.partial.text
+            raise
+        if text and (value := parser.value) is not None:
+            yield value
 
     async def final(self) -> Response[OutputT]:
         """The whole answer, with `output` parsed if it was asked for; reads what is left first.

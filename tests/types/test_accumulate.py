@@ -164,7 +164,7 @@ def test_accumulator_takes_what_came_before_something_that_is_no_delta():
 def test_accumulator_of_a_decoder_goes_on_with_it_and_takes_nothing_else():
     """Serves R87, R93."""
     decoder = core.StreamDecoder("openai_chat")
-    accumulator = Accumulator(decoder.accumulated)
+    accumulator = Accumulator(decoder)
     deltas = decoder.feed(b'data: {"id":"c","choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":3}}\n\n')
 
     with pytest.raises(ir.ConfigError, match="StreamDecoder"):
@@ -180,7 +180,7 @@ def test_decoder_accumulates_what_its_deltas_say(path):
     """Serves R87, R99."""
     body = path.read_bytes()
     decoder, fed = core.StreamDecoder(path.parent.name), Accumulator()
-    accumulated = Accumulator(decoder.accumulated)
+    accumulated = Accumulator(decoder)
 
     for start in range(0, len(body), 50):
         fed.add(decoder.feed(body[start : start + 50]))

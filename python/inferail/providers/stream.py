@@ -152,7 +152,7 @@ class TargetStream:
         self._ended = False
         self._exchange = exchange
         self._decoder = self._target.codec.stream_decoder(self._target.endpoint)
-        self._accumulator = Accumulator(self._decoder.accumulated)
+        self._accumulator = Accumulator(self._decoder)
         self._deadlines.restart()
         try:
             self._reply = await self._transport.open(

@@ -12,59 +12,15 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from inferail.types.response import Attempt, FinishReason
+    from inferail.types.response import Attempt
 
 __all__ = ["Accumulator"]
 
 
-class Accumulator:
-    """The first choice of an answer as a message, put together in Rust.
+class Accumulator(core.Accumulator):
+    """The first choice of an answer as a message: of the deltas that are added, or of the decoder it is made with."""
 
-    Attributes:
-        add: Takes the next deltas, a list of them.
-    """
-
-    __slots__ = ("_core", "add")
-
-    def __init__(self, accumulated: core.Accumulator | None = None) -> None:
-        """Starts with nothing, or with what a decoder puts together: its `accumulated`, to which nobody else adds."""
-        self._core = core.Accumulator() if accumulated is None else accumulated
-        self.add = self._core.add
-
-    @property
-    def usage(self) -> Usage | None:
-        """Tokens so far, None where the provider has not said; the last that was said is authoritative."""
-        return self._core.usage
-
-    @property
-    def finish_reason(self) -> FinishReason | None:
-        """Why the answer ended, once it has."""
-        return self._core.finish_reason
-
-    @property
-    def raw_finish_reason(self) -> str | None:
-        """The same in the provider's word."""
-        return self._core.raw_finish_reason
-
-    @property
-    def id(self) -> str | None:
-        """The response's id."""
-        return self._core.id
-
-    @property
-    def model(self) -> str | None:
-        """The model that answers, as the provider names it."""
-        return self._core.model
-
-    @property
-    def citations(self) -> tuple[str, ...]:
-        """Citations so far, as JSON text."""
-        return self._core.citations
-
-    @property
-    def output_bytes(self) -> int:
-        """UTF-8 bytes of everything the model wrote so far, reasoning and tool arguments included."""
-        return self._core.output_bytes
+    __slots__ = ()
 
     def message(self) -> Message:
         """The turn so far."""
@@ -103,7 +59,7 @@ class Accumulator:
 
     def _parts(self) -> tuple[Part, ...]:
         parts: list[Part] = []
-        for kind, text, id_, name, signature in self._core.parts:
+        for kind, text, id_, name, signature in self.parts:
             match kind:
                 case "tool_call":
                     parts.append(ToolCall(id_, name, text or "{}", signature))

@@ -82,7 +82,7 @@ class CarriedStream:
         await self._release()
         self._exchange, self._ended, self._complete = exchange, False, False
         self._decoder = self._asked.target.codec.stream_decoder(self._asked.target.endpoint)
-        self._accumulator = Accumulator(self._decoder.accumulated)
+        self._accumulator = Accumulator(self._decoder)
         self.status = 0
         self._held.clear()
         self._kept.clear()

@@ -14,7 +14,7 @@ use crate::wire::delta::{PyDelta, reason_name, usage_object};
 use crate::wire::stream_decoder::PyStreamDecoder;
 
 /// Puts an answer together from its deltas, in time linear in its length.
-#[pyclass(frozen, name = "Accumulator", module = "inferail._core")]
+#[pyclass(frozen, subclass, name = "Accumulator", module = "inferail._core")]
 #[derive(Debug)]
 pub(crate) struct PyAccumulator {
     source: Source,
@@ -56,14 +56,17 @@ impl PyAccumulator {
 #[pymethods]
 impl PyAccumulator {
     #[new]
-    #[pyo3(signature = (index=0))]
-    fn new(index: u32) -> Self {
-        Self {
-            source: Source::Added(Box::new(Mutex::new(Added {
-                inner: Accumulator::new(index),
-                usage: None,
-            }))),
-        }
+    #[pyo3(signature = (decoder=None, /, *, index=0))]
+    fn new(decoder: Option<Py<PyStreamDecoder>>, index: u32) -> Self {
+        decoder.map_or_else(
+            || Self {
+                source: Source::Added(Box::new(Mutex::new(Added {
+                    inner: Accumulator::new(index),
+                    usage: None,
+                }))),
+            },
+            Self::of_decoder,
+        )
     }
 
     /// Takes the next deltas.

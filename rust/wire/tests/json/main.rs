@@ -1,0 +1,4 @@
+//! JSON: whole texts, and texts that are still being written.
+
+mod partial;
+mod walker;
