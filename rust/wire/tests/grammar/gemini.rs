@@ -1,9 +1,7 @@
 //! The Gemini grammar.
 
-mod support;
-
+use crate::support::{self, Outcome, body};
 use inferail_wire::Provider;
-use support::{Outcome, body};
 
 fn decode(events: &[&str]) -> Outcome {
     support::decode(Provider::Gemini, &body(events).replace('\n', "\r\n"))

@@ -1,9 +1,7 @@
 //! The OpenAI Responses grammar.
 
-mod support;
-
+use crate::support::{self, Outcome, body};
 use inferail_wire::Provider;
-use support::{Outcome, body};
 
 const CREATED: &str = r#"{"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object":"response","created_at":1764150000.5,"status":"in_progress","model":"gpt-5","output":[],"usage":null,"error":null}}"#;
 const COMPLETED: &str = r#"{"type":"response.completed","response":{"id":"resp_1","status":"completed","model":"gpt-5","output":[],"usage":{"input_tokens":10,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":2},"output_tokens":5,"output_tokens_details":{"reasoning_tokens":3},"total_tokens":15}}}"#;

@@ -1,9 +1,7 @@
 //! The OpenAI chat grammar and what its speakers do to it.
 
-mod support;
-
+use crate::support::{self, Outcome, body, decode_chunks};
 use inferail_wire::{Options, Provider};
-use support::{Outcome, body, decode_chunks};
 
 const START: &str = "start 0.0 id=c";
 const UNFINISHED: Option<&str> = Some("ended before its terminal event");

@@ -1,9 +1,7 @@
 //! The grammar of Text Generation Inference.
 
-mod support;
-
+use crate::support::{self, Outcome, body};
 use inferail_wire::{Options, Provider};
-use support::{Outcome, body};
 
 fn decode(events: &[&str]) -> Outcome {
     support::decode(Provider::Tgi, &body(events))

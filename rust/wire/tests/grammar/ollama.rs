@@ -1,9 +1,7 @@
 //! The Ollama grammar.
 
-mod support;
-
+use crate::support::{self, Outcome};
 use inferail_wire::{Options, Provider};
-use support::Outcome;
 
 fn decode(lines: &[&str]) -> Outcome {
     support::decode(Provider::Ollama, &(lines.join("\n") + "\n"))

@@ -1,9 +1,7 @@
 //! The Anthropic grammar.
 
-mod support;
-
+use crate::support::{self, Outcome, body, decode_chunks};
 use inferail_wire::{Options, Provider};
-use support::{Outcome, body, decode_chunks};
 
 const MESSAGE_START: &str = r#"{"type":"message_start","message":{"id":"msg_1","model":"claude","content":[],"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":100,"output_tokens":1}}}"#;
 const STARTED: [&str; 2] = [

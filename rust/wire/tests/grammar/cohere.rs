@@ -1,9 +1,7 @@
 //! The Cohere grammar.
 
-mod support;
-
+use crate::support::{self, Outcome, body};
 use inferail_wire::Provider;
-use support::{Outcome, body};
 
 const START: &str = r#"{"type":"message-start","id":"m1","delta":{"message":{"role":"assistant","content":[],"tool_plan":"","tool_calls":[],"citations":[]}}}"#;
 const UNFINISHED: Option<&str> = Some("ended before its terminal event");

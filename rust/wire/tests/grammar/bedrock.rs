@@ -1,9 +1,7 @@
 //! The Bedrock grammar, and the AWS event stream around it.
 
-mod support;
-
+use crate::support::{self, Outcome, decode_chunks};
 use inferail_wire::{Options, Provider};
-use support::{Outcome, decode_chunks};
 
 const STARTED: &str = "start 0.0";
 const STOP: (&str, &str) = ("messageStop", r#"{"stopReason":"end_turn"}"#);
