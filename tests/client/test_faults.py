@@ -10,7 +10,7 @@ import inferail as ir
 from inferail.testing.sandbox import Sandbox
 
 QUESTION = "What is a Target?"
-PROVIDERS = ("openai", "anthropic", "gemini", "openai_responses")
+PROVIDERS = ("openai", "anthropic", "gemini", "openai_responses", "cohere")
 SHORT = ir.Timeouts(connect=2.0, first_token=0.4, idle=0.4, total=0.6, stream_total=0.8)
 
 # fault -> (error of a stream, text before it, error of a unary call; the sandbox refuses faults that only a stream can have)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from inferail.providers import codec
 from inferail.providers.codec import Endpoint, Facade, Incoming
 from inferail.providers.facade.chat_completions import ChatCompletionsFacade
+from inferail.providers.facade.cohere_chat import CohereChatFacade
 from inferail.providers.facade.generate_content import GenerateContentFacade
 from inferail.providers.facade.messages import MessagesFacade
 from inferail.providers.facade.responses import ResponsesFacade
@@ -22,12 +23,13 @@ from inferail.types.response import FinishReason, Response
 from inferail.types.tools import Tool
 from inferail.types.usage import Usage
 
-SCHEMES = ("openai", "anthropic", "gemini", "openai_responses")
+SCHEMES = ("openai", "anthropic", "gemini", "openai_responses", "cohere")
 FACADES: dict[str, Facade] = {
     "openai": ChatCompletionsFacade(),
     "anthropic": MessagesFacade(),
     "gemini": GenerateContentFacade(),
     "openai_responses": ResponsesFacade(),
+    "cohere": CohereChatFacade(),
 }
 # The version that takes the most, and a server that continues an assistant message.
 ENDPOINTS = {
@@ -35,6 +37,7 @@ ENDPOINTS = {
     "anthropic": Endpoint("m", "http://127.0.0.1:8000", "key", api_version="2023-06-01"),
     "gemini": Endpoint("m", "http://127.0.0.1:8000/v1beta", "key"),
     "openai_responses": Endpoint("m", "http://127.0.0.1:8000/v1", "key"),
+    "cohere": Endpoint("m", "http://127.0.0.1:8000", "key"),
 }
 
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -95,12 +98,22 @@ MEDIA: dict[str, st.SearchStrategy[Part]] = {
         st.builds(File, url=st.just("https://example.com/a.pdf")),
         st.builds(File, file_id=st.just("file-1")),
     ),
+    "cohere": st.one_of(
+        st.builds(
+            Image,
+            st.binary(min_size=1, max_size=4),
+            media_type=st.just("image/webp"),
+            detail=st.sampled_from([None, "low"]),
+        ),
+        st.builds(Image, url=st.just("https://example.com/cat")),
+    ),
 }
 SAMPLED = {
     "openai": ("temperature", "top_p", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty"),
     "anthropic": ("top_p", "top_k", "max_tokens", "stop"),
     "gemini": ("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty"),
     "openai_responses": ("temperature", "top_p", "max_tokens"),
+    "cohere": ("temperature", "top_k", "max_tokens", "stop", "seed"),
 }
 # How the codec of OpenAI's Responses keeps what it needs to send a reasoning item back.
 SEALS = st.tuples(names, st.none() | words).map(
@@ -120,6 +133,8 @@ def said_before(scheme: str) -> st.SearchStrategy[list[Part]]:
         thoughts = st.lists(st.builds(Reasoning, words, words) | st.builds(Reasoning, redacted=words), max_size=2)
     if scheme == "openai_responses":
         thoughts = st.lists(st.builds(Reasoning, words, SEALS), max_size=2)
+    if scheme == "cohere":
+        thoughts = st.lists(st.builds(Reasoning, words), max_size=1)
     return st.tuples(thoughts, text).map(lambda pair: [*pair[0], pair[1]])
 
 
@@ -128,7 +143,7 @@ def requests(draw: st.DrawFn, scheme: str) -> Request:
     tools = tuple(
         Tool(name, draw(st.just("") | words), {"type": "object", "properties": draw(objects)}, strict)
         for name in draw(st.lists(names, max_size=2, unique=True))
-        for strict in [None if scheme == "gemini" else draw(st.sampled_from([None, True]))]
+        for strict in [None if scheme in ("gemini", "cohere") else draw(st.sampled_from([None, True]))]
     )
     messages = [Message("system", (Text(text),)) for text in draw(st.lists(words, max_size=1))]
     for number in range(draw(st.integers(0, 2))):
@@ -142,13 +157,14 @@ def requests(draw: st.DrawFn, scheme: str) -> Request:
         ]
         messages.append(Message("assistant", (*said, *calls)))
         if calls:
-            errors = st.just(False) if scheme.startswith("openai") else st.booleans()
+            errors = st.just(False) if scheme.startswith(("openai", "cohere")) else st.booleans()
             results = tuple(ToolResult(call.id, draw(words), call.name, draw(errors)) for call in calls)
             messages.append(Message("tool", results))
     messages.append(Message("user", (Text(draw(words)),)))
     sampling = draw(samplings)
     kept = {name: getattr(sampling, name) for name in SAMPLED[scheme]}
-    choices = st.sampled_from(["auto", "none", "required", *(tool.name for tool in tools)])
+    named = [] if scheme == "cohere" else ["auto", *(tool.name for tool in tools)]
+    choices = st.sampled_from(["none", "required", *named])
     return Request(
         tuple(messages),
         tools,
@@ -233,6 +249,7 @@ USAGE: dict[str, st.SearchStrategy[Usage]] = {
     "openai": st.builds(Usage, *[st.integers(100, 200)] * 2, *[st.integers(0, 50)] * 5),
     "anthropic": st.builds(Usage, *[st.integers(100, 200)] * 2, *[st.integers(0, 50)] * 3),
     "openai_responses": st.builds(Usage, *[st.integers(100, 200)] * 2, *[st.integers(0, 50)] * 3),
+    "cohere": st.builds(Usage, *[st.integers(100, 200)] * 2, cache_read_tokens=st.integers(0, 50)),
     # The server side writes no audio counts, and there is no field for cache writes.
     "gemini": st.builds(
         Usage, *[st.integers(100, 200)] * 2, cache_read_tokens=st.integers(0, 50), reasoning_tokens=st.integers(0, 50)

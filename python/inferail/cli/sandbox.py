@@ -12,7 +12,7 @@ from inferail.cli.output import program_name
 __all__ = ["sandbox"]
 
 # What a client of each provider expects behind the server's own address.
-_BASE_PATHS: Final = {"openai": "/v1", "openai_responses": "/v1", "anthropic": "", "gemini": "/v1beta"}
+_BASE_PATHS: Final = {"openai": "/v1", "openai_responses": "/v1", "anthropic": "", "gemini": "/v1beta", "cohere": ""}
 _HELP = """Serve OpenAI, Anthropic and Gemini look-alikes on this machine, without key or network.
 
     Every model name is answered, with sentences of inferail's documentation (or of your own, --docs): picked by rules,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from inferail.errors import AuthenticationError, ConfigError, InferailError, InvalidRequestError, NotFoundError
 from inferail.providers.facade import (
     ChatCompletionsFacade,
+    CohereChatFacade,
     EmbeddingsFacade,
     GenerateContentFacade,
     MessagesFacade,
@@ -46,6 +47,7 @@ Models: TypeAlias = Model | Mapping[str, Model] | Callable[[str], Model]
 Embedders: TypeAlias = EmbeddingModel | Mapping[str, EmbeddingModel]
 
 _CHAT_COMPLETIONS = ChatCompletionsFacade()
+_COHERE_CHAT = CohereChatFacade()
 _RESPONSES = ResponsesFacade()
 _MESSAGES = MessagesFacade()
 _GENERATE_CONTENT = GenerateContentFacade()
@@ -62,10 +64,11 @@ def create_app(
     scope: Scope | None = None,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Starlette:
-    """An ASGI app that answers in the formats of OpenAI, Anthropic and Gemini.
+    """An ASGI app that answers in the formats of OpenAI, Anthropic, Gemini and Cohere.
 
-    Routes: `POST /v1/chat/completions`, `POST /v1/responses`, `POST /v1/messages`, `POST /v1beta/models/{model}:generateContent` and
-    `:streamGenerateContent` (also below `/v1`), `POST /v1/embeddings`, `GET /v1/models` and `/v1/models/{model}`, `GET /healthz`.
+    Routes: `POST /v1/chat/completions`, `POST /v1/responses`, `POST /v1/messages`, `POST /v2/chat`,
+    `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent` (also below `/v1`),
+    `POST /v1/embeddings`, `GET /v1/models` and `/v1/models/{model}`, `GET /healthz`.
 
     Args:
         models: One Model that answers whatever name is asked for, Models by name, or a function from a name to its
@@ -86,6 +89,7 @@ def create_app(
             Route("/v1/chat/completions", server.endpoint(_CHAT_COMPLETIONS), methods=["POST"]),
             Route("/v1/responses", server.endpoint(_RESPONSES), methods=["POST"]),
             Route("/v1/messages", server.endpoint(_MESSAGES), methods=["POST"]),
+            Route("/v2/chat", server.endpoint(_COHERE_CHAT), methods=["POST"]),
             Route("/v1/embeddings", server.embed, methods=["POST"]),
             *gemini,
             Route("/v1/models", server.list_models, methods=["GET"]),
@@ -103,6 +107,8 @@ def facade_for(path: str) -> Facade:
         return _MESSAGES
     if path.endswith("/responses"):
         return _RESPONSES
+    if path.endswith("/v2/chat"):
+        return _COHERE_CHAT
     return _GENERATE_CONTENT if "/models/" in path else _CHAT_COMPLETIONS
 
 

@@ -50,7 +50,7 @@ from inferail.errors import (
 )
 from inferail.providers import reading
 from inferail.providers.codec import Facade, Incoming, Served
-from inferail.providers.facade import GenerateContentFacade, MessagesFacade, ResponsesFacade
+from inferail.providers.facade import CohereChatFacade, GenerateContentFacade, MessagesFacade, ResponsesFacade
 from inferail.server.answering import until_gone
 from inferail.server.app import facade_for
 from inferail.server.run import AbruptClose
@@ -321,11 +321,13 @@ def _case(fault: Fault, facade: Facade, scope: AsgiScope, body: bytes) -> _Case:
     return _Case(fault, facade, incoming)
 
 
-def _grammar(facade: Facade) -> Literal["openai_chat", "openai_responses", "anthropic", "gemini"]:
+def _grammar(facade: Facade) -> Literal["openai_chat", "openai_responses", "anthropic", "gemini", "cohere"]:
     if isinstance(facade, MessagesFacade):
         return "anthropic"
     if isinstance(facade, ResponsesFacade):
         return "openai_responses"
+    if isinstance(facade, CohereChatFacade):
+        return "cohere"
     return "gemini" if isinstance(facade, GenerateContentFacade) else "openai_chat"
 
 

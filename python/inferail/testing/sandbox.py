@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Received", "Sandbox", "create_sandbox"]
 
 # What comes after the server's own address, as each provider's SDK expects it.
-_BASE_PATHS = {"openai": "/v1", "openai_responses": "/v1", "anthropic": "", "gemini": "/v1beta"}
+_BASE_PATHS = {"openai": "/v1", "openai_responses": "/v1", "anthropic": "", "gemini": "/v1beta", "cohere": ""}
 _KEYS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie"})
 
 

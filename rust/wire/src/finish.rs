@@ -141,6 +141,8 @@ impl Reason {
             "MAX_TOKENS" => Self::Length,
             "TOOL_CALL" => Self::ToolCalls,
             "ERROR" | "TIMEOUT" => Self::Error,
+            // Of version 1.
+            "ERROR_TOXIC" => Self::ContentFilter,
             _ => Self::Unknown,
         }
     }

@@ -41,6 +41,7 @@ _FINISH: Mapping[str, FinishReason] = {
     "TOOL_CALL": "tool_calls",
     "ERROR": "error",
     "TIMEOUT": "error",
+    "ERROR_TOXIC": "content_filter",  # of version 1
 }
 _SAMPLING = {
     "max_tokens": "max_tokens",

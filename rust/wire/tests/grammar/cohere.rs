@@ -173,6 +173,7 @@ fn finish_reasons_are_normalised_and_never_invented() {
         ("TOOL_CALL", "tool_calls"),
         ("ERROR", "error"),
         ("TIMEOUT", "error"),
+        ("ERROR_TOXIC", "content_filter"),
         ("SOMETHING_NEW", "unknown"),
     ] {
         let event = format!(r#"{{"type":"message-end","delta":{{"finish_reason":"{raw}"}}}}"#);
