@@ -6,7 +6,7 @@ curl -N 'http://127.0.0.1:8000/stream?question=Why+is+the+sky+blue'
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from inferail.server import error_body, sse_relay, status_for, websocket_relay
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """One client for the whole app: its connections are kept and shared, and closed when the app ends."""
     async with ir.AsyncClient(os.environ["INFERAIL_MODEL"], timeout=60.0) as client:
         app.state.client = client

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ class Served:
 
 
 @contextmanager
-def serving(upstream: Sandbox, *arguments: str, **environment: str) -> Iterator[Served]:
+def serving(upstream: Sandbox, *arguments: str, **environment: str) -> Generator[Served]:
     urls = {f"INFERAIL_{name.upper()}_BASE_URL": upstream.base_url(name) for name in ("openai", "anthropic")}
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "inferail.cli", "serve", "--port", "0", *arguments],

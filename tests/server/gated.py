@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -71,7 +71,7 @@ class EndlessModel(ScriptedModel):
 
 
 @contextmanager
-def connected(url: str) -> Iterator[socket.socket]:
+def connected(url: str) -> Generator[socket.socket]:
     """A socket on which a GET was sent."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=30.0) as connection:

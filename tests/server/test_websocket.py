@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,7 +97,7 @@ class Endpoint:
 
 
 @contextmanager
-def reading(app: Any, path: str = "/") -> Iterator[Reader]:
+def reading(app: Any, path: str = "/") -> Generator[Reader]:
     with running(app, websockets=True) as base_url:
         parts = urlsplit(base_url)
         with socket.create_connection((parts.hostname, parts.port), timeout=30.0) as connection:

@@ -12,7 +12,7 @@ import click
 from inferail.cli.output import program_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from inferail.types.embedding import EmbeddingModel
     from inferail.types.model import Model
@@ -128,7 +128,7 @@ def serve(
     served, embedding = _named(models), _named_embedders(embedders)
 
     @asynccontextmanager
-    async def closing(_: Any) -> AsyncIterator[None]:
+    async def closing(_: Any) -> AsyncGenerator[None]:
         yield
         for model in {*served.values(), *embedding.values()}:
             close = getattr(model, "aclose", None)

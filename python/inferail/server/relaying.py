@@ -32,19 +32,19 @@ _LONGEST_TURN = 0.02  # seconds
 class RelayEncoder(Protocol[WrittenT_co]):
     """Deltas to what a reader gets (bytes of events, messages of a socket)."""
 
-    def feed(self, deltas: list[Delta]) -> WrittenT_co:
+    def feed(self, deltas: list[Delta], /) -> WrittenT_co:
         """What these deltas say; may be empty."""
         ...
 
-    def finish(self, response: Response[Any]) -> WrittenT_co:
+    def finish(self, response: Response[Any], /) -> WrittenT_co:
         """The end of a whole answer."""
         ...
 
-    def fail(self, error: InferailError) -> WrittenT_co:
+    def fail(self, error: InferailError, /) -> WrittenT_co:
         """The end of an answer that broke: the error in the reader's format."""
         ...
 
-    def state(self, name: str) -> WrittenT_co:
+    def state(self, name: str, /) -> WrittenT_co:
         """Says `started`, `active` or `stalled`, for a cursor; empty in formats that have no word for it."""
         ...
 

@@ -79,7 +79,7 @@ def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, websockets:
     Raises:
         ConfigError: The address cannot be listened on.
     """
-    settings = _SETTINGS | {"ws": "auto" if websockets else "none"}
+    settings: dict[str, Any] = _SETTINGS | {"ws": "auto" if websockets else "none"}
     _silence_abrupt_closes()
     with _listener(host, port) as listener:
         server = _Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, **settings))
