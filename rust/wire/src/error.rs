@@ -36,14 +36,14 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Feature {
-    /// Gemini's arguments as edits of a tree, by path.
+    /// Gemini's arguments by path, where one stands before what has been passed on already.
     PartialArgs,
 }
 
 impl fmt::Display for Feature {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::PartialArgs => "functionCall.partialArgs",
+            Self::PartialArgs => "functionCall.partialArgs out of order",
         })
     }
 }

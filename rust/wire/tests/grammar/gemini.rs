@@ -2,6 +2,7 @@
 
 use crate::support::{self, Outcome, body};
 use inferail_wire::Provider;
+use proptest::prelude::*;
 
 fn decode(events: &[&str]) -> Outcome {
     support::decode(Provider::Gemini, &body(events).replace('\n', "\r\n"))
@@ -220,15 +221,172 @@ fn array_of_responses_is_read_in_order() {
     );
 }
 
+/// An event with one `functionCall` part.
+fn call(members: &str) -> String {
+    format!(r#"{{"candidates":[{{"content":{{"parts":[{{"functionCall":{{{members}}}}}]}}}}]}}"#)
+}
+
 #[test]
-fn streamed_arguments_are_refused_rather_than_garbled() {
-    let outcome = decode(&[
-        r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","partialArgs":[{"jsonPath":"$.a","stringValue":"x"}]}}]}}]}"#,
-    ]);
+fn arguments_by_path_are_written_as_text_while_they_grow() {
+    let events = [
+        call(r#""name":"weather","id":"c1","willContinue":true"#),
+        call(
+            r#""partialArgs":[{"jsonPath":"$.place.city","stringValue":"New ","willContinue":true}],"willContinue":true"#,
+        ),
+        call(
+            r#""partialArgs":[{"jsonPath":"$.place.city","stringValue":"\ud83d","willContinue":true}],"willContinue":true"#,
+        ),
+        call(
+            r#""partialArgs":[{"jsonPath":"$.place.city","stringValue":"\ude00"},{"jsonPath":"$.days[0]","numberValue":1.5},{"jsonPath":"$.days[1]","numberValue":2}],"willContinue":true"#,
+        ),
+        call(
+            r#""partial_args":[{"json_path":"$.metric","bool_value":true},{"jsonPath":"$.note","nullValue":"NULL_VALUE"}],"will_continue":true"#,
+        ),
+        call(""),
+        r#"{"candidates":[{"finishReason":"STOP"}]}"#.to_owned(),
+    ];
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    let outcome = decode(&events);
 
     assert_eq!(
-        outcome.deltas,
-        ["error 0.0 functionCall.partialArgs is not supported name=malformed_event"]
+        outcome.deltas[1..],
+        [
+            "tool_start 0.0 id=c1 name=weather",
+            r#"tool_args 0.0 {"place":{"city":"New "#,
+            r"tool_args 0.0 \ud83d",
+            r#"tool_args 0.0 \ude00"},"days":[1.5,2"#,
+            r#"tool_args 0.0 ],"metric":true,"note":null"#,
+            "tool_args 0.0 }",
+            "tool_end 0.0",
+            "finish 0.0 tool_calls raw=STOP",
+        ]
     );
-    assert_eq!(outcome.missing, Some("stopped at a malformed event"));
+    assert_eq!(outcome.missing, None);
+}
+
+#[test]
+fn calls_with_growing_arguments_follow_each_other() {
+    let edit = r#""partialArgs":[{"jsonPath":"$.a","stringValue":"x"}]"#;
+    let events = [
+        call(&format!(r#""name":"f",{edit},"willContinue":true"#)),
+        call(&format!(r#""name":"g",{edit}"#)),
+        call(r#""name":"f","args":{"b":1}"#),
+        call(r#""name":"h","willContinue":true"#),
+        r#"{"candidates":[{"finishReason":"STOP"}]}"#.to_owned(),
+    ];
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+
+    assert_eq!(
+        decode(&events).deltas[1..],
+        [
+            "tool_start 0.0 id=call_0 name=f",
+            r#"tool_args 0.0 {"a":"x""#,
+            "tool_args 0.0 }",
+            "tool_end 0.0",
+            "tool_start 0.1 id=call_1 name=g",
+            r#"tool_args 0.1 {"a":"x""#,
+            "tool_args 0.1 }",
+            "tool_end 0.1",
+            "tool_start 0.2 id=call_2 name=f",
+            r#"tool_args 0.2 {"b":1}"#,
+            "tool_end 0.2",
+            "tool_start 0.3 id=call_3 name=h",
+            "tool_end 0.3",
+            "finish 0.0 tool_calls raw=STOP",
+        ]
+    );
+}
+
+#[test]
+fn arguments_by_path_are_refused_rather_than_garbled_when_out_of_order() {
+    for path in ["$.b", "$.a.c", "$", "$.*", "a"] {
+        let events = [
+            call(
+                r#""name":"f","partialArgs":[{"jsonPath":"$.b","numberValue":1},{"jsonPath":"$.a","numberValue":1}],"willContinue":true"#,
+            ),
+            call(&format!(
+                r#""partialArgs":[{{"jsonPath":"{path}","numberValue":1}}]"#
+            )),
+        ];
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let outcome = decode(&events);
+
+        assert_eq!(
+            outcome.deltas.last().map(String::as_str),
+            Some(
+                "error 0.0 functionCall.partialArgs out of order is not supported name=malformed_event"
+            ),
+            "{path}"
+        );
+        assert_eq!(outcome.missing, Some("stopped at a malformed event"));
+    }
+}
+
+/// Objects whose values are neither empty objects nor empty arrays, which no path can name.
+fn arguments() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(serde_json::Value::from),
+        any::<i32>().prop_map(serde_json::Value::from),
+        ".{0,6}".prop_map(serde_json::Value::from),
+        Just(serde_json::Value::Null),
+    ];
+    let inner = leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..4).prop_map(serde_json::Value::from),
+            prop::collection::hash_map("[a-z'\"\\\\.\\[\\] é]{1,4}", inner, 1..4)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    });
+    prop::collection::hash_map("[a-z]{1,3}", inner, 1..4)
+        .prop_map(|members| serde_json::Value::Object(members.into_iter().collect()))
+}
+
+/// Every scalar of `value` as an edit, strings in two pieces.
+fn edits(value: &serde_json::Value, path: &str, into: &mut Vec<serde_json::Value>) {
+    use serde_json::{Value, json};
+    match value {
+        Value::Object(members) => {
+            for (key, inner) in members {
+                let key = key.replace('\\', "\\\\").replace('"', "\\\"");
+                edits(inner, &format!("{path}[\"{key}\"]"), into);
+            }
+        }
+        Value::Array(items) => {
+            for (index, inner) in items.iter().enumerate() {
+                edits(inner, &format!("{path}[{index}]"), into);
+            }
+        }
+        Value::String(text) => {
+            let half = text
+                .char_indices()
+                .nth(text.chars().count() / 2)
+                .map_or(0, |(at, _)| at);
+            into.push(json!({"jsonPath": path, "stringValue": text[..half], "willContinue": true}));
+            into.push(json!({"jsonPath": path, "stringValue": text[half..]}));
+        }
+        Value::Bool(_) => into.push(json!({"jsonPath": path, "boolValue": value})),
+        Value::Number(_) => into.push(json!({"jsonPath": path, "numberValue": value})),
+        Value::Null => into.push(json!({"jsonPath": path, "nullValue": value})),
+    }
+}
+
+proptest! {
+    /// The oracle is the value itself: what a tree of edits would build is what the text says.
+    #[test]
+    fn arguments_by_path_make_the_value_they_were_taken_from(value in arguments(), size in 1_usize..5) {
+        let mut list = Vec::new();
+        edits(&value, "$", &mut list);
+        let mut events = vec![call(r#""name":"f","willContinue":true"#)];
+        for some in list.chunks(size) {
+            let some = serde_json::Value::from(some.to_vec());
+            events.push(call(&format!(r#""partialArgs":{some},"willContinue":true"#)));
+        }
+        events.push(call(""));
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let deltas = decode(&events).deltas;
+
+        let text: String = deltas.iter().filter_map(|line| line.strip_prefix("tool_args 0.0 ")).collect();
+        prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(value));
+        prop_assert_eq!(deltas.last().map(String::as_str), Some("tool_end 0.0"));
+    }
 }

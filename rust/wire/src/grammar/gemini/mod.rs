@@ -1,13 +1,16 @@
 //! The Gemini `streamGenerateContent` stream, in its `alt=sse` form.
 
+mod arguments;
+
 use std::mem;
 use std::ops::Range;
 
+use self::arguments::{Arguments, Edit, Value, parse_path};
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
 use crate::output::{Output, remember};
 use crate::usage::{overwrite, sum};
-use crate::{Error, Feature, Kind, Reason, Usage};
+use crate::{Delta, Error, Feature, Kind, Reason, Usage};
 
 /// State of one stream.
 #[derive(Debug, Default)]
@@ -18,6 +21,7 @@ pub(crate) struct Grammar {
     /// Buffers of the event being read, kept for their capacity.
     picks: Vec<Pick>,
     pieces: Vec<Piece>,
+    edits: Vec<Edit>,
 }
 
 /// What is remembered of a candidate.
@@ -29,6 +33,16 @@ struct Candidate {
     /// The kind of the block that is open, and how many blocks there were before the next one.
     open: Option<Kind>,
     num_blocks: u32,
+    /// The call whose arguments arrive by path.
+    growing: Option<Growing>,
+}
+
+/// A call that goes on in the parts that follow.
+#[derive(Debug, Default)]
+struct Growing {
+    block: u32,
+    name: String,
+    arguments: Arguments,
 }
 
 /// Token counts as Gemini gives them, where `candidates` excludes thoughts.
@@ -51,13 +65,13 @@ struct Pick {
     pieces: Range<usize>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Piece {
     Part(Part),
     Citation(Span),
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 struct Part {
     text: Option<Span>,
     is_thought: bool,
@@ -65,11 +79,14 @@ struct Part {
     call: Option<Call>,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 struct Call {
     id: Option<Span>,
     name: Option<Span>,
     arguments: Option<Span>,
+    /// Where its `partialArgs` stand among those of the event.
+    edits: Range<usize>,
+    goes_on: bool,
 }
 
 /// Members of the event outside `candidates`.
@@ -138,6 +155,7 @@ impl Grammar {
     fn read(&mut self, walker: &mut Walker<'_>) -> Result<Envelope, Error> {
         self.picks.clear();
         self.pieces.clear();
+        self.edits.clear();
         let mut envelope = Envelope::default();
         if walker.enter_object()? {
             while let Some(key) = walker.key()? {
@@ -210,7 +228,7 @@ impl Grammar {
             }
             walker.enter_array()?;
             while walker.item()? {
-                let part = Part::read(walker)?;
+                let part = Part::read(walker, &mut self.edits)?;
                 self.pieces.push(Piece::Part(part));
             }
         }
@@ -223,11 +241,11 @@ impl Grammar {
         for pick in &picks {
             let at = self.candidate(pick.index)?;
             for piece in &pieces[pick.pieces.clone()] {
-                match *piece {
-                    Piece::Part(part) => self.write_part(at, part, output),
+                match piece {
+                    Piece::Part(part) => self.write_part(at, part, output)?,
                     Piece::Citation(span) => {
                         let block = self.candidates[at].num_blocks.saturating_sub(1);
-                        output.raw(Kind::Citation, pick.index, block, span);
+                        output.raw(Kind::Citation, pick.index, block, *span);
                     }
                 }
             }
@@ -238,6 +256,7 @@ impl Grammar {
                 let at = self.candidate(pick.index)?;
                 let candidate = &mut self.candidates[at];
                 if !mem::replace(&mut candidate.finished, true) {
+                    candidate.end_growing(output);
                     let reason = Reason::from_gemini(&raw_reason, candidate.called_tools);
                     output.finish(pick.index, reason, &raw_reason);
                 }
@@ -263,33 +282,19 @@ impl Grammar {
         )
     }
 
-    fn write_part(&mut self, at: usize, part: Part, output: &mut Output<'_, '_>) {
+    fn write_part(
+        &mut self,
+        at: usize,
+        part: &Part,
+        output: &mut Output<'_, '_>,
+    ) -> Result<(), Error> {
+        if let Some(call) = &part.call {
+            return self.write_call(at, call, part.signature, output);
+        }
         let candidate = &mut self.candidates[at];
         let index = candidate.index;
-        if let Some(call) = part.call {
-            let block = candidate.enter_block(Kind::ToolStart);
-            candidate.called_tools = true;
-            candidate.open = None;
-            let made_up;
-            let id = if let Some(id) = output.decode(call.id) {
-                id
-            } else {
-                made_up = format!("call_{}", self.num_made_up_ids);
-                self.num_made_up_ids += 1;
-                made_up.into()
-            };
-            output.tool_start(index, block, &id, output.decode(call.name).as_deref());
-            if let Some(span) = call.arguments {
-                output.raw(Kind::ToolArgs, index, block, span);
-            }
-            if let Some(span) = part.signature {
-                output.whole(Kind::ReasoningSignature, index, block, span);
-            }
-            output.tool_end(index, block);
-            return;
-        }
         if part.text.or(part.signature).is_none() {
-            return;
+            return Ok(());
         }
         let kind = if part.is_thought {
             Kind::Reasoning
@@ -309,10 +314,89 @@ impl Grammar {
         if let Some(span) = part.signature {
             output.whole(Kind::ReasoningSignature, index, block, span);
         }
+        Ok(())
+    }
+
+    /// Sends a call, whole or one piece of it. Only the first piece has its name.
+    fn write_call(
+        &mut self,
+        at: usize,
+        call: &Call,
+        signature: Option<Span>,
+        output: &mut Output<'_, '_>,
+    ) -> Result<(), Error> {
+        let candidate = &mut self.candidates[at];
+        let index = candidate.index;
+        let name = output.decode(call.name);
+        let continues = match (&candidate.growing, name.as_deref()) {
+            (Some(growing), Some(name)) => growing.name == name,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if !continues {
+            candidate.end_growing(output);
+            // The last piece of a call may come empty once more.
+            if call.is_empty() && candidate.called_tools {
+                return Ok(());
+            }
+            let block = candidate.enter_block(Kind::ToolStart);
+            candidate.called_tools = true;
+            candidate.open = None;
+            let made_up;
+            let id = if let Some(id) = output.decode(call.id) {
+                id
+            } else {
+                made_up = format!("call_{}", self.num_made_up_ids);
+                self.num_made_up_ids += 1;
+                made_up.into()
+            };
+            output.tool_start(index, block, &id, name.as_deref());
+            candidate.growing = Some(Growing {
+                block,
+                name: name.unwrap_or_default().into_owned(),
+                arguments: Arguments::default(),
+            });
+        }
+        let Some(growing) = &mut candidate.growing else {
+            return Ok(());
+        };
+        let block = growing.block;
+        let mut text = String::new();
+        for edit in &self.edits[call.edits.clone()] {
+            growing.edit(edit, output, &mut text)?;
+        }
+        match call.arguments {
+            Some(span) if growing.arguments.is_empty() => {
+                output.raw(Kind::ToolArgs, index, block, span);
+            }
+            _ if !text.is_empty() => {
+                output.send(Delta::at(Kind::ToolArgs, index, block).with_text(&text));
+            }
+            _ => {}
+        }
+        if let Some(span) = signature {
+            output.whole(Kind::ReasoningSignature, index, block, span);
+        }
+        if !call.goes_on {
+            candidate.end_growing(output);
+        }
+        Ok(())
     }
 }
 
 impl Candidate {
+    /// Ends the call whose arguments were still growing.
+    fn end_growing(&mut self, output: &mut Output<'_, '_>) {
+        if let Some(mut growing) = self.growing.take() {
+            let mut text = String::new();
+            growing.arguments.finish(&mut text);
+            if !text.is_empty() {
+                output.send(Delta::at(Kind::ToolArgs, self.index, growing.block).with_text(&text));
+            }
+            output.tool_end(self.index, growing.block);
+        }
+    }
+
     /// The number of the open block where it is of `kind`, of a new one otherwise.
     fn enter_block(&mut self, kind: Kind) -> u32 {
         if self.open != Some(kind) {
@@ -323,8 +407,32 @@ impl Candidate {
     }
 }
 
+impl Growing {
+    fn edit(
+        &mut self,
+        edit: &Edit,
+        output: &Output<'_, '_>,
+        text: &mut String,
+    ) -> Result<(), Error> {
+        let path = output.decode(edit.path).unwrap_or_default();
+        let path = parse_path(&path).ok_or(Error::Unsupported {
+            feature: Feature::PartialArgs,
+        })?;
+        let value = match (edit.text, edit.whole) {
+            (Some(span), _) => Value::Text {
+                raw: span.raw(output.source),
+                goes_on: edit.goes_on,
+            },
+            (None, Some(span)) => Value::Whole(span.raw(output.source)),
+            (None, None) if edit.is_null => Value::Whole("null"),
+            (None, None) => return Ok(()),
+        };
+        self.arguments.write(&path, value, text)
+    }
+}
+
 impl Part {
-    fn read(walker: &mut Walker<'_>) -> Result<Self, Error> {
+    fn read(walker: &mut Walker<'_>, edits: &mut Vec<Edit>) -> Result<Self, Error> {
         let mut part = Self::default();
         if walker.enter_object()? {
             while let Some(key) = walker.key()? {
@@ -332,7 +440,7 @@ impl Part {
                     "text" => part.text = walker.text()?,
                     "thought" => part.is_thought = walker.is_true()?,
                     "thoughtSignature" | "thought_signature" => part.signature = walker.text()?,
-                    "functionCall" | "function_call" => part.call = Call::read(walker)?,
+                    "functionCall" | "function_call" => part.call = Call::read(walker, edits)?,
                     _ => walker.skip()?,
                 }
             }
@@ -342,27 +450,63 @@ impl Part {
 }
 
 impl Call {
-    fn read(walker: &mut Walker<'_>) -> Result<Option<Self>, Error> {
+    /// Whether it says nothing but that it is over.
+    fn is_empty(&self) -> bool {
+        self.id.or(self.name).or(self.arguments).is_none() && self.edits.is_empty() && !self.goes_on
+    }
+
+    fn read(walker: &mut Walker<'_>, edits: &mut Vec<Edit>) -> Result<Option<Self>, Error> {
         if !walker.enter_object()? {
             return Ok(None);
         }
+        let start = edits.len();
         let mut call = Self::default();
         while let Some(key) = walker.key()? {
             match walker.name(key) {
                 "id" => call.id = walker.text()?,
                 "name" => call.name = walker.text()?,
                 "args" if walker.peek()? == Type::Object => call.arguments = Some(walker.raw()?),
-                // These are edits of a tree, by path. Passing them on as text would be silently wrong, and
-                // they come only where the request asked for them.
                 "partialArgs" | "partial_args" => {
-                    return Err(Error::Unsupported {
-                        feature: Feature::PartialArgs,
-                    });
+                    if walker.enter_array()? {
+                        while walker.item()? {
+                            edits.push(Edit::read(walker)?);
+                        }
+                    }
                 }
+                "willContinue" | "will_continue" => call.goes_on = walker.is_true()?,
                 _ => walker.skip()?,
             }
         }
+        call.edits = start..edits.len();
         Ok(Some(call))
+    }
+}
+
+impl Edit {
+    fn read(walker: &mut Walker<'_>) -> Result<Self, Error> {
+        let mut edit = Self::default();
+        if walker.enter_object()? {
+            while let Some(key) = walker.key()? {
+                match walker.name(key) {
+                    "jsonPath" | "json_path" => edit.path = walker.text()?,
+                    "stringValue" | "string_value" => edit.text = walker.string()?,
+                    "numberValue" | "number_value" if walker.peek()? == Type::Number => {
+                        edit.whole = Some(walker.raw()?);
+                    }
+                    "boolValue" | "bool_value" if walker.peek()? == Type::Boolean => {
+                        edit.whole = Some(walker.raw()?);
+                    }
+                    // Comes as null, or as the one value of its enumeration.
+                    "nullValue" | "null_value" => {
+                        walker.skip()?;
+                        edit.is_null = true;
+                    }
+                    "willContinue" | "will_continue" => edit.goes_on = walker.is_true()?,
+                    _ => walker.skip()?,
+                }
+            }
+        }
+        Ok(edit)
     }
 }
 
