@@ -37,6 +37,8 @@ _Grammar: TypeAlias = Literal[
     "openai_responses",
     "bedrock",
     "cohere",
+    "dashscope",
+    "dashscope_cumulative",
     # Who speaks openai_chat:
     "openai",
     "mistral",
@@ -224,13 +226,14 @@ class StreamDecoder:
         max_event_bytes: Most bytes one event may hold, at most 2 GiB.
         require_done: In `openai_chat` and `tgi`, whether a stream without `[DONE]` is incomplete even if every choice
             finished; in `bedrock`, one without its `metadata` event.
+        think_tags: Whether what an answer has between `<think>` and `</think>` at its beginning is reasoning.
 
     Raises:
         ConfigError: If `grammar` is unknown.
     """
 
     def __new__(
-        cls, grammar: _Grammar, *, max_event_bytes: int = 67108864, require_done: bool = True
+        cls, grammar: _Grammar, *, max_event_bytes: int = 67108864, require_done: bool = True, think_tags: bool = False
     ) -> StreamDecoder: ...
     def feed(self, data: _Buffer, /) -> list[Delta]:
         """The deltas that `data`, the next bytes of the body, completes; the same for every way of splitting it.

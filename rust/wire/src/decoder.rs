@@ -11,6 +11,7 @@ use crate::framing::Framing;
 use crate::grammar::Grammar;
 use crate::json::MAX_SOURCE_BYTES;
 use crate::output::{Memory, Output};
+use crate::think::ThinkTags;
 use crate::{Accumulator, Error};
 
 /// Whose stream it is.
@@ -33,11 +34,15 @@ pub enum Provider {
     Bedrock,
     /// Cohere v2 chat.
     Cohere,
+    /// DashScope's own API with `incremental_output`.
+    DashScope,
+    /// DashScope's own API without it: each event repeats the text so far.
+    DashScopeCumulative,
 }
 
 impl Provider {
     /// Every provider grammar.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::OpenAiChat,
         Self::Anthropic,
         Self::Gemini,
@@ -46,6 +51,8 @@ impl Provider {
         Self::OpenAiResponses,
         Self::Bedrock,
         Self::Cohere,
+        Self::DashScope,
+        Self::DashScopeCumulative,
     ];
 
     /// The name Python sees.
@@ -59,6 +66,8 @@ impl Provider {
             Self::OpenAiResponses => "openai_responses",
             Self::Bedrock => "bedrock",
             Self::Cohere => "cohere",
+            Self::DashScope => "dashscope",
+            Self::DashScopeCumulative => "dashscope_cumulative",
         }
     }
 
@@ -101,6 +110,8 @@ pub struct Options {
     /// In the OpenAI shape: whether a stream without `[DONE]` is incomplete even if every choice finished. In
     /// Bedrock's, the same of the `metadata` event.
     pub require_done: bool,
+    /// Whether what an answer has between `<think>` and `</think>` at its beginning is reasoning.
+    pub think_tags: bool,
 }
 
 impl Default for Options {
@@ -108,6 +119,7 @@ impl Default for Options {
         Self {
             max_event_bytes: DEFAULT_MAX_EVENT_BYTES,
             require_done: true,
+            think_tags: false,
         }
     }
 }
@@ -122,6 +134,7 @@ pub struct StreamDecoder {
     framing: Framing,
     state: State,
     accumulated: Accumulator,
+    think_tags: Option<ThinkTags>,
 }
 
 #[derive(Debug)]
@@ -154,6 +167,7 @@ impl StreamDecoder {
                 dead: None,
             },
             accumulated: Accumulator::default(),
+            think_tags: options.think_tags.then(ThinkTags::default),
         }
     }
 
@@ -169,6 +183,13 @@ impl StreamDecoder {
         let sink: &mut Sink<'_> = &mut |delta: Delta<'_>| {
             accumulated.add(&delta);
             sink(delta);
+        };
+        let mut split;
+        let sink: &mut Sink<'_> = if let Some(think_tags) = &mut self.think_tags {
+            split = |delta: Delta<'_>| think_tags.pass(delta, sink);
+            &mut split
+        } else {
+            sink
         };
         let framed = self.framing.feed(
             chunk,

@@ -38,12 +38,15 @@ pub enum Error {
 pub enum Feature {
     /// Gemini's arguments by path, where one stands before what has been passed on already.
     PartialArgs,
+    /// A text that should repeat what it said before, and says something else.
+    RevisedText,
 }
 
 impl fmt::Display for Feature {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::PartialArgs => "functionCall.partialArgs out of order",
+            Self::RevisedText => "text that takes back what it said",
         })
     }
 }

@@ -37,6 +37,7 @@ mod grammar;
 pub mod json;
 mod output;
 mod quote;
+mod think;
 mod usage;
 
 pub use accumulator::{Accumulator, Content, Part};

@@ -88,7 +88,7 @@ fn head_that_is_too_long_to_keep_is_read_every_time() {
 
 #[test]
 fn head_with_usage_counts_in_every_event() {
-    let head = r#"{"usage":{"prompt_tokens":3},"choices":[]"#;
+    let head = r#"{"usage":{"prompt_tokens":3},"choices":[{"index":0,"finish_reason":"stop"}]"#;
     let (plain, later) = (
         format!("{head}}}"),
         format!(r#"{head},"usage":{{"prompt_tokens":4}}}}"#),

@@ -24,12 +24,13 @@ pub(crate) struct PyStreamDecoder {
 #[pymethods]
 impl PyStreamDecoder {
     #[new]
-    #[pyo3(signature = (grammar, *, max_event_bytes=67_108_864, require_done=true))]
+    #[pyo3(signature = (grammar, *, max_event_bytes=67_108_864, require_done=true, think_tags=false))]
     fn new(
         py: Python<'_>,
         grammar: &str,
         max_event_bytes: usize,
         require_done: bool,
+        think_tags: bool,
     ) -> PyResult<Self> {
         let Some(provider) = Provider::from_name(grammar) else {
             let known = Provider::names().collect::<Vec<_>>().join(", ");
@@ -41,6 +42,7 @@ impl PyStreamDecoder {
         let options = Options {
             max_event_bytes,
             require_done,
+            think_tags,
         };
         Ok(Self {
             inner: Mutex::new(StreamDecoder::with_options(provider, options)),

@@ -41,6 +41,10 @@ impl Grammar {
             }
             Provider::Bedrock => Self::Bedrock(bedrock::Grammar::new(options.require_done)),
             Provider::Cohere => Self::Cohere(cohere::Grammar::default()),
+            Provider::DashScope => Self::OpenAiChat(openai_chat::Grammar::dashscope(false)),
+            Provider::DashScopeCumulative => {
+                Self::OpenAiChat(openai_chat::Grammar::dashscope(true))
+            }
         }
     }
 

@@ -1,72 +1,25 @@
-//! The OpenAI Chat Completions stream and the many servers that speak it.
+//! Reading an event: where in it everything of use stands.
 
 use std::mem;
 use std::ops::Range;
 
+use super::{Dialect, Grammar};
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
-use crate::output::{Output, remember};
 use crate::usage::{overwrite, picodollars};
-use crate::{Error, Kind, Reason, Usage};
-
-/// State of one stream.
-#[derive(Debug, Default)]
-pub(crate) struct Grammar {
-    choices: Vec<Choice>,
-    usage: Usage,
-    num_made_up_ids: usize,
-    /// Whether the end of the body alone is too little to end the stream.
-    require_done: bool,
-    done: bool,
-    /// Buffers of the event being read, kept for their capacity.
-    picks: Vec<Pick>,
-    pieces: Vec<Piece>,
-    head: Head,
-}
-
-/// What comes before the value of `choices`, when it is only what describes the response: most servers repeat it in
-/// every event, byte for byte, and then it need not be read again.
-// Decoding an OpenAI event took 1.5 times as long without it (benches/rust/benches/wire.rs, 2026-11-26).
-#[derive(Debug, Default)]
-struct Head {
-    text: String,
-    envelope: Envelope,
-}
-
-/// Longest head that is kept.
-const MAX_HEAD_BYTES: usize = 1024;
-
-/// What is remembered of a choice.
-#[derive(Debug, Default)]
-struct Choice {
-    index: u32,
-    finished: bool,
-    tools: Vec<Tool>,
-}
-
-/// What is remembered of a tool call; its place in the list is its block.
-#[derive(Debug, Default)]
-struct Tool {
-    position: Option<i64>,
-    /// Empty where the provider gave none so far.
-    id: String,
-    name: String,
-    announced: bool,
-    /// The fragment before this one came in the same event.
-    fresh: bool,
-}
+use crate::{Error, Kind};
 
 /// One entry of `choices` in the event being read.
 #[derive(Debug, Default)]
-struct Pick {
-    index: u32,
-    finish: Option<Span>,
-    reasoning: Option<Span>,
-    pieces: Range<usize>,
+pub(super) struct Pick {
+    pub(super) index: u32,
+    pub(super) finish: Option<Span>,
+    pub(super) reasoning: Option<Span>,
+    pub(super) pieces: Range<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Piece {
+pub(super) enum Piece {
     /// Running text.
     Text(Kind, Span),
     /// Reasoning that repeats what `Pick::reasoning` says, where that is there.
@@ -80,75 +33,41 @@ enum Piece {
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Fragment {
-    position: Option<i64>,
-    id: Option<Span>,
-    name: Option<Span>,
+pub(super) struct Fragment {
+    pub(super) position: Option<i64>,
+    pub(super) id: Option<Span>,
+    pub(super) name: Option<Span>,
     /// Arguments that are a piece of text.
-    text: Option<Span>,
+    pub(super) text: Option<Span>,
     /// Arguments that are a whole object.
-    object: Option<Span>,
+    pub(super) object: Option<Span>,
 }
 
 /// Members of the event outside `choices`.
 #[derive(Debug, Default, Clone, Copy)]
-struct Envelope {
-    id: Option<Span>,
-    model: Option<Span>,
-    object: Option<Span>,
-    fault: Option<Fault>,
+pub(super) struct Envelope {
+    pub(super) id: Option<Span>,
+    pub(super) model: Option<Span>,
+    pub(super) object: Option<Span>,
+    pub(super) fault: Option<Fault>,
+    /// DashScope says `code` where it failed.
+    pub(super) has_code: bool,
 }
 
+/// What comes before the value of `choices`, when it is only what describes the response: most servers repeat it in
+/// every event, byte for byte, and then it need not be read again.
+// Decoding an OpenAI event took 1.5 times as long without it (benches/rust/benches/wire.rs, 2026-11-26).
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    pub(super) text: String,
+    pub(super) envelope: Envelope,
+}
+
+/// Longest head that is kept.
+const MAX_HEAD_BYTES: usize = 1024;
+
 impl Grammar {
-    pub(crate) fn new(require_done: bool) -> Self {
-        Self {
-            require_done,
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.done
-    }
-
-    /// Why the stream may not end here, `[DONE]` having come or not.
-    pub(crate) fn incomplete(&self, done: bool) -> Option<&'static str> {
-        let finished =
-            !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished);
-        match (done, finished) {
-            (true, true) => None,
-            (false, true) if !self.require_done => None,
-            (true, false) => Some("[DONE] without a finish reason"),
-            (false, _) => Some("ended before its terminal event"),
-        }
-    }
-
-    /// Reads one event.
-    pub(crate) fn event(&mut self, name: &str, output: &mut Output<'_, '_>) -> Result<(), Error> {
-        if is_done_marker(output.source) {
-            self.done = true;
-            return Ok(());
-        }
-        let envelope = self.read(output.source)?;
-        let says_error = name == "error"
-            || envelope
-                .object
-                .is_some_and(|object| object.raw(output.source) == "error");
-        let fault = match envelope.fault {
-            None if says_error => Fault::find(output.source, true)?,
-            fault => fault,
-        };
-        if envelope.id.or(envelope.model).is_some() || !self.picks.is_empty() {
-            output.start(envelope.id, envelope.model);
-        }
-        self.write(output)?;
-        if let Some(fault) = fault {
-            fault.send(output);
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, source: &str) -> Result<Envelope, Error> {
+    pub(super) fn read(&mut self, source: &str) -> Result<Envelope, Error> {
         self.picks.clear();
         self.pieces.clear();
         let (mut walker, mut envelope) = (Walker::new(source), Envelope::default());
@@ -194,8 +113,47 @@ impl Grammar {
                     is_head = false;
                     self.read_groq(walker, envelope)?;
                 }
+                "output" | "request_id" | "code" if self.dialect != Dialect::Chat => {
+                    is_head = false;
+                    self.read_dashscope(key, walker, envelope)?;
+                }
                 _ => walker.skip()?,
             }
+        }
+        Ok(())
+    }
+
+    /// Reads what DashScope's own events have around their choices, or, in an old form, around a single text.
+    fn read_dashscope(
+        &mut self,
+        key: Span,
+        walker: &mut Walker<'_>,
+        envelope: &mut Envelope,
+    ) -> Result<(), Error> {
+        match walker.name(key) {
+            "request_id" => envelope.id = walker.text()?,
+            "code" => envelope.has_code = walker.text()?.is_some(),
+            _ if walker.enter_object()? => {
+                let (mut text, mut finish) = (None, None);
+                while let Some(key) = walker.key()? {
+                    match walker.name(key) {
+                        "choices" => self.read_choices(walker)?,
+                        "text" => text = walker.text()?,
+                        "finish_reason" => finish = walker.text()?,
+                        _ => walker.skip()?,
+                    }
+                }
+                if self.picks.is_empty() && text.or(finish).is_some() {
+                    let start = self.pieces.len();
+                    self.push_text(Kind::Text, text);
+                    self.picks.push(Pick {
+                        finish,
+                        pieces: start..self.pieces.len(),
+                        ..Pick::default()
+                    });
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -228,6 +186,9 @@ impl Grammar {
                     match walker.name(key) {
                         "index" => pick.index = small(walker.integer()?).unwrap_or(pick.index),
                         "delta" => self.read_delta(walker, &mut pick)?,
+                        "message" if self.dialect != Dialect::Chat => {
+                            self.read_delta(walker, &mut pick)?;
+                        }
                         "finish_reason" => pick.finish = walker.text()?,
                         _ => walker.skip()?,
                     }
@@ -411,8 +372,12 @@ impl Grammar {
         let usage = &mut self.usage;
         while let Some(key) = walker.key()? {
             match walker.name(key) {
-                "prompt_tokens" => overwrite(&mut usage.input_tokens, walker.count()?),
-                "completion_tokens" => overwrite(&mut usage.output_tokens, walker.count()?),
+                "prompt_tokens" | "input_tokens" => {
+                    overwrite(&mut usage.input_tokens, walker.count()?)
+                }
+                "completion_tokens" | "output_tokens" => {
+                    overwrite(&mut usage.output_tokens, walker.count()?)
+                }
                 "prompt_cache_hit_tokens" => {
                     overwrite(&mut usage.cache_read_tokens, walker.count()?);
                 }
@@ -420,124 +385,24 @@ impl Grammar {
                     &mut usage.cost_picodollars,
                     walker.number()?.and_then(picodollars),
                 ),
-                "prompt_tokens_details" => read_details(walker, |key, count| match key {
-                    "cached_tokens" => overwrite(&mut usage.cache_read_tokens, count),
-                    "cache_write_tokens" => overwrite(&mut usage.cache_write_tokens, count),
-                    "audio_tokens" => overwrite(&mut usage.input_audio_tokens, count),
-                    _ => {}
-                })?,
-                "completion_tokens_details" => read_details(walker, |key, count| match key {
-                    "reasoning_tokens" => overwrite(&mut usage.reasoning_tokens, count),
-                    "audio_tokens" => overwrite(&mut usage.output_audio_tokens, count),
-                    _ => {}
-                })?,
+                "prompt_tokens_details" | "input_tokens_details" => {
+                    read_details(walker, |key, count| match key {
+                        "cached_tokens" => overwrite(&mut usage.cache_read_tokens, count),
+                        "cache_write_tokens" => overwrite(&mut usage.cache_write_tokens, count),
+                        "audio_tokens" => overwrite(&mut usage.input_audio_tokens, count),
+                        _ => {}
+                    })?
+                }
+                "completion_tokens_details" | "output_tokens_details" => {
+                    read_details(walker, |key, count| match key {
+                        "reasoning_tokens" => overwrite(&mut usage.reasoning_tokens, count),
+                        "audio_tokens" => overwrite(&mut usage.output_audio_tokens, count),
+                        _ => {}
+                    })?
+                }
                 _ => walker.skip()?,
             }
         }
-        Ok(())
-    }
-
-    /// Sends what was read: pieces, then usage, then the ends.
-    fn write(&mut self, output: &mut Output<'_, '_>) -> Result<(), Error> {
-        let (picks, pieces) = (mem::take(&mut self.picks), mem::take(&mut self.pieces));
-        for pick in &picks {
-            let at = self.choice(pick.index)?;
-            if let Some(span) = pick.reasoning {
-                output.text(Kind::Reasoning, pick.index, 0, span);
-            }
-            for piece in &pieces[pick.pieces.clone()] {
-                match *piece {
-                    Piece::Text(kind, span) => output.text(kind, pick.index, 0, span),
-                    Piece::Detail(span) if pick.reasoning.is_none() => {
-                        output.text(Kind::Reasoning, pick.index, 0, span);
-                    }
-                    Piece::Detail(_) => {}
-                    Piece::Whole(kind, span) => output.whole(kind, pick.index, 0, span),
-                    Piece::Raw(kind, span) => output.raw(kind, pick.index, 0, span),
-                    Piece::Tool(fragment) => self.write_tool(at, fragment, output)?,
-                }
-            }
-            for tool in &mut self.choices[at].tools {
-                tool.fresh = false;
-            }
-        }
-        output.usage(&self.usage);
-        for pick in &picks {
-            if let Some(finish) = output.decode(pick.finish) {
-                self.finish(pick.index, &finish, output)?;
-            }
-        }
-        (self.picks, self.pieces) = (picks, pieces);
-        Ok(())
-    }
-
-    /// Where the choice stands in the list; it is added when it is new.
-    fn choice(&mut self, index: u32) -> Result<usize, Error> {
-        let place = self.choices.iter().position(|choice| choice.index == index);
-        place.map_or_else(
-            || {
-                let choice = Choice {
-                    index,
-                    ..Choice::default()
-                };
-                remember(&mut self.choices, choice)
-            },
-            Ok,
-        )
-    }
-
-    fn write_tool(
-        &mut self,
-        at: usize,
-        fragment: Fragment,
-        output: &mut Output<'_, '_>,
-    ) -> Result<(), Error> {
-        let id = output
-            .decode(fragment.id)
-            .filter(|id| id != "null")
-            .unwrap_or_default();
-        let name = output.decode(fragment.name).unwrap_or_default();
-        let choice = &mut self.choices[at];
-        let block = choice.tool(fragment.position, &id, &name)?;
-        let (index, block_number) = (choice.index, block as u32);
-        let tool = &mut choice.tools[block];
-        if tool.name.is_empty() {
-            tool.name.push_str(&name);
-        }
-        if tool.id.is_empty() && !tool.announced {
-            tool.id.push_str(&id);
-        }
-        let has_arguments = fragment.text.or(fragment.object).is_some();
-        if !tool.announced && (has_arguments || !tool.name.is_empty()) {
-            tool.announce(index, block_number, &mut self.num_made_up_ids, output);
-        }
-        if let Some(span) = fragment.text {
-            output.text(Kind::ToolArgs, index, block_number, span);
-        }
-        if let Some(span) = fragment.object {
-            output.raw(Kind::ToolArgs, index, block_number, span);
-        }
-        Ok(())
-    }
-
-    fn finish(
-        &mut self,
-        index: u32,
-        raw_reason: &str,
-        output: &mut Output<'_, '_>,
-    ) -> Result<(), Error> {
-        let at = self.choice(index)?;
-        let choice = &mut self.choices[at];
-        if mem::replace(&mut choice.finished, true) {
-            return Ok(());
-        }
-        for (block, tool) in choice.tools.iter_mut().enumerate() {
-            if !tool.announced {
-                tool.announce(index, block as u32, &mut self.num_made_up_ids, output);
-            }
-            output.tool_end(index, block as u32);
-        }
-        output.finish(index, Reason::from_openai_chat(raw_reason), raw_reason);
         Ok(())
     }
 }
@@ -550,64 +415,6 @@ impl Head {
         if text.len() <= MAX_HEAD_BYTES {
             self.text.push_str(text);
             self.envelope = envelope;
-        }
-    }
-}
-
-impl Choice {
-    /// The block of the call a fragment belongs to; a new one where it continues none.
-    fn tool(&mut self, position: Option<i64>, id: &str, name: &str) -> Result<usize, Error> {
-        let candidate = if position.is_some() {
-            self.tools
-                .iter()
-                .rposition(|tool| tool.position == position)
-        } else if !id.is_empty() {
-            self.tools.iter().rposition(|tool| tool.id == id)
-        } else if name.is_empty() {
-            self.tools.len().checked_sub(1)
-        } else {
-            None
-        };
-        let continued = candidate.filter(|&at| self.tools[at].continues_with(id, name));
-        continued.map_or_else(
-            || {
-                let tool = Tool {
-                    position,
-                    fresh: true,
-                    ..Tool::default()
-                };
-                remember(&mut self.tools, tool)
-            },
-            Ok,
-        )
-    }
-}
-
-impl Tool {
-    /// Whether a fragment with that id and name can belong to this call. The position alone decides nothing:
-    /// some servers give every call position 0 and the id `"null"`.
-    fn continues_with(&self, id: &str, name: &str) -> bool {
-        if !id.is_empty() && !self.id.is_empty() {
-            return self.id == id;
-        }
-        name.is_empty() || self.name.is_empty() || (self.name == name && !self.fresh)
-    }
-
-    fn announce(
-        &mut self,
-        index: u32,
-        block: u32,
-        num_made_up_ids: &mut usize,
-        output: &mut Output<'_, '_>,
-    ) {
-        self.announced = true;
-        let name = Some(self.name.as_str()).filter(|name| !name.is_empty());
-        if self.id.is_empty() {
-            let made_up = format!("call_{num_made_up_ids}");
-            *num_made_up_ids += 1;
-            output.tool_start(index, block, &made_up, name);
-        } else {
-            output.tool_start(index, block, &self.id, name);
         }
     }
 }
@@ -629,11 +436,6 @@ impl Fragment {
         }
         Ok(())
     }
-}
-
-/// Whether the data of an event is the marker that ends the stream.
-pub(crate) fn is_done_marker(data: &str) -> bool {
-    data.trim_ascii() == "[DONE]"
 }
 
 /// Reads an object of counts.
