@@ -43,6 +43,7 @@ class Endpoint:
         require_done: Whether an OpenAI-shaped stream must end with `[DONE]`, and one of Bedrock with `metadata`, to count as
             complete.
         max_event_bytes: The largest event of a stream.
+        think_tags: Whether text between `<think>` and `</think>` at the beginning of an answer is reasoning.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Endpoint:
     unsupported: Literal["error", "drop"] = "error"
     require_done: bool = True
     max_event_bytes: int = 8 * 1024 * 1024
+    think_tags: bool = False
 
 
 @quick

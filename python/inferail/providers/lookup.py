@@ -8,6 +8,7 @@ from typing import Any
 
 from inferail.errors import ConfigError
 from inferail.providers.codec import Codec, EmbeddingCodec
+from inferail.types.registry import codec_class
 
 __all__ = ["codec", "embedding_codec"]
 
@@ -50,7 +51,8 @@ def codec(scheme: str) -> Codec:
     Raises:
         ConfigError: There is no codec of that scheme.
     """
-    made: Codec = _made(_CODECS, scheme)
+    foreign = codec_class(scheme)
+    made: Codec = _made(_CODECS, scheme) if foreign is None else foreign()
     return made
 
 

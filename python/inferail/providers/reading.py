@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard, cast
 
 from inferail.core import load_json
+from inferail.types.message import Message, Part, Reasoning, Text
 
-__all__ = ["amount", "count", "entries", "json_text", "load", "mapping", "text", "text_or_none"]
+__all__ = ["amount", "count", "entries", "json_text", "load", "mapping", "split_think_tags", "text", "text_or_none"]
 
+_MAX_SPACE = 64  # before the opening tag
 _EMPTY: Mapping[str, Any] = {}
 
 
@@ -51,6 +53,23 @@ def text(value: Any) -> str:
     if value.isascii():
         return value
     return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def split_think_tags(message: Message) -> Message:
+    """`message` with what its text has between `<think>` tags at the beginning as reasoning, as `think_tags` reads a stream."""
+    for number, part in enumerate(message.parts):
+        if not isinstance(part, Text):
+            continue
+        begins = part.text.lstrip()
+        if not begins.startswith("<think>") or len(part.text) - len(begins) > _MAX_SPACE:
+            break
+        thought, _, rest = begins.removeprefix("<think>").partition("</think>")
+        thought, rest = thought.lstrip(), rest.lstrip()
+        found: tuple[Part, ...] = (Reasoning(thought),) if thought else ()
+        said: tuple[Part, ...] = (Text(rest, part.signature),) if rest else ()
+        parts = (*message.parts[:number], *found, *said, *message.parts[number + 1 :])
+        return Message(message.role, parts, message.provider)
+    return message
 
 
 def text_or_none(value: Any) -> str | None:

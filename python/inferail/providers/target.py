@@ -12,6 +12,7 @@ from inferail.errors import CancelledError, ConfigError, DeadlineError, RequestE
 from inferail.providers import codec as load_codec
 from inferail.providers.codec import Encoded, Endpoint, KeyFinder, Service
 from inferail.providers.exchange import Exchange
+from inferail.providers.reading import split_think_tags
 from inferail.providers.stream import TargetStream
 from inferail.telemetry.records import host_of
 from inferail.transport import async_transport, blocking_transport
@@ -308,6 +309,7 @@ class Target(Caller):
         unsupported: Literal["error", "drop"] = "error",
         require_done: bool = True,
         max_event_bytes: int = 8 * 1024 * 1024,
+        think_tags: bool = False,
         prices: PriceTable | None = None,
         transport: Any = None,
     ) -> None:
@@ -330,6 +332,8 @@ class Target(Caller):
             require_done: Whether an OpenAI-shaped stream without a final `[DONE]`, or a stream of Bedrock without its final
                 `metadata`, counts as broken.
             max_event_bytes: The largest event of a stream; a larger one is a `StreamError`.
+            think_tags: Whether text between `<think>` and `</think>` at the beginning of an answer is reasoning, as servers
+                without a reasoning parser leave it (Chat Completions only).
             prices: Prices to use instead of the bundled table.
             transport: Used instead of the client's: an `httpx.AsyncClient` (an `httpx.Client` where the target is asked
                 through `Client`), or a Transport.
@@ -356,6 +360,7 @@ class Target(Caller):
             transport=transport,
             require_done=require_done,
             max_event_bytes=max_event_bytes,
+            think_tags=think_tags,
         )
 
     async def generate(self, request: Request) -> Response[Any]:
@@ -387,7 +392,7 @@ class Target(Caller):
         answer = self.codec.decode(exchange.headers, body)
         written = 0 if answer.usage.total_tokens else _written_bytes(answer.message)
         attempt = exchange.close(reported=answer.usage, output_bytes=written, finish_reason=answer.finish_reason)
-        message = answer.message
+        message = split_think_tags(answer.message) if self.endpoint.think_tags else answer.message
         if message.provider != self.provider:
             message = Message("assistant", message.parts, self.provider)
         # Written out, and by position: `dataclasses.replace` takes twice as long, names a third longer.

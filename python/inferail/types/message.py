@@ -157,11 +157,14 @@ class Message:
         parts: What is said.
         provider: Who wrote it, for answers of a model. Reasoning and signatures are sealed by the provider that made
             them, and another one refuses them: they are sent back to nobody else.
+        cache: Whether the prompt up to the end of this message is worth keeping in the provider's cache: True, or how long
+            (`"5m"`, `"1h"`). Says nothing to providers that cache by themselves.
     """
 
     role: Role
     parts: tuple[Part, ...] = field(repr=False)
     provider: str | None = field(default=None, compare=False)
+    cache: str | bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.role not in ("system", "user", "assistant", "tool"):
@@ -198,14 +201,14 @@ class Message:
         return tuple(part for part in self.parts if isinstance(part, ToolResult))
 
 
-def system(text: str) -> Message:
-    """A system message: persona, task and constraints for the whole conversation."""
-    return Message("system", (Text(text),))
+def system(text: str, *, cache: str | bool = False) -> Message:
+    """A system message: persona, task and constraints for the whole conversation. For `cache` see `Message`."""
+    return Message("system", (Text(text),), cache=cache)
 
 
-def user(*content: str | Part) -> Message:
-    """A user message from text and parts: `user("What is this?", Image(data=png))`."""
-    return Message("user", _parts(content))
+def user(*content: str | Part, cache: str | bool = False) -> Message:
+    """A user message from text and parts: `user("What is this?", Image(data=png))`. For `cache` see `Message`."""
+    return Message("user", _parts(content), cache=cache)
 
 
 def assistant(*content: str | Part) -> Message:

@@ -13,7 +13,16 @@ from inferail.errors import ConfigError
 from inferail.types.embedding import EmbeddingModel
 from inferail.types.model import Model
 
-__all__ = ["embedder_schemes", "register", "register_embedder", "resolve", "resolve_embedder", "schemes", "split"]
+__all__ = [
+    "codec_class",
+    "embedder_schemes",
+    "register",
+    "register_embedder",
+    "resolve",
+    "resolve_embedder",
+    "schemes",
+    "split",
+]
 
 _PROVIDERS = "inferail.providers.target:Target"
 _SCHEMES: dict[str, str] = {
@@ -63,6 +72,13 @@ def schemes() -> list[str]:
     return sorted({**_plugins("inferail.models"), **_SCHEMES})
 
 
+def codec_class(scheme: str) -> type[Any] | None:
+    """The codec class that another package has for `scheme`; None where it has a factory of Models, or nothing."""
+    home = {**_plugins("inferail.models"), **_SCHEMES}.get(scheme, _PROVIDERS)
+    loaded: object = None if home == _PROVIDERS else _load(home)
+    return loaded if isinstance(loaded, type) and hasattr(loaded, "stream_decoder") else None
+
+
 def embedder_schemes() -> list[str]:
     """Every scheme that embeds, sorted."""
     return sorted({**_plugins("inferail.embedders"), **_EMBEDDERS})
@@ -108,7 +124,8 @@ def resolve(model: str | Model, **options: Any) -> Model:
     """
     if isinstance(model, str):
         scheme, _ = split(model)
-        resolved: Model = _load({**_plugins("inferail.models"), **_SCHEMES}[scheme])(model, **options)
+        home = _PROVIDERS if codec_class(scheme) else {**_plugins("inferail.models"), **_SCHEMES}[scheme]
+        resolved: Model = _load(home)(model, **options)
         return resolved
     if isinstance(model, type) or not isinstance(model, Model):
         raise ConfigError(f"expected 'provider:model' or a Model, not {type(model).__name__}")

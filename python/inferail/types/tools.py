@@ -24,12 +24,14 @@ class Tool:
         description: What it does, for the model.
         parameters: JSON Schema of an object.
         strict: Ask the provider to enforce the schema, where it can; None leaves it to the provider.
+        cache: Whether the tools up to this one are worth keeping in the provider's cache; see `Message`.
     """
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
     strict: bool | None = None
+    cache: str | bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.match(self.name) or self.name in _CHOICES:

@@ -42,6 +42,7 @@ pub fn check_decoder(provider: Provider, data: &[u8]) {
     let mut splits = Splits::new(data);
     let options = Options {
         require_done: splits.below(2) == 0,
+        think_tags: splits.below(2) == 0,
         ..Options::default()
     };
     // Also a bound that some events of this input exceed.

@@ -77,10 +77,10 @@ fn event(provider: Provider, data: &str) -> String {
 }
 
 /// What a stream says in all, and why it is incomplete.
-fn read(provider: Provider, body: &[u8]) -> (String, Option<&'static str>) {
+fn read(provider: Provider, bytes: &[u8]) -> (String, Option<&'static str>) {
     let mut decoder = StreamDecoder::new(provider);
     let mut text = String::new();
-    for chunk in body.chunks(4096) {
+    for chunk in bytes.chunks(4096) {
         decoder.feed(chunk, &mut |delta: Delta<'_>| {
             if delta.kind == Kind::Text {
                 text.push_str(delta.text.unwrap_or_default());

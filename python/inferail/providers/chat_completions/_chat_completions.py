@@ -1,7 +1,8 @@
 """OpenAI's Chat Completions format, client side, for every provider that speaks it.
 
 Source: the request and response types of OpenAI's official Python library, 3.52. A provider is a subclass with other class
-attributes, and where that is not enough with another `assistant`, `tool_result`, `file`, `output`, `extras` or `address`.
+attributes, and where that is not enough with another `assistant`, `tool_result`, `file`, `output`, `extras`, `breakpoint` or
+`address`.
 
 What this format has no place for: signatures of other providers (left out: they mean nothing here), reasoning of earlier
 turns except where a provider takes its own back, the order of text and tool calls inside a turn, and the error flag of a
@@ -157,7 +158,10 @@ class ChatCompletionsCodec:
     def stream_decoder(self, endpoint: Endpoint) -> StreamDecoder:
         """A fresh decoder for one stream."""
         return StreamDecoder(
-            "openai_chat", max_event_bytes=endpoint.max_event_bytes, require_done=endpoint.require_done
+            "openai_chat",
+            max_event_bytes=endpoint.max_event_bytes,
+            require_done=endpoint.require_done,
+            think_tags=endpoint.think_tags,
         )
 
     # What a provider may do in its own way.
@@ -199,6 +203,10 @@ class ChatCompletionsCodec:
         name = part.name or f"document.{part.media_type.partition('/')[2].partition(';')[0] or 'bin'}"
         return {"type": "file", "file": {"filename": name, "file_data": data_url(part.media_type, part.data)}}
 
+    def breakpoint(self, endpoint: Endpoint, *, cache: str | bool) -> dict[str, Any]:  # noqa: ARG002
+        """What marks a part as the end of what is worth caching (`Message.cache`); nothing where that is automatic."""
+        return {}
+
     def is_official(self, endpoint: Endpoint) -> bool:
         """Whether the endpoint is the provider itself, not a server that imitates it."""
         try:
@@ -214,14 +222,14 @@ class ChatCompletionsCodec:
         if messages[-1].role == "assistant" and not self.continues_assistant and self.is_official(endpoint):
             notes.unsupported("an assistant message at the end (a prefill)", "end with a user message")
             messages.pop()
-        written = [entry for message in messages for entry in self._message(message, notes)]
+        written = [entry for message in messages for entry in self._message(message, endpoint, notes)]
         if not written or written[-1]["role"] == "system":  # system messages come first
             raise ConfigError(f"nothing is left of the messages that {self.provider} can take")
         if written[-1]["role"] == "assistant":
             written[-1] |= self.prefill_mark
         return written
 
-    def _message(self, message: Message, notes: Notes) -> Iterator[dict[str, Any]]:
+    def _message(self, message: Message, endpoint: Endpoint, notes: Notes) -> Iterator[dict[str, Any]]:
         if message.role == "tool":
             for result in message.tool_results:
                 if result.is_error:
@@ -229,10 +237,12 @@ class ChatCompletionsCodec:
                 yield self.tool_result(result)
         elif message.role == "assistant":
             yield from self._assistant_message(message, notes)
-        elif len(message.parts) == 1 and isinstance(text := message.parts[0], Text):  # most messages
+        elif len(message.parts) == 1 and isinstance(text := message.parts[0], Text) and not message.cache:  # most
             yield {"role": message.role, "content": text.text}
         else:
             content = [entry for part in message.parts if (entry := self._content(part, message.role, notes))]
+            if content and message.cache:
+                content[-1] |= self.breakpoint(endpoint, cache=message.cache)
             if content:
                 yield {"role": message.role, "content": _shortest(content)}
 
@@ -331,7 +341,7 @@ def _media(part: Image | Audio, notes: Notes) -> dict[str, Any] | None:
 
 def _shortest(content: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
     """A single text as plain text: many servers know only that form for system and assistant messages."""
-    if len(content) == 1 and content[0]["type"] == "text":
+    if len(content) == 1 and content[0].keys() == {"type", "text"}:
         text: str = content[0]["text"]
         return text
     return content

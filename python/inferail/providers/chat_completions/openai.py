@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from inferail.providers.chat_completions._chat_completions import ChatCompletionsCodec
 from inferail.providers.errors import OPENAI_CODES, ErrorTable
+
+if TYPE_CHECKING:
+    from inferail.providers.codec import Endpoint
 
 __all__ = ["OpenAICodec"]
 
@@ -27,3 +30,10 @@ class OpenAICodec(ChatCompletionsCodec):
     max_stop: ClassVar[int | None] = 4
     continues_assistant: ClassVar[bool] = False
     errors: ClassVar[ErrorTable] = ErrorTable("openai", _KEYS, OPENAI_CODES)
+
+    def breakpoint(self, endpoint: Endpoint, *, cache: str | bool) -> dict[str, Any]:
+        """OpenAI's explicit mark; compatible servers do not know it."""
+        if not self.is_official(endpoint):
+            return {}
+        mark = {"mode": "explicit"} if cache is True else {"mode": "explicit", "ttl": cache}
+        return {"prompt_cache_breakpoint": mark}

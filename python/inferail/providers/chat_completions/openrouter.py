@@ -17,6 +17,7 @@ from inferail.providers.errors import ErrorTable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from inferail.providers.codec import Endpoint
     from inferail.types.message import Reasoning
     from inferail.types.request import Request
 
@@ -43,6 +44,10 @@ class OpenRouterCodec(ChatCompletionsCodec):
     def extras(self, request: Request) -> Mapping[str, Any]:  # noqa: ARG002 - the same for every request
         """Asks for the cost in the usage."""
         return {"usage": {"include": True}}
+
+    def breakpoint(self, endpoint: Endpoint, *, cache: str | bool) -> dict[str, Any]:  # noqa: ARG002
+        """Anthropic's mark, which OpenRouter passes on to the providers that want one."""
+        return {"cache_control": {"type": "ephemeral"} if cache is True else {"type": "ephemeral", "ttl": cache}}
 
     def assistant(self, message: dict[str, Any], thoughts: tuple[Reasoning, ...]) -> dict[str, Any]:
         """The message with its `reasoning_details`."""

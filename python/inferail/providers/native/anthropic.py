@@ -166,14 +166,31 @@ def _is_old(version: str) -> bool:
 def _system(request: Request, notes: Notes) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = []
     for message in request.messages:
-        for part in message.parts if message.role == "system" else ():
+        if message.role != "system":
+            continue
+        for part in message.parts:
             if not isinstance(part, Text):
                 notes.unsupported(f"{type(part).__name__} in a system message", "put it into a user message")
             elif part.text:  # empty text blocks are refused
                 blocks.append({"type": "text", "text": part.text})
-    if not blocks:
+        if blocks:
+            blocks[-1] |= _cache_control(cache=message.cache)
+    return {"system": _shortest(blocks)} if blocks else {}
+
+
+def _cache_control(*, cache: str | bool) -> dict[str, Any]:
+    """An explicit breakpoint: the prompt up to the end of this block is cached."""
+    if not cache:
         return {}
-    return {"system": blocks[0]["text"] if len(blocks) == 1 else blocks}
+    return {"cache_control": {"type": "ephemeral"} if cache is True else {"type": "ephemeral", "ttl": cache}}
+
+
+def _shortest(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """A single text as plain text."""
+    if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+        text: str = blocks[0]["text"]
+        return text
+    return blocks
 
 
 def _messages(request: Request, notes: Notes) -> list[dict[str, Any]]:
@@ -183,6 +200,7 @@ def _messages(request: Request, notes: Notes) -> list[dict[str, Any]]:
         blocks = [block for part in message.parts_for(notes.provider) if (block := _block(part, message.role, notes))]
         if not blocks:
             continue
+        blocks[-1] |= _cache_control(cache=message.cache)
         role = "assistant" if message.role == "assistant" else "user"
         if joins and role == "user":
             written[-1]["content"] += blocks
@@ -192,8 +210,7 @@ def _messages(request: Request, notes: Notes) -> list[dict[str, Any]]:
     if not written:
         raise ConfigError(f"nothing is left of the messages that {notes.provider} can take")
     for entry in written:
-        if len(entry["content"]) == 1 and entry["content"][0]["type"] == "text":
-            entry["content"] = entry["content"][0]["text"]
+        entry["content"] = _shortest(entry["content"])
     return written
 
 
@@ -265,7 +282,7 @@ def _tools(request: Request) -> dict[str, Any]:
         written["input_schema"] = {"type": "object", **tool.parameters}
         if tool.strict is not None:
             written["strict"] = tool.strict
-        tools.append(written)
+        tools.append({**written, **_cache_control(cache=tool.cache)})
     choice = request.tool_choice
     if choice is None:
         return {"tools": tools}
