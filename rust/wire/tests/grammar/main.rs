@@ -3,6 +3,7 @@
 mod anthropic;
 mod bedrock;
 mod cohere;
+mod dashscope;
 mod gemini;
 mod ollama;
 mod openai_chat;
@@ -10,3 +11,5 @@ mod openai_responses;
 #[path = "../support/mod.rs"]
 mod support;
 mod tgi;
+mod think;
+mod tolerance;

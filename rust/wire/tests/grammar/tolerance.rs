@@ -3,13 +3,11 @@
 //! The numbers are those of the checklist that these tests come from; 7 (bodies of errors) and 14 (forms of
 //! `Retry-After`) are about whole answers and are tested in Python, `tests/providers/test_errors.py`.
 
-mod support;
-
+use crate::support::{self, body, decode_chunks};
 use inferail_wire::Provider::{
     Anthropic, DashScope, Gemini, Ollama, OpenAiChat, OpenAiResponses, Tgi,
 };
 use inferail_wire::{Delta, Kind, Options, Provider, StreamDecoder};
-use support::{body, decode_chunks};
 
 const GRAMMARS: [Provider; 7] = [
     OpenAiChat,

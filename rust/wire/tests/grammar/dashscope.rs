@@ -1,9 +1,7 @@
 //! DashScope's own stream, incremental and cumulative.
 
-mod support;
-
+use crate::support::{self, Outcome, body};
 use inferail_wire::Provider;
-use support::{Outcome, body};
 
 fn decode(provider: Provider, events: &[&str]) -> Outcome {
     support::decode(provider, &body(events))
