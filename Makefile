@@ -93,6 +93,7 @@ peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done ## The same work throu
 	@$(PEERS)/bin/python benches/peers/imports.py
 	@BENCH_NODE_MODULES=$(CURDIR)/$(DECODERS)/npm/node_modules $(DECODERS)/bin/python benches/peers/sse.py
 	@$(DECODERS)/bin/python benches/peers/stream.py
+	@$(DECODERS)/bin/python benches/peers/partial_json.py
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py

@@ -79,6 +79,16 @@ fn read(pieces: &[&str]) -> Result<Option<Value>, PartialError> {
     Ok(last.filter(|_| parser.is_complete()))
 }
 
+/// What the pieces end in the middle of, also where they are refused.
+fn unfinished(pieces: &[&str]) -> Option<String> {
+    let (mut parser, mut document) = (PartialParser::new(), Document::default());
+    let is_refused = |piece: &&str| parser.feed(piece, &mut document).is_err();
+    let _refused = pieces.iter().any(is_refused);
+    parser
+        .unfinished()
+        .map(|unfinished| format!("{unfinished:?}"))
+}
+
 fn characters(text: &str) -> Vec<&str> {
     text.split("")
         .filter(|character| !character.is_empty())
@@ -140,6 +150,8 @@ proptest! {
 
         prop_assert_eq!(&whole, &read(&[before, after]));
         prop_assert_eq!(&whole, &read(&characters(&text)));
+        prop_assert_eq!(unfinished(&[&text]), unfinished(&[before, after]));
+        prop_assert_eq!(unfinished(&[&text]), unfinished(&characters(&text)));
         if let Ok(expected) = serde_json::from_str::<Value>(&text) {
             prop_assert_eq!(whole, Ok(Some(expected)));
         } else if !text.contains("\\u") {
@@ -214,6 +226,14 @@ fn unfinished_value_is_shown_as_far_as_it_is_certain() {
             .feed(text, &mut Document::default())
             .expect("it may still become JSON");
         assert_eq!(parser.unfinished(), expected, "{text}");
+    }
+}
+
+#[test]
+fn number_is_no_value_where_it_is_refused_in_its_middle() {
+    for text in ["[2.x", "[2ex", "[2e+x"] {
+        assert_eq!(unfinished(&[text]), None, "{text}");
+        assert_eq!(unfinished(&characters(text)), None, "{text}");
     }
 }
 

@@ -428,14 +428,16 @@ impl Reader<'_, '_> {
         let mut number = number;
         while let Some(&byte) = self.text.as_bytes().get(self.position) {
             let Some(next) = number.step(byte) else {
-                if !number.is_whole() {
-                    return Err(self.malformed());
+                if number.is_whole() {
+                    builder.scalar(Scalar::Number(&self.parser.token));
+                    self.after_value();
+                    return Ok(());
                 }
-                builder.scalar(Scalar::Number(&self.parser.token));
-                self.after_value();
-                return Ok(());
+                self.parser.state = State::Number(number);
+                return Err(self.malformed());
             };
             if self.parser.token.len() == MAX_NUMBER_BYTES {
+                self.parser.state = State::Number(number);
                 return Err(PartialError::NumberTooLong {
                     limit: MAX_NUMBER_BYTES,
                     offset: self.offset(),
