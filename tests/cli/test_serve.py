@@ -36,7 +36,12 @@ class Served:
 
     def rest(self) -> tuple[str, str]:
         """What it still prints after it was told to stop."""
-        return self.process.communicate(timeout=60)
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        # Not `communicate`: it would miss what the first `readline` has taken into its buffer.
+        printed, errors = self.process.stdout.read(), self.process.stderr.read()
+        self.process.wait(60)
+        return printed, errors
 
 
 @contextmanager
