@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def bedrock() -> Iterator[tuple[str, list[str]]]:
+def bedrock() -> Generator[tuple[str, list[str]]]:
     """A server's address, and the paths that were asked for."""
     seen: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"seen": seen}))

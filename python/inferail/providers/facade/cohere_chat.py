@@ -177,7 +177,13 @@ class CohereChatEncoder:
     def _begin(self) -> Iterator[bytes]:
         if not self._begun:
             self._begun = True
-            empty = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+            empty: dict[str, Any] = {
+                "role": "assistant",
+                "content": [],
+                "tool_plan": "",
+                "tool_calls": [],
+                "citations": [],
+            }
             yield _typed("message-start", id=self._id, delta={"message": empty})
 
     def _close(self) -> Iterator[bytes]:
@@ -267,7 +273,7 @@ def _tool(fields: Fields, strict: bool | None) -> Tool:  # noqa: FBT001
     fields.one_of("type", ("function",), "function")
     function = fields.required_object("function")
     parameters = function.object("parameters")
-    schema = {"type": "object", "properties": {}} if parameters is None else parameters.members()
+    schema: Mapping[str, Any] = {"type": "object", "properties": {}} if parameters is None else parameters.members()
     return Tool(function.required_text("name"), function.text("description") or "", schema, strict)
 
 
