@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from inferail.testing.answers import DocumentModel
     from inferail.testing.clock import VirtualClock
+    from inferail.testing.conformance import CodecConformance, Failure
     from inferail.testing.corpus import Corpus
     from inferail.testing.embedder import WordEmbedder
     from inferail.testing.faults import Fault
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Breaks",
+    "CodecConformance",
     "Corpus",
     "DocumentModel",
+    "Failure",
     "Fault",
     "FaultyModel",
     "Garbles",
@@ -46,6 +49,7 @@ __all__ = [
 _HOMES = {
     "answers": ("DocumentModel",),
     "clock": ("VirtualClock",),
+    "conformance": ("CodecConformance", "Failure"),
     "corpus": ("Corpus",),
     "embedder": ("WordEmbedder",),
     "faults": ("Fault",),
