@@ -34,9 +34,9 @@ pub enum Provider {
     Bedrock,
     /// Cohere v2 chat.
     Cohere,
-    /// DashScope's own API with `incremental_output`.
+    /// `DashScope`'s own API with `incremental_output`.
     DashScope,
-    /// DashScope's own API without it: each event repeats the text so far.
+    /// `DashScope`'s own API without it: each event repeats the text so far.
     DashScopeCumulative,
 }
 

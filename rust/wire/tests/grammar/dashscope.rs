@@ -1,4 +1,4 @@
-//! DashScope's own stream, incremental and cumulative.
+//! `DashScope`'s own stream, incremental and cumulative.
 
 use crate::support::{self, Outcome, body};
 use inferail_wire::Provider;

@@ -101,79 +101,82 @@ fn of_kind(deltas: &[String], kind: &str) -> Vec<String> {
     mine.cloned().collect()
 }
 
+/// Events that say nothing, odd as they are.
+const ODD: &[(Provider, &[&str])] = &[
+    (
+        OpenAiChat,
+        &[
+            r#"{"choices":[]}"#,
+            "{}",
+            r#"{"choices":null}"#,
+            r#"{"choices":{}}"#,
+            r#"{"choices":[{"index":0,"delta":null}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":null,"tool_calls":null,"reasoning_details":{}}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":[]}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":{"a":1}}}]}"#,
+            "null",
+            "[]",
+            "7",
+        ],
+    ),
+    (
+        Anthropic,
+        &[
+            "{}",
+            r#"{"type":"message_start","message":null}"#,
+            r#"{"type":"content_block_start","content_block":null}"#,
+            r#"{"type":"content_block_delta","delta":null}"#,
+            r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":null}}"#,
+            r#"{"type":"new_event","index":[]}"#,
+            "null",
+        ],
+    ),
+    (
+        Gemini,
+        &[
+            "{}",
+            r#"{"candidates":[]}"#,
+            r#"{"candidates":null}"#,
+            r#"{"candidates":[{"content":null}]}"#,
+            r#"{"candidates":[{"content":{"parts":null}}]}"#,
+            r#"{"candidates":[{"content":{"parts":[{},{"text":null},null]}}]}"#,
+            "null",
+        ],
+    ),
+    (
+        Ollama,
+        &[
+            "{}",
+            r#"{"message":null}"#,
+            r#"{"message":{"content":null,"tool_calls":null}}"#,
+        ],
+    ),
+    (
+        Tgi,
+        &["{}", r#"{"token":null}"#, r#"{"token":{"text":null}}"#],
+    ),
+    (
+        OpenAiResponses,
+        &[
+            "{}",
+            r#"{"type":"response.output_text.delta","delta":null}"#,
+            r#"{"type":"response.new"}"#,
+        ],
+    ),
+    (
+        DashScope,
+        &[
+            "{}",
+            r#"{"output":null}"#,
+            r#"{"output":{"choices":[]}}"#,
+            r#"{"output":{"choices":[{"message":null}]}}"#,
+        ],
+    ),
+];
+
 #[test]
 fn item_01_members_may_be_empty_null_absent_or_of_another_type() {
-    for (provider, events) in [
-        (
-            OpenAiChat,
-            &[
-                r#"{"choices":[]}"#,
-                "{}",
-                r#"{"choices":null}"#,
-                r#"{"choices":{}}"#,
-                r#"{"choices":[{"index":0,"delta":null}]}"#,
-                r#"{"choices":[{"index":0,"delta":{"content":null,"tool_calls":null,"reasoning_details":{}}}]}"#,
-                r#"{"choices":[{"index":0,"delta":{"content":[]}}]}"#,
-                r#"{"choices":[{"index":0,"delta":{"content":{"a":1}}}]}"#,
-                "null",
-                "[]",
-                "7",
-            ][..],
-        ),
-        (
-            Anthropic,
-            &[
-                "{}",
-                r#"{"type":"message_start","message":null}"#,
-                r#"{"type":"content_block_start","content_block":null}"#,
-                r#"{"type":"content_block_delta","delta":null}"#,
-                r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":null}}"#,
-                r#"{"type":"new_event","index":[]}"#,
-                "null",
-            ],
-        ),
-        (
-            Gemini,
-            &[
-                "{}",
-                r#"{"candidates":[]}"#,
-                r#"{"candidates":null}"#,
-                r#"{"candidates":[{"content":null}]}"#,
-                r#"{"candidates":[{"content":{"parts":null}}]}"#,
-                r#"{"candidates":[{"content":{"parts":[{},{"text":null},null]}}]}"#,
-                "null",
-            ],
-        ),
-        (
-            Ollama,
-            &[
-                "{}",
-                r#"{"message":null}"#,
-                r#"{"message":{"content":null,"tool_calls":null}}"#,
-            ],
-        ),
-        (
-            Tgi,
-            &["{}", r#"{"token":null}"#, r#"{"token":{"text":null}}"#],
-        ),
-        (
-            OpenAiResponses,
-            &[
-                "{}",
-                r#"{"type":"response.output_text.delta","delta":null}"#,
-                r#"{"type":"response.new"}"#,
-            ],
-        ),
-        (
-            DashScope,
-            &[
-                "{}",
-                r#"{"output":null}"#,
-                r#"{"output":{"choices":[]}}"#,
-                r#"{"output":{"choices":[{"message":null}]}}"#,
-            ],
-        ),
-    ] {
+    for &(provider, events) in ODD {
         let quiet = deltas(provider, events);
         assert!(
             quiet.iter().all(|line| line.starts_with("start ")),

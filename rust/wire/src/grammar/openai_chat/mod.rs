@@ -1,5 +1,5 @@
-//! The OpenAI Chat Completions stream and the many servers that speak it, and DashScope's own, which has the same
-//! choices in another envelope.
+//! The OpenAI Chat Completions stream and the many servers that speak it, and `DashScope`'s own, which has the
+//! same choices in another envelope.
 
 mod read;
 mod tools;
@@ -19,7 +19,7 @@ pub(crate) enum Dialect {
     /// Chat Completions.
     #[default]
     Chat,
-    /// DashScope's own API, whose events hold a `message` each and which ends with its body.
+    /// `DashScope`'s own API, whose events hold a `message` each and which ends with its body.
     DashScope {
         /// Each event repeats the text so far.
         cumulative: bool,
@@ -167,12 +167,11 @@ impl Grammar {
         }
         let mut said = choice.said.iter_mut();
         let place = said.position(|said| (said.kind, said.block) == (kind, block));
-        let place = match place {
-            Some(place) => place,
-            None => {
-                let text = String::new();
-                remember(&mut choice.said, Said { kind, block, text })?
-            }
+        let place = if let Some(place) = place {
+            place
+        } else {
+            let text = String::new();
+            remember(&mut choice.said, Said { kind, block, text })?
         };
         let said = &mut choice.said[place].text;
         // Half a surrogate pair at the end comes again with its other half.

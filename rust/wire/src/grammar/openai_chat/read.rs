@@ -50,7 +50,7 @@ pub(super) struct Envelope {
     pub(super) model: Option<Span>,
     pub(super) object: Option<Span>,
     pub(super) fault: Option<Fault>,
-    /// DashScope says `code` where it failed.
+    /// `DashScope` says `code` where it failed.
     pub(super) has_code: bool,
 }
 
@@ -123,7 +123,7 @@ impl Grammar {
         Ok(())
     }
 
-    /// Reads what DashScope's own events have around their choices, or, in an old form, around a single text.
+    /// Reads what `DashScope`'s own events have around their choices, or, in an old form, around a single text.
     fn read_dashscope(
         &mut self,
         key: Span,
@@ -373,10 +373,10 @@ impl Grammar {
         while let Some(key) = walker.key()? {
             match walker.name(key) {
                 "prompt_tokens" | "input_tokens" => {
-                    overwrite(&mut usage.input_tokens, walker.count()?)
+                    overwrite(&mut usage.input_tokens, walker.count()?);
                 }
                 "completion_tokens" | "output_tokens" => {
-                    overwrite(&mut usage.output_tokens, walker.count()?)
+                    overwrite(&mut usage.output_tokens, walker.count()?);
                 }
                 "prompt_cache_hit_tokens" => {
                     overwrite(&mut usage.cache_read_tokens, walker.count()?);
@@ -391,14 +391,14 @@ impl Grammar {
                         "cache_write_tokens" => overwrite(&mut usage.cache_write_tokens, count),
                         "audio_tokens" => overwrite(&mut usage.input_audio_tokens, count),
                         _ => {}
-                    })?
+                    })?;
                 }
                 "completion_tokens_details" | "output_tokens_details" => {
                     read_details(walker, |key, count| match key {
                         "reasoning_tokens" => overwrite(&mut usage.reasoning_tokens, count),
                         "audio_tokens" => overwrite(&mut usage.output_audio_tokens, count),
                         _ => {}
-                    })?
+                    })?;
                 }
                 _ => walker.skip()?,
             }
