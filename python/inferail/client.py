@@ -44,6 +44,7 @@ _TARGET_OPTIONS = frozenset(
         "require_done",
         "first_token_timeout",
         "max_event_bytes",
+        "think_tags",
         "prices",
         "transport",
     }
