@@ -20,7 +20,7 @@ CODECS = (
     "chat_completions",
     "native",
     "embeddings",
-    "listing.py",
+    "listing",
     "errors.py",
     "reading.py",
     "writing.py",

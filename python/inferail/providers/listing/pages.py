@@ -6,16 +6,15 @@ Ollama 0.6, OpenRouter's and TGI's API references. Every field but the name may 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from inferail.errors import ConfigError
 from inferail.providers import reading
 from inferail.providers.errors import ErrorTable
+from inferail.providers.listing import entries
 from inferail.providers.writing import get
 from inferail.types.model import ModelInfo
 
@@ -75,13 +74,13 @@ class Listing:
         errors = ErrorTable(provider)
         answer = errors.answer(headers, body, (self.members or "model_id",))
         if not self.members:
-            entries = [answer]
+            found = [answer]
         elif isinstance(answer[self.members], list):
-            entries = [reading.mapping(entry) for entry in reading.entries(answer[self.members])]
+            found = [reading.mapping(entry) for entry in reading.entries(answer[self.members])]
         else:
             raise errors.malformed(headers, body, "something that is no list of models")
-        found = (self.entry(provider, entry) for entry in entries)
-        return [model for model in found if model is not None], self.following(answer)
+        read = (self.entry(provider, entry) for entry in found)
+        return [model for model in read if model is not None], self.following(answer)
 
 
 def listing(provider: str) -> Listing:
@@ -119,97 +118,15 @@ def _key_headers(provider: str, endpoint: Endpoint) -> dict[str, str]:
     return headers | {"authorization": f"Bearer {endpoint.api_key}"}
 
 
-def _openai(provider: str, entry: Mapping[str, Any]) -> ModelInfo | None:
-    """OpenAI's entry, and what its imitators add to it, each under a name of its own."""
-    pricing = reading.mapping(entry.get("pricing"))
-    top = reading.mapping(entry.get("top_provider"))
-    return _model(
-        provider,
-        entry.get("id"),
-        owner=entry.get("owned_by"),
-        created=_moment(entry.get("created")),
-        context_tokens=_first(entry, "context_length", "max_context_length", "context_window", "max_model_len"),
-        output_tokens=_first(entry, "max_completion_tokens") or _first(top, "max_completion_tokens"),
-        input_usd=_per_million(pricing.get("prompt")),
-        output_usd=_per_million(pricing.get("completion")),
-    )
-
-
-def _anthropic(provider: str, entry: Mapping[str, Any]) -> ModelInfo | None:
-    return _model(
-        provider,
-        entry.get("id"),
-        owner="anthropic",
-        created=_moment(entry.get("created_at")),
-        context_tokens=_first(entry, "max_input_tokens"),
-        output_tokens=_first(entry, "max_tokens"),
-    )
-
-
-def _gemini(provider: str, entry: Mapping[str, Any]) -> ModelInfo | None:
-    return _model(
-        provider,
-        reading.text(entry.get("name")).removeprefix("models/"),
-        owner="google",
-        context_tokens=_first(entry, "inputTokenLimit"),
-        output_tokens=_first(entry, "outputTokenLimit"),
-    )
-
-
-def _cohere(provider: str, entry: Mapping[str, Any]) -> ModelInfo | None:
-    return _model(provider, entry.get("name"), owner="cohere", context_tokens=_first(entry, "context_length"))
-
-
-def _ollama(provider: str, entry: Mapping[str, Any]) -> ModelInfo | None:
-    # `modified_at` is when it was pulled to this machine.
-    return _model(provider, entry.get("model") or entry.get("name"), created=_moment(entry.get("modified_at")))
-
-
-def _tgi(provider: str, entry: Mapping[str, Any]) -> ModelInfo | None:
-    return _model(provider, entry.get("model_id"), context_tokens=_first(entry, "max_total_tokens", "max_input_tokens"))
-
-
-def _model(provider: str, name: Any, *, owner: Any = None, **facts: Any) -> ModelInfo | None:
-    known = reading.text(name)
-    return ModelInfo(known, provider, owner=reading.text_or_none(owner), **facts) if known else None
-
-
-def _first(entry: Mapping[str, Any], *names: str) -> int | None:
-    return next((number for name in names if (number := reading.count(entry.get(name)))), None)
-
-
-def _per_million(dollars_per_token: Any) -> float | None:
-    """OpenRouter's price, text; -1 is "it depends"."""
-    try:
-        price = float(dollars_per_token) * 1e6
-    except (TypeError, ValueError):
-        return None
-    # Millionths of a dollar as text lose nothing, but their product is not round any more.
-    return round(price, 9) if math.isfinite(price) and price >= 0 else None
-
-
-def _moment(value: Any) -> datetime | None:
-    """A date as text, or in seconds since 1970; 1970 itself is "not known"."""
-    try:
-        if isinstance(value, str):
-            moment = datetime.fromisoformat(value)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        else:
-            moment = datetime.fromtimestamp(reading.count(value), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment if moment.year > 1970 else None
-
-
 def _text_at(name: str) -> Callable[[Mapping[str, Any]], str | None]:
     return lambda answer: reading.text_or_none(answer.get(name))
 
 
 _LISTINGS: Mapping[str, Listing] = {
-    "openai": Listing("/models", _openai),
+    "openai": Listing("/models", entries.openai),
     "anthropic": Listing(
         "/v1/models",
-        _anthropic,
+        entries.anthropic,
         ("/v1",),
         size="limit",
         cursor="after_id",
@@ -217,7 +134,7 @@ _LISTINGS: Mapping[str, Listing] = {
     ),
     "gemini": Listing(
         "/models",
-        _gemini,
+        entries.gemini,
         members="models",
         size="pageSize",
         cursor="pageToken",
@@ -225,13 +142,13 @@ _LISTINGS: Mapping[str, Listing] = {
     ),
     "cohere": Listing(
         "/v1/models",
-        _cohere,
+        entries.cohere,
         ("/v2", "/v1"),
         "models",
         size="page_size",
         cursor="page_token",
         following=_text_at("next_page_token"),
     ),
-    "ollama": Listing("/api/tags", _ollama, ("/api",), "models"),
-    "tgi": Listing("/info", _tgi, ("/v1",), ""),
+    "ollama": Listing("/api/tags", entries.ollama, ("/api",), "models"),
+    "tgi": Listing("/info", entries.tgi, ("/v1",), ""),
 }
