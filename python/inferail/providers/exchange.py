@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from inferail.errors import ConfigError, ConnectError, DeadlineError, ProviderError
 from inferail.providers.errors import request_id
-from inferail.telemetry.estimate import estimate_usage
+from inferail.telemetry.estimate import estimate_tokens, estimate_usage
 from inferail.telemetry.prices import cost_usd
 from inferail.telemetry.records import Record
 from inferail.types.response import Attempt, Timing
@@ -57,12 +57,14 @@ class Exchange:
         self._connect = self._tls = 0.0
         self._first_byte: float | None = None
         self._first_token: float | None = None
+        self._prompt: Usage | None = None
 
     def arrived(self, reply: Reply) -> None:
         """The response headers are in."""
         self._first_byte = self._clock.now() - self._started
         self._connect, self._tls = reply.connect, reply.tls
         self.status = reply.status
+        self.began = 200 <= reply.status < 300
         self.headers = reply.headers
         self.request_id = request_id(reply.headers)
 
@@ -74,6 +76,10 @@ class Exchange:
         """Seconds so far."""
         total = self._clock.now() - self._started
         return Timing(self._connect, self._first_byte, self._first_token, total, self._tls)
+
+    def running(self, reported: Usage | None, output_bytes: int) -> Usage:
+        """Tokens and cost of an answer that is arriving: an estimate until the attempt has ended, then what it cost."""
+        return self.settle(reported, output_bytes, complete=False) if self.attempt is None else self.attempt.usage
 
     def settle(self, reported: Usage | None, output_bytes: int, *, complete: bool) -> Usage:
         """Usage with its cost. What the provider never said is estimated from byte counts and flagged.
@@ -88,12 +94,13 @@ class Exchange:
         elif not self.began or self._request is None:
             usage = Usage()
         else:
-            guess = estimate_usage(self._request, output_bytes)
+            if self._prompt is None:  # looked at once, however often a running stream is asked
+                self._prompt = estimate_usage(self._request, 0)
             known = reported or Usage()
             usage = replace(
                 known,
-                input_tokens=known.input_tokens or guess.input_tokens,
-                output_tokens=max(known.output_tokens, guess.output_tokens),
+                input_tokens=known.input_tokens or self._prompt.input_tokens,
+                output_tokens=max(known.output_tokens, estimate_tokens(output_bytes)),
                 estimated=True,
             )
         if usage.cost_usd is not None:  # OpenRouter says what it bills; no table knows better

@@ -71,8 +71,12 @@ class TargetStream:
 
     @property
     def partial(self) -> Partial:
-        """What has arrived so far."""
-        return self._accumulator.partial()
+        """What has arrived so far; its usage and cost are running, and estimated until the provider has said them."""
+        accumulator = self._accumulator
+        partial = accumulator.partial()
+        if self._reply is None and not self._ended:
+            return partial
+        return replace(partial, usage=self._exchange.running(accumulator.usage, accumulator.output_bytes))
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from inferail.types.message import Part
     from inferail.types.request import Request
 
-__all__ = ["estimate_usage"]
+__all__ = ["estimate_tokens", "estimate_usage"]
 
 _BYTES_PER_TOKEN: Final = 4
 _MESSAGE_TOKENS: Final = 4
@@ -53,7 +53,7 @@ def estimate_usage(request: Request | EmbeddingRequest, output_bytes: int) -> Us
     Linear in the text of the request. Pictures, recordings and documents are neither read nor copied.
     """
     if isinstance(request, EmbeddingRequest):
-        return Usage(input_tokens=_tokens(sum(_utf8_length(text) for text in request.texts)), estimated=True)
+        return Usage(input_tokens=estimate_tokens(sum(_utf8_length(text) for text in request.texts)), estimated=True)
     text_bytes = flat_tokens = audio_tokens = 0
     for message in request.messages:
         for part in message.parts:
@@ -68,14 +68,15 @@ def estimate_usage(request: Request | EmbeddingRequest, output_bytes: int) -> Us
         text_bytes += _json_length(request.output.schema)
     flat_tokens += _MESSAGE_TOKENS * len(request.messages)
     return Usage(
-        input_tokens=_tokens(text_bytes) + flat_tokens + audio_tokens,
-        output_tokens=_tokens(output_bytes),
+        input_tokens=estimate_tokens(text_bytes) + flat_tokens + audio_tokens,
+        output_tokens=estimate_tokens(output_bytes),
         input_audio_tokens=audio_tokens,
         estimated=True,
     )
 
 
-def _tokens(num_bytes: int) -> int:
+def estimate_tokens(num_bytes: int) -> int:
+    """About how many tokens so many bytes of UTF-8 are."""
     return -(-max(0, num_bytes) // _BYTES_PER_TOKEN)
 
 

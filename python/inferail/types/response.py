@@ -81,7 +81,11 @@ class Attempt:
 @quick
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What had arrived of an answer that did not reach its end. Never passed off as a Response."""
+    """What had arrived of an answer that did not reach its end. Never passed off as a Response.
+
+    Of a stream that is still running, `usage` is its tokens and cost so far: estimated from byte counts (and flagged)
+    where the provider has not said them yet.
+    """
 
     message: Message = field(repr=False)
     usage: Usage = NO_USAGE
