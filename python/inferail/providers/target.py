@@ -138,16 +138,14 @@ class Caller:
         found: list[ModelInfo] = []
         seen: set[str | None] = set()
         cursor: str | None = None
-        while len(found) < limit and cursor not in seen:  # a server that sends us round in a circle ends here
+        # None is where the first page begins and where the last one leads; a server that leads in a circle ends here too.
+        while len(found) < limit and cursor not in seen:
             seen.add(cursor)
             encoded = Encoded(pages.encode(self.provider, self.endpoint, cursor))
-            page, _ = await self.call(
+            (page, cursor), _ = await self.call(
                 encoded, None, scope, lambda it, body: pages.decode(self.provider, it.headers, body)
             )
-            found += page[0]
-            cursor = page[1]
-            if cursor is None:
-                break
+            found += page
         prices = self.prices or PriceTable.bundled()
         return [with_price(model, prices) for model in found[:limit]]
 
