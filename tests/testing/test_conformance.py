@@ -18,7 +18,7 @@ from inferail.providers.errors import ErrorTable
 from inferail.testing import CodecConformance, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from inferail.types.request import Request
     from inferail.types.response import Response
@@ -43,7 +43,7 @@ class Recorded(CodecConformance):
     """A provider of ours."""
 
     folder: ClassVar[str] = ""
-    failures: ClassVar[list[Failure]] = [LIMITED]
+    failures: ClassVar[Sequence[Failure]] = [LIMITED]
 
     def __init_subclass__(cls, scheme: str, folder: str = "") -> None:
         cls.codec = load_codec(scheme)
