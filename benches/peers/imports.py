@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 from adapters import PEERS
-from client import build, cores
+from rounds import build, cores
 from report import ROOT, command_line, number, table, write_section
 
 BARE = "(bare interpreter)"
