@@ -26,6 +26,7 @@ CODECS = (
     "writing.py",
     "facade",
     "sigv4.py",
+    "rate_limits.py",
 )
 
 

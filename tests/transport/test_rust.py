@@ -528,6 +528,23 @@ def test_client_works_under_trio():
     assert answers == [whole] * 20
 
 
+def test_fallback_answers_and_streams_under_trio():
+    async def main(base_url):
+        targets = [ir.Target(f"openai:{name}", base_url=base_url, api_key="key") for name in ("docs@503", "docs")]
+        async with ir.AsyncClient(ir.Fallback(*targets)) as client:
+            whole = await client.complete("What is a Target?")
+            async with client.stream("What is a Target?") as stream:
+                shown = "".join([piece async for piece in stream.text()])
+            return whole, shown, stream.response
+
+    with Sandbox() as sandbox:
+        whole, shown, streamed = trio.run(main, sandbox.base_url("openai"))
+
+    assert shown == whole.text
+    for response in (whole, streamed):
+        assert [attempt.error for attempt in response.attempts] == ["OverloadedError", None]
+
+
 def test_deadlines_cancellation_and_trio_s_own_scopes_end_a_wait_under_trio(serve):
     server = serve(hang)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from inferail.concurrency import all_of
 from inferail.errors import ConfigError, ServerError
 from inferail.providers.lookup import embedding_codec
-from inferail.providers.target import Caller, explain_wire
+from inferail.providers.target import Caller
+from inferail.providers.writing import explained
 from inferail.types.embedding import EmbeddingRequest, Embeddings
 from inferail.types.registry import embedder_schemes, split
 from inferail.types.scope import current_scope
@@ -72,7 +73,7 @@ class EmbeddingTarget(Caller):
     def explain(self, request: EmbeddingRequest) -> str:
         """The wire requests as text: method, URL, headers with keys blanked, body byte for byte."""
         parts = (self.codec.encode(part, self.endpoint) for part in self._parts(request))
-        return "\n\n".join(explain_wire(self.name, encoded) for encoded in parts)
+        return "\n\n".join(explained(self.name, encoded) for encoded in parts)
 
     async def _embed(self, request: EmbeddingRequest) -> Embeddings:
         encoded = self.codec.encode(request, self.endpoint)

@@ -266,6 +266,7 @@ class TargetStream:
             attempts=self._attempts,
             request_id=self._exchange.request_id,
             warnings=self._encoded.warnings,
+            headers=self._exchange.headers,
         )
 
     def _fail(self, deltas: list[Delta]) -> list[Delta]:

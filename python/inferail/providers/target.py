@@ -14,6 +14,7 @@ from inferail.providers.codec import Encoded, Endpoint, KeyFinder, Service
 from inferail.providers.exchange import Exchange
 from inferail.providers.reading import split_think_tags
 from inferail.providers.stream import TargetStream
+from inferail.providers.writing import explained
 from inferail.telemetry.records import host_of
 from inferail.transport import async_transport, blocking_transport
 from inferail.transport.body import read_all
@@ -27,7 +28,7 @@ from inferail.types.scope import Scope, current_scope
 
 if TYPE_CHECKING:
     from inferail.telemetry.prices import PriceTable
-    from inferail.transport.protocol import Transport, Wire
+    from inferail.transport.protocol import Transport
     from inferail.types.embedding import EmbeddingRequest
     from inferail.types.model import ModelInfo
     from inferail.types.request import Request
@@ -37,15 +38,6 @@ __all__ = ["Caller", "Target"]
 
 ResultT = TypeVar("ResultT")
 _UNWATCHED = Watch(None, False)  # noqa: FBT003 - blocking or not, it does nothing
-_BLANKED = (
-    "authorization",
-    "x-api-key",
-    "x-goog-api-key",
-    "api-key",
-    "cookie",
-    "proxy-authorization",
-    "x-amz-security-token",
-)
 
 
 class Caller:
@@ -384,7 +376,7 @@ class Target(Caller):
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """The wire request as text: method, URL, headers with keys blanked, body byte for byte."""
         encoded = self.codec.encode(request, self.endpoint, stream=stream)
-        return explain_wire(self.name, encoded)
+        return explained(self.name, encoded)
 
     def _read(self, encoded: Encoded, exchange: Exchange, body: bytes) -> Response[Any]:
         answer = self.codec.decode(exchange.headers, body)
@@ -409,17 +401,8 @@ class Target(Caller):
             exchange.request_id,
             answer.raw,
             encoded.warnings + answer.warnings,
-            answer.headers,
+            exchange.headers,
         )
-
-
-def explain_wire(name: str, encoded: Encoded) -> str:
-    """One wire request as text, with keys blanked."""
-    wire: Wire = encoded.ready()
-    lines = [f"# {name}", f"{wire.method} {wire.url}"]
-    lines += [f"{key}: {'***' if key.lower() in _BLANKED else value}" for key, value in wire.headers.items()]
-    lines += [f"# warning: {warning}" for warning in encoded.warnings]
-    return "\n".join([*lines, "", wire.body.decode("utf-8")])
 
 
 def _written_bytes(message: Message) -> int:

@@ -15,16 +15,25 @@ from inferail.providers import reading
 from inferail.transport.protocol import Wire
 
 if TYPE_CHECKING:
-    from inferail.providers.codec import Endpoint
+    from inferail.providers.codec import Encoded, Endpoint
     from inferail.types.embedding import EmbeddingRequest
     from inferail.types.message import ToolCall
     from inferail.types.request import Request
 
-__all__ = ["Notes", "add_options", "arguments_object", "base64_text", "data_url_parts", "get", "wire"]
+__all__ = ["Notes", "add_options", "arguments_object", "base64_text", "data_url_parts", "explained", "get", "wire"]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 # RFC 9110 allows bytes above 127 as well, but no meaning for them: the HTTP libraries refuse them.
 _HEADER_VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?\Z")
+_BLANKED = (
+    "authorization",
+    "x-api-key",
+    "x-goog-api-key",
+    "api-key",
+    "cookie",
+    "proxy-authorization",
+    "x-amz-security-token",
+)
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,", re.IGNORECASE)
 
 
@@ -99,6 +108,15 @@ def get(url: str, endpoint: Endpoint, headers: Mapping[str, str]) -> Wire:
         ConfigError: A header holds what cannot be sent. The message never shows a value.
     """
     return Wire("GET", url, _finished({"accept": "application/json", **headers}, endpoint), b"")
+
+
+def explained(name: str, encoded: Encoded) -> str:
+    """One wire request as text, with keys blanked: method, URL, headers, body byte for byte."""
+    ready = encoded.ready()
+    lines = [f"# {name}", f"{ready.method} {ready.url}"]
+    lines += [f"{key}: {'***' if key.lower() in _BLANKED else value}" for key, value in ready.headers.items()]
+    lines += [f"# warning: {warning}" for warning in encoded.warnings]
+    return "\n".join([*lines, "", ready.body.decode("utf-8")])
 
 
 def arguments_object(call: ToolCall, notes: Notes) -> Mapping[str, Any]:

@@ -117,6 +117,7 @@ class Response(Generic[OutputT]):
         citations: Citations as the provider sent them, JSON text each.
         raw: The provider's untouched answer: the body, or None for a stream.
         warnings: What was dropped or changed on the way, in words.
+        headers: Headers of the HTTP answer, names in lower case; `inferail.providers.rate_limits` reads limits in them.
     """
 
     message: Message = field(repr=False)
