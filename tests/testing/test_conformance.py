@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from tests.core.event_streams import from_lines
 
 from inferail import errors
 from inferail.core import Delta
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from inferail.types.request import Request
     from inferail.types.response import Response
 
+STREAMS = (".sse", ".ndjson")
 WIRE = Path(__file__).parent.parent / "wire"
 ERROR = {"message": "m", "type": "invalid_request_error", "code": "a_new_code"}
 LIMITED = Failure(429, json.dumps({"error": ERROR}).encode(), errors.RateLimitError)
@@ -30,8 +32,11 @@ LIMITED = Failure(429, json.dumps({"error": ERROR}).encode(), errors.RateLimitEr
 
 def recorded(folder: str) -> dict[str, dict[str, bytes]]:
     """What `tests/wire` has of a provider, sorted into the attributes of the suite."""
-    streams = {path.stem: path.read_bytes() for path in sorted((WIRE / folder).glob("*.sse"))}
+    streams = {path.stem: path.read_bytes() for path in sorted((WIRE / folder).glob("*")) if path.suffix in STREAMS}
+    events = sorted((WIRE / folder).glob("*.events"))  # Bedrock's, written as lines
+    streams.update((path.stem, from_lines(path.read_text(encoding="utf-8"))) for path in events)
     streams.pop("error_done_without_finish", None)  # incomplete, and no error is reported in it
+    streams.pop("native_without_details", None)  # TGI's, which says no reason for its end unless asked
     return {
         "streams": {name: body for name, body in streams.items() if not name.startswith("error_")},
         "broken_streams": {name: body for name, body in streams.items() if name.startswith("error_")},
@@ -45,10 +50,12 @@ class Recorded(CodecConformance):
     folder: ClassVar[str] = ""
     failures: ClassVar[Sequence[Failure]] = [LIMITED]
 
-    def __init_subclass__(cls, scheme: str, folder: str = "") -> None:
+    def __init_subclass__(cls, scheme: str, folder: str = "", answer: Any = None) -> None:
         cls.codec = load_codec(scheme)
         for name, value in recorded(folder or scheme).items():
             setattr(cls, name, value)
+        if answer is not None:
+            cls.answers = {"a_whole_answer": json.dumps(answer).encode()}
 
 
 class TestOpenAI(Recorded, scheme="openai", folder="openai_chat"):
@@ -84,6 +91,63 @@ class TestAnthropic(Recorded, scheme="anthropic"):
 
 
 class TestGemini(Recorded, scheme="gemini"):
+    """Serves R21, R28."""
+
+
+CHOICES = [{"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}]
+
+
+class TestCompatible(Recorded, scheme="compatible", folder="openai_chat"):
+    """Serves R21, R28, R45."""
+
+    base_url = "http://127.0.0.1:8000/v1"
+
+
+class TestTGI(Recorded, scheme="tgi", answer={"model": "m", "choices": CHOICES}):
+    """Serves R21, R28, R194."""
+
+
+OLLAMA = {"model": "m", "message": {"role": "assistant", "content": "Hello."}, "done": True, "done_reason": "stop"}
+
+
+class TestOllama(Recorded, scheme="ollama", answer={**OLLAMA, "prompt_eval_count": 9, "eval_count": 2}):
+    """Serves R21, R28."""
+
+
+RESPONSES_OUTPUT = [{"type": "message", "id": "m1", "content": [{"type": "output_text", "text": "Hello."}]}]
+
+
+class TestResponses(
+    Recorded,
+    scheme="openai_responses",
+    answer={"id": "r1", "object": "response", "model": "m", "status": "completed", "output": RESPONSES_OUTPUT},
+):
+    """Serves R21, R28."""
+
+
+CONVERSE_OUTPUT = {"message": {"role": "assistant", "content": [{"text": "Hello."}]}}
+CONVERSE_USAGE = {"inputTokens": 9, "outputTokens": 2, "totalTokens": 11}
+
+
+class TestBedrock(
+    Recorded,
+    scheme="bedrock",
+    answer={"output": CONVERSE_OUTPUT, "stopReason": "end_turn", "usage": CONVERSE_USAGE},
+):
+    """Serves R21, R28."""
+
+    base_url = "https://bedrock-runtime.eu-central-1.amazonaws.com"
+
+
+COHERE_MESSAGE = {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]}
+COHERE_USAGE = {"tokens": {"input_tokens": 9, "output_tokens": 2}}
+
+
+class TestCohere(
+    Recorded,
+    scheme="cohere",
+    answer={"id": "c1", "message": COHERE_MESSAGE, "finish_reason": "COMPLETE", "usage": COHERE_USAGE},
+):
     """Serves R21, R28."""
 
 
