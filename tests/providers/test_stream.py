@@ -380,6 +380,18 @@ def test_stream_does_not_end_quietly_when_it_was_left_before():
     assert caught.value.attempts == stream.attempts
 
 
+def test_usage_of_all_zeros_is_estimated_from_what_arrived():
+    zeros = b'data: {"id":"c1","choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}\n\n'
+    client, _ = asked("openai", reply([*OPENAI[:-2], zeros, OPENAI[-1]]))
+
+    with client.stream("Hello") as stream:
+        usage = stream.final().usage
+
+    assert usage.estimated
+    assert usage.input_tokens > 0
+    assert usage.output_tokens > 0
+
+
 @pytest.mark.parametrize(
     "foreign",
     [

@@ -254,7 +254,7 @@ class TargetStream:
         self._ended, self._flowing = True, False
         attempt = self._exchange.close(
             reported=accumulator.usage,
-            output_bytes=0 if accumulator.usage else accumulator.output_bytes,
+            output_bytes=accumulator.output_bytes,
             finish_reason=accumulator.finish_reason,
         )
         self._attempts = (*self._attempts, attempt)

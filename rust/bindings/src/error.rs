@@ -13,6 +13,19 @@ pub(crate) fn config_error(py: Python<'_>, message: String) -> PyErr {
     }
 }
 
+/// The option `name` as a number of bytes.
+///
+/// # Errors
+///
+/// `ConfigError`: it is below 1.
+pub(crate) fn byte_limit(py: Python<'_>, name: &str, value: i64) -> PyResult<usize> {
+    let limit = usize::try_from(value).ok().filter(|limit| *limit > 0);
+    limit.ok_or_else(|| {
+        let message = format!("{name} must be a number of bytes, 1 or more, not {value}");
+        config_error(py, message)
+    })
+}
+
 /// The framing error `error`, with what was parsed before it as `StreamError.partial`.
 pub(crate) fn sse_error<'py, T: IntoPyObject<'py>>(
     py: Python<'py>,

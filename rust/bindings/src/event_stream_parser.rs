@@ -8,7 +8,7 @@ use pyo3::sync::{MutexExt, PyOnceLock};
 use pyo3::types::{PyBytes, PyDict, PyList, PyType};
 
 use crate::buffer::to_bytes;
-use crate::error::sse_error;
+use crate::error::{byte_limit, sse_error};
 use crate::gil::run_in_pieces;
 
 /// One message of an AWS event stream.
@@ -86,10 +86,11 @@ pub(crate) struct PyEventStreamParser {
 impl PyEventStreamParser {
     #[new]
     #[pyo3(signature = (*, max_payload_bytes=67_108_864))]
-    fn new(max_payload_bytes: usize) -> Self {
-        Self {
-            inner: Mutex::new(MessageParser::with_max_payload_bytes(max_payload_bytes)),
-        }
+    fn new(py: Python<'_>, max_payload_bytes: i64) -> PyResult<Self> {
+        let limit = byte_limit(py, "max_payload_bytes", max_payload_bytes)?;
+        Ok(Self {
+            inner: Mutex::new(MessageParser::with_max_payload_bytes(limit)),
+        })
     }
 
     /// The messages that `data`, the next bytes of the stream, completes.

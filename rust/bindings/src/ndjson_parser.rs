@@ -8,7 +8,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::buffer::to_bytes;
-use crate::error::sse_error;
+use crate::error::{byte_limit, sse_error};
 use crate::gil::run_in_pieces;
 
 /// Cuts newline-delimited JSON into lines.
@@ -22,10 +22,11 @@ pub(crate) struct PyNdjsonParser {
 impl PyNdjsonParser {
     #[new]
     #[pyo3(signature = (*, max_line_bytes=67_108_864))]
-    fn new(max_line_bytes: usize) -> Self {
-        Self {
-            inner: Mutex::new(LineSplitter::with_max_line_bytes(max_line_bytes)),
-        }
+    fn new(py: Python<'_>, max_line_bytes: i64) -> PyResult<Self> {
+        let limit = byte_limit(py, "max_line_bytes", max_line_bytes)?;
+        Ok(Self {
+            inner: Mutex::new(LineSplitter::with_max_line_bytes(limit)),
+        })
     }
 
     /// The lines that `data`, the next bytes of the stream, completes, without their endings.

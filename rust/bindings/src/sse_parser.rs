@@ -9,7 +9,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyList, PyString};
 
 use crate::buffer::to_bytes;
-use crate::error::sse_error;
+use crate::error::{byte_limit, sse_error};
 use crate::gil::run_in_pieces;
 
 /// One server-sent event.
@@ -70,10 +70,11 @@ pub(crate) struct PySseParser {
 impl PySseParser {
     #[new]
     #[pyo3(signature = (*, max_event_bytes=67_108_864))]
-    fn new(max_event_bytes: usize) -> Self {
-        Self {
-            inner: Mutex::new(Parser::with_max_event_bytes(max_event_bytes)),
-        }
+    fn new(py: Python<'_>, max_event_bytes: i64) -> PyResult<Self> {
+        let limit = byte_limit(py, "max_event_bytes", max_event_bytes)?;
+        Ok(Self {
+            inner: Mutex::new(Parser::with_max_event_bytes(limit)),
+        })
     }
 
     /// The events that `data`, the next bytes of the stream, completes.

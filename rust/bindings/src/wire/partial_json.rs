@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString};
 
-use crate::error::{config_error, json_error};
+use crate::error::{byte_limit, config_error, json_error};
 use crate::gil::run_in_text_pieces;
 use crate::wire::accumulator::text_of;
 
@@ -45,7 +45,7 @@ struct Reading {
 impl PyPartialJson {
     #[new]
     #[pyo3(signature = (mode="trailing-strings", *, max_bytes=67_108_864))]
-    fn new(py: Python<'_>, mode: &str, max_bytes: usize) -> PyResult<Self> {
+    fn new(py: Python<'_>, mode: &str, max_bytes: i64) -> PyResult<Self> {
         let Some((_, mode)) = Mode::ALL.into_iter().find(|(name, _)| *name == mode) else {
             let known = Mode::ALL.map(|(name, _)| name).join(", ");
             return Err(config_error(
@@ -56,7 +56,7 @@ impl PyPartialJson {
         Ok(Self {
             mode,
             inner: Mutex::new(Reading {
-                parser: PartialParser::with_max_bytes(max_bytes),
+                parser: PartialParser::with_max_bytes(byte_limit(py, "max_bytes", max_bytes)?),
                 tree: Tree::default(),
             }),
         })

@@ -9,7 +9,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyList, PyString};
 
 use crate::buffer::to_bytes;
-use crate::error::config_error;
+use crate::error::{byte_limit, config_error};
 use crate::gil::run_in_pieces;
 use crate::wire::accumulator::PyAccumulator;
 use crate::wire::delta::PyDelta;
@@ -28,7 +28,7 @@ impl PyStreamDecoder {
     fn new(
         py: Python<'_>,
         grammar: &str,
-        max_event_bytes: usize,
+        max_event_bytes: i64,
         require_done: bool,
         think_tags: bool,
     ) -> PyResult<Self> {
@@ -40,7 +40,7 @@ impl PyStreamDecoder {
             ));
         };
         let options = Options {
-            max_event_bytes,
+            max_event_bytes: byte_limit(py, "max_event_bytes", max_event_bytes)?,
             require_done,
             think_tags,
         };
