@@ -17,8 +17,8 @@ import subprocess
 import sys
 
 from adapters import PEERS
-from rounds import build, cores
 from report import ROOT, command_line, number, table, write_section
+from rounds import build, cores
 
 BARE = "(bare interpreter)"
 FIRST_CLIENT = "inferail, first client"
