@@ -248,6 +248,7 @@ def test_target_refuses_a_base_url_that_cannot_be_called(base_url):
         ({"base_url": 5}, "base_url"),
         ({"api_version": "2026-10-21"}, "openai has no API version"),
         ({"max_event_bytes": 0}, "max_event_bytes"),
+        ({"max_event_bytes": 2**63}, "max_event_bytes"),
         ({"unsupported": "ignore"}, "unsupported"),
     ],
 )

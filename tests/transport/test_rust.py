@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -526,6 +527,18 @@ def test_client_works_under_trio():
 
     assert whole == shown
     assert answers == [whole] * 20
+
+
+def test_event_loop_that_cannot_watch_descriptors_is_a_config_error_that_names_httpx(monkeypatch):
+    async def main():
+        # As Windows' Proactor loop does.
+        monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", Mock(side_effect=NotImplementedError))
+        transport = RustTransport()
+        with pytest.raises(ConfigError, match="transport='httpx'"):
+            await transport.open(wire("http://127.0.0.1:9/"), connect_timeout=1.0, by=None)
+        await transport.aclose()
+
+    asyncio.run(main())
 
 
 def test_fallback_answers_and_streams_under_trio():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -333,8 +334,8 @@ class Target(Caller):
         """
         scheme, name = split(model)
         self.codec = load_codec(scheme)
-        if isinstance(max_event_bytes, bool) or not isinstance(max_event_bytes, int) or max_event_bytes < 1:
-            raise ConfigError(f"max_event_bytes must be a number of bytes, 1 or more, not {max_event_bytes!r}")
+        if type(max_event_bytes) is not int or not 1 <= max_event_bytes <= sys.maxsize:
+            raise ConfigError(f"max_event_bytes must be a number of bytes, 1 to {sys.maxsize}, not {max_event_bytes!r}")
         super().__init__(
             name,
             self.codec,

@@ -12,10 +12,10 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
+from inferail.client import ResponseStream
 from inferail.errors import ConfigError, InferailError, ServerError
 
 if TYPE_CHECKING:
-    from inferail.client import ResponseStream
     from inferail.core import Delta
     from inferail.types.model import DeltaStream
     from inferail.types.response import Response
@@ -206,8 +206,7 @@ class Relaying(Generic[PayloadT]):
 
 def _batches(stream: DeltaStream | ResponseStream[Any]) -> AsyncIterator[list[Delta]]:
     """The lists of deltas of a client's stream, or of a Model's."""
-    batches: Callable[[], AsyncIterator[list[Delta]]] | None = getattr(stream, "batches", None)
-    return stream if batches is None else batches()  # type: ignore[return-value]
+    return stream.batches() if isinstance(stream, ResponseStream) else stream
 
 
 def known(error: Exception) -> InferailError:

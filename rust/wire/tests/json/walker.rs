@@ -75,7 +75,7 @@ fn document() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Every character as `\uXXXX` escapes.
+/// Every character as the escapes of its UTF-16 units.
 fn escape_everything(text: &str) -> String {
     escapes(text.encode_utf16())
 }
