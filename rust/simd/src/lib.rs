@@ -1,0 +1,7 @@
+//! CPU kernels chosen at run time, and the safe doors to them.
+//!
+//! Every kernel has a scalar twin that says what it computes; tests drive the two apart.
+
+mod prefetch;
+
+pub use prefetch::prefetch;

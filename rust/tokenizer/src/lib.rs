@@ -1,0 +1,26 @@
+//! Text to tokens and back, identical to tiktoken, Hugging Face `tokenizers`, `SentencePiece` and `mistral-common`.
+//!
+//! A loader in [`load`] turns a file into a [`Definition`], plain data. [`Tokenizer::new`] prepares it: read-only from then
+//! on, `Send + Sync`, with nothing to lock. A text goes through these stages, each a module:
+//!
+//! ```text
+//! added tokens -> normalizer -> pre-tokenizer -> model -> post-processor          ids -> decoder
+//! ```
+#![forbid(unsafe_code)]
+
+mod added;
+mod bpe;
+mod definition;
+mod error;
+pub mod load;
+mod pretokenize;
+mod sink;
+mod tokenizer;
+mod vocabulary;
+
+pub use added::AddedToken;
+pub use definition::{Definition, ModelDefinition};
+pub use error::Error;
+pub use pretokenize::{PreTokenizerDefinition, Scheme};
+pub use tokenizer::{Specials, Tokenizer};
+pub use vocabulary::Vocabulary;

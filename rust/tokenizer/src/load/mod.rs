@@ -1,0 +1,3 @@
+//! One loader a format: bytes of a file to a [`crate::Definition`].
+
+pub mod tiktoken;

@@ -1,0 +1,112 @@
+//! Text to pieces, which the model then sees one by one.
+
+mod reference;
+
+use crate::Error;
+
+/// How text is cut into pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PreTokenizerDefinition {
+    /// The whole text is one piece.
+    None,
+    /// Every match of the pattern is a piece; what no match covers is left out (tiktoken).
+    Pattern(String),
+    /// One of the patterns that have a scanner of their own.
+    Scheme(Scheme),
+}
+
+/// The patterns that have a scanner of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// GPT-2, GPT-3 and Codex: `r50k_base`, `p50k_base`.
+    R50k,
+    /// GPT-4: `cl100k_base`.
+    Cl100k,
+    /// GPT-4o and later: `o200k_base`, `o200k_harmony`.
+    O200k,
+}
+
+impl Scheme {
+    /// The regular expression that the scanner stands for, as its origin writes it.
+    pub fn pattern(self) -> &'static str {
+        match self {
+            Self::R50k => {
+                r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+            }
+            Self::Cl100k => concat!(
+                r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+",
+                r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+            ),
+            Self::O200k => concat!(
+                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+                r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+                r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
+        }
+    }
+}
+
+/// In an end that [`Pieces::next`] writes: the piece is left out.
+pub(crate) const GAP: u32 = 1 << 31;
+
+/// A prepared [`PreTokenizerDefinition`].
+#[derive(Debug, Clone)]
+pub(crate) enum PreTokenizer {
+    None,
+    Pattern(reference::Pattern),
+}
+
+impl PreTokenizer {
+    pub(crate) fn new(definition: &PreTokenizerDefinition) -> Result<Self, Error> {
+        Ok(match definition {
+            PreTokenizerDefinition::None => Self::None,
+            PreTokenizerDefinition::Pattern(pattern) => {
+                Self::Pattern(reference::Pattern::new(pattern)?)
+            }
+            PreTokenizerDefinition::Scheme(scheme) => {
+                Self::Pattern(reference::Pattern::new(scheme.pattern())?)
+            }
+        })
+    }
+
+    /// A cursor over the pieces of `text`, which has fewer than [`GAP`] bytes.
+    pub(crate) fn pieces<'a>(&'a self, text: &'a str) -> Pieces<'a> {
+        match self {
+            Self::None => Pieces::Whole {
+                end: text.len() as u32,
+            },
+            Self::Pattern(pattern) => Pieces::Pattern(pattern.matches(text)),
+        }
+    }
+}
+
+/// A cursor over the pieces of a text.
+#[derive(Debug)]
+pub(crate) enum Pieces<'a> {
+    Whole { end: u32 },
+    Pattern(reference::Matches<'a>),
+}
+
+impl Pieces<'_> {
+    /// Writes the ends of the next pieces to `ends` and returns how many; 0 when the text is at its end.
+    ///
+    /// A piece begins where the one before ends. [`GAP`] is set in the end of a piece that is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pattern`]: the pattern gave up on this text.
+    pub(crate) fn next(&mut self, ends: &mut [u32]) -> Result<usize, Error> {
+        match self {
+            Self::Whole { end } => {
+                let end = std::mem::take(end);
+                ends[0] = end;
+                Ok(usize::from(end > 0))
+            }
+            Self::Pattern(matches) => matches.next(ends),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Where the ids of a text go: one loop encodes, counts, truncates and records offsets.
+
+/// Takes the tokens of a text in order.
+///
+/// `bytes` is how many bytes of the *model's input* (after normalisation) the token stands for; the sum over all tokens
+/// of a text is its length, unless the model drops text.
+pub(crate) trait Sink {
+    /// Takes one token.
+    fn push(&mut self, id: u32, bytes: u32);
+
+    /// Takes the tokens of one piece at once, `bytes` being the piece's length.
+    ///
+    /// For sinks that do not need each token's own length; the others are fed by [`Sink::push`], see [`Sink::LENGTHS`].
+    fn extend(&mut self, ids: &[u32], bytes: u32);
+
+    /// Whether the length of every single token is needed: then `extend` is never called with more than one id.
+    const LENGTHS: bool = false;
+
+    /// Whether the encoder may stop: nothing that follows will be taken.
+    #[inline]
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+impl Sink for Vec<u32> {
+    #[inline]
+    fn push(&mut self, id: u32, _bytes: u32) {
+        Self::push(self, id);
+    }
+
+    #[inline]
+    fn extend(&mut self, ids: &[u32], _bytes: u32) {
+        self.extend_from_slice(ids);
+    }
+}
+
+/// Counts tokens, and stops after `limit`.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    pub(crate) count: usize,
+    pub(crate) limit: usize,
+}
+
+impl Sink for Counter {
+    #[inline]
+    fn push(&mut self, _id: u32, _bytes: u32) {
+        self.count += 1;
+    }
+
+    #[inline]
+    fn extend(&mut self, ids: &[u32], _bytes: u32) {
+        self.count += ids.len();
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.count > self.limit
+    }
+}
+
+/// Ids, and where each token ends in the model's input.
+#[derive(Debug, Default)]
+pub(crate) struct Spans {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) ends: Vec<u32>,
+    pub(crate) at: u32,
+}
+
+impl Sink for Spans {
+    const LENGTHS: bool = true;
+
+    #[inline]
+    fn push(&mut self, id: u32, bytes: u32) {
+        self.at += bytes;
+        self.ids.push(id);
+        self.ends.push(self.at);
+    }
+
+    #[inline]
+    fn extend(&mut self, ids: &[u32], bytes: u32) {
+        debug_assert!(
+            ids.len() <= 1,
+            "a sink of lengths takes one token at a time"
+        );
+        if let [id] = ids {
+            self.push(*id, bytes);
+        }
+    }
+}

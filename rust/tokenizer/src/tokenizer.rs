@@ -1,0 +1,179 @@
+//! The stages in a row.
+
+use crate::added::Added;
+use crate::bpe::Bpe;
+use crate::pretokenize::{GAP, PreTokenizer};
+use crate::sink::{Counter, Sink};
+use crate::{AddedToken, Definition, Error, ModelDefinition, Vocabulary};
+
+/// Pieces that are cut before the model sees them: enough to ask for memory ahead of its use, few enough for the stack.
+const PIECES: usize = 256;
+
+/// A tokenizer. Read-only and shared freely between threads.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    vocabulary: Vocabulary,
+    added: Added,
+    pre_tokenizer: PreTokenizer,
+    model: Model,
+}
+
+#[derive(Debug, Clone)]
+enum Model {
+    Bpe(Bpe),
+}
+
+/// Which special tokens are found in a text.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Specials<'a> {
+    /// None: their spelling is text like any other.
+    AsText,
+    /// Every one.
+    All,
+    /// Those for which the function says so; the spelling of another is text.
+    Only(&'a (dyn Fn(&AddedToken) -> bool + Sync)),
+}
+
+impl std::fmt::Debug for Specials<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::AsText => "AsText",
+            Self::All => "All",
+            Self::Only(_) => "Only(..)",
+        })
+    }
+}
+
+impl Specials<'_> {
+    fn found(&self, token: &AddedToken) -> bool {
+        !token.special
+            || match self {
+                Self::AsText => false,
+                Self::All => true,
+                Self::Only(wanted) => wanted(token),
+            }
+    }
+}
+
+impl Tokenizer {
+    /// Most bytes of one text: offsets are counted in 31 bits.
+    pub const MAX_BYTES: usize = GAP as usize - 1;
+
+    /// Prepares what a file describes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pattern`]: the pattern of the pre-tokenizer cannot be compiled.
+    pub fn new(definition: Definition) -> Result<Self, Error> {
+        let model = match definition.model {
+            ModelDefinition::Ranks => Model::Bpe(Bpe::new(&definition.vocabulary)),
+        };
+        Ok(Self {
+            pre_tokenizer: PreTokenizer::new(&definition.pre_tokenizer)?,
+            vocabulary: definition.vocabulary,
+            added: Added::new(definition.added),
+            model,
+        })
+    }
+
+    /// The ids of `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TextTooLong`], [`Error::NoToken`], [`Error::Pattern`].
+    pub fn encode(&self, text: &str, specials: Specials<'_>) -> Result<Vec<u32>, Error> {
+        let mut ids = Vec::with_capacity(text.len() / 3 + 2);
+        self.encode_into(text, specials, &mut ids)?;
+        Ok(ids)
+    }
+
+    /// How many tokens `text` has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`].
+    pub fn count(&self, text: &str, specials: Specials<'_>) -> Result<usize, Error> {
+        let mut counter = Counter {
+            count: 0,
+            limit: usize::MAX,
+        };
+        self.encode_into(text, specials, &mut counter)?;
+        Ok(counter.count)
+    }
+
+    /// How many tokens `text` has, or nothing if they are more than `limit`; the rest of the text is then not read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`].
+    pub fn count_till_limit(
+        &self,
+        text: &str,
+        specials: Specials<'_>,
+        limit: usize,
+    ) -> Result<Option<usize>, Error> {
+        let mut counter = Counter { count: 0, limit };
+        self.encode_into(text, specials, &mut counter)?;
+        Ok((counter.count <= limit).then_some(counter.count))
+    }
+
+    /// The bytes of token `id`, added tokens included.
+    pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
+        self.vocabulary.token(id).or_else(|| {
+            let added = self.added.tokens().iter().find(|token| token.id == id);
+            added.map(|token| token.content.as_bytes())
+        })
+    }
+
+    /// The bytes that `ids` stand for, one after another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownId`].
+    pub fn decode_bytes(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::with_capacity(ids.len() * 4);
+        for &id in ids {
+            let limit = self.vocabulary.limit();
+            bytes.extend_from_slice(self.token_bytes(id).ok_or(Error::UnknownId { id, limit })?);
+        }
+        Ok(bytes)
+    }
+
+    fn encode_into<S: Sink>(
+        &self,
+        text: &str,
+        specials: Specials<'_>,
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(Error::TextTooLong {
+                bytes: text.len(),
+                limit: Self::MAX_BYTES,
+            });
+        }
+        let mut at = 0;
+        while let Some(found) = self.added.find(text, at, |token| specials.found(token)) {
+            self.encode_text(&text[at..found.begin], sink)?;
+            sink.push(found.token.id, (found.end - found.begin) as u32);
+            at = found.end;
+        }
+        self.encode_text(&text[at..], sink)
+    }
+
+    /// Text without added tokens.
+    fn encode_text<S: Sink>(&self, text: &str, sink: &mut S) -> Result<(), Error> {
+        let mut pieces = self.pre_tokenizer.pieces(text);
+        let mut ends = [0; PIECES];
+        let mut begin = 0;
+        loop {
+            let count = pieces.next(&mut ends)?;
+            if count == 0 || sink.is_full() {
+                return Ok(());
+            }
+            let Model::Bpe(model) = &self.model;
+            model.encode(text, begin, &ends[..count], sink)?;
+            begin = ends[count - 1] & !GAP;
+        }
+    }
+}
