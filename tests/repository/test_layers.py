@@ -14,10 +14,12 @@ import pytest
 
 # design.md §2: what each crate may use of the others. Later floors are added with their crates.
 RUST_FLOORS: dict[str, set[str]] = {
+    "inferail-simd": set(),
     "inferail-sse": {"inferail-simd"},
     "inferail-wire": {"inferail-sse", "inferail-simd"},
     "inferail-http": {"inferail-wire"},
-    "inferail-bindings": {"inferail-http", "inferail-sse", "inferail-wire"},
+    "inferail-tokenizer": {"inferail-simd"},
+    "inferail-bindings": {"inferail-http", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
     "inferail-benches": {"inferail-http", "inferail-sse", "inferail-wire"},
 }
 

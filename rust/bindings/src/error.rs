@@ -87,3 +87,26 @@ fn make_http_error(py: Python<'_>, error: &inferail_http::Error) -> PyResult<PyE
     let made = class.call((error.to_string(),), Some(&options))?;
     Ok(PyErr::from_value(made))
 }
+
+/// Why a tokenizer cannot be made, or a text cannot be encoded.
+pub(crate) fn tokenizer_error(py: Python<'_>, error: inferail_tokenizer::Error) -> PyErr {
+    use inferail_tokenizer::Error;
+    let message = error.to_string();
+    match error {
+        Error::Format { offset, .. } => format_error(py, message, offset),
+        Error::Unsupported { .. } => format_error(py, message, None),
+        _ => config_error(py, message),
+    }
+}
+
+fn format_error(py: Python<'_>, message: String, offset: Option<u64>) -> PyErr {
+    make_format_error(py, message, offset).unwrap_or_else(|error| error)
+}
+
+fn make_format_error(py: Python<'_>, message: String, offset: Option<u64>) -> PyResult<PyErr> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "inferail.errors", "FormatError")?;
+    let options = PyDict::new(py);
+    options.set_item("offset", offset)?;
+    Ok(PyErr::from_value(class.call((message,), Some(&options))?))
+}

@@ -20,6 +20,19 @@ pub(crate) fn run_short<T>(_py: Python<'_>, work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Runs work on `bytes` bytes, without the GIL if they are many.
+pub(crate) fn run_sized<T: Send>(
+    py: Python<'_>,
+    bytes: usize,
+    work: impl FnOnce() -> T + Send,
+) -> T {
+    if bytes > SHORT_BYTES {
+        run(py, work)
+    } else {
+        run_short(py, work)
+    }
+}
+
 /// Runs `work` on `bytes`; a large input goes piece by piece, and other threads get their turn in between.
 ///
 /// The work makes Python objects, so it cannot itself run without the GIL.

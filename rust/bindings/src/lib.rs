@@ -11,6 +11,7 @@ mod http_pool;
 mod json;
 mod ndjson_parser;
 mod sse_parser;
+mod tokenizer;
 mod wire;
 
 /// The compiled part of inferail; `inferail.core` is its public door.
@@ -32,6 +33,8 @@ mod core_module {
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]
     use super::sse_parser::{PySseEvent, PySseParser};
+    #[pymodule_export]
+    use super::tokenizer::tokenizer::PyTokenizer;
     #[pymodule_export]
     use super::wire::accumulator::PyAccumulator;
     #[pymodule_export]

@@ -118,6 +118,31 @@ impl Tokenizer {
         Ok((counter.count <= limit).then_some(counter.count))
     }
 
+    /// Makes sure that `text` has the spelling of no special token that `disallowed` says is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DisallowedSpecial`]: it has; the first is told.
+    pub fn refuse(
+        &self,
+        text: &str,
+        disallowed: impl Fn(&AddedToken) -> bool,
+    ) -> Result<(), Error> {
+        let refused = |token: &AddedToken| token.special && disallowed(token);
+        self.added.find(text, 0, refused).map_or(Ok(()), |found| {
+            Err(Error::DisallowedSpecial {
+                token: found.token.content.clone(),
+                offset: found.begin,
+            })
+        })
+    }
+
+    /// One more than the highest id, added tokens included.
+    pub fn limit(&self) -> u32 {
+        let added = self.added.tokens().iter().map(|token| token.id + 1).max();
+        self.vocabulary.limit().max(added.unwrap_or(0))
+    }
+
     /// The bytes of token `id`, added tokens included.
     pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
         self.vocabulary.token(id).or_else(|| {
@@ -134,7 +159,7 @@ impl Tokenizer {
     pub fn decode_bytes(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::with_capacity(ids.len() * 4);
         for &id in ids {
-            let limit = self.vocabulary.limit();
+            let limit = self.limit();
             bytes.extend_from_slice(self.token_bytes(id).ok_or(Error::UnknownId { id, limit })?);
         }
         Ok(bytes)
