@@ -28,11 +28,11 @@ impl Vocabulary {
     ) -> Result<Self, Error> {
         let mut tokens: Vec<(u32, &[u8])> = tokens.into_iter().collect();
         tokens.sort_by_key(|(id, _)| *id);
-        let limit = tokens.last().map_or(0, |(id, _)| id + 1);
-        if limit > Self::MAX_IDS {
-            let problem = format!("id {} is too large", limit - 1);
-            return Err(Error::format(format, problem));
+        let highest = tokens.last().map(|(id, _)| *id);
+        if let Some(id) = highest.filter(|id| *id >= Self::MAX_IDS) {
+            return Err(Error::format(format, format!("id {id} is too large")));
         }
+        let limit = highest.map_or(0, |id| id + 1);
         let mut present = vec![0_u64; (limit as usize).div_ceil(64)];
         let mut bytes = Vec::with_capacity(tokens.iter().map(|(_, token)| token.len()).sum());
         let mut ends = Vec::with_capacity(limit as usize);
@@ -51,6 +51,25 @@ impl Vocabulary {
             present: present.into(),
             len: tokens.len(),
         })
+    }
+
+    /// A vocabulary whose tokens lie one after another in `bytes`, each ending where `ends` says. The id of a token is its
+    /// place; `is_present` tells whether there is such a token.
+    pub(crate) fn from_parts(
+        bytes: Vec<u8>,
+        ends: Vec<u32>,
+        is_present: impl Fn(usize) -> bool,
+    ) -> Self {
+        let mut present = vec![0_u64; ends.len().div_ceil(64)];
+        for id in (0..ends.len()).filter(|id| is_present(*id)) {
+            present[id / 64] |= 1 << (id % 64);
+        }
+        Self {
+            bytes: bytes.into(),
+            ends: ends.into(),
+            len: present.iter().map(|bits| bits.count_ones() as usize).sum(),
+            present: present.into(),
+        }
     }
 
     /// Ids are below this; what fits three bytes fits every table built on them.
