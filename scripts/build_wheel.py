@@ -27,6 +27,7 @@ IN_WHEEL = (
     "inferail/_core.pyi",
     "inferail/py.typed",
     "inferail/telemetry/prices.json",
+    "inferail/tokenizer/data/o200k_base.vocabulary",
     "licenses/LICENSE",
     "licenses/NOTICE",
 )

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, help="where the .tiktoken files are")
     folder: Path | None = parser.parse_args().folder
 
-    TARGET.mkdir(exist_ok=True)
+    TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         source = folder or _unpacked(Path(scratch))
         for name, expected in SHA256.items():

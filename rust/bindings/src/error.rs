@@ -94,7 +94,7 @@ pub(crate) fn tokenizer_error(py: Python<'_>, error: inferail_tokenizer::Error) 
     let message = error.to_string();
     match error {
         Error::Format { offset, .. } => format_error(py, message, offset),
-        Error::Unsupported { .. } => format_error(py, message, None),
+        Error::Unsupported { .. } | Error::Incomplete { .. } => format_error(py, message, None),
         _ => config_error(py, message),
     }
 }

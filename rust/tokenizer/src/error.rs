@@ -22,6 +22,14 @@ pub enum Error {
         /// The part of it, in the format's own words.
         feature: String,
     },
+    /// The file is valid and says only part of what a tokenizer is.
+    #[error("a {format} alone is no tokenizer: it has no {missing}")]
+    Incomplete {
+        /// What was being read.
+        format: &'static str,
+        /// What has to come from elsewhere.
+        missing: &'static str,
+    },
     /// A regular expression that cannot be compiled.
     #[error("the pattern cannot be compiled: {problem}")]
     Pattern {

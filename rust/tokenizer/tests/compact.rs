@@ -10,9 +10,7 @@ type Tokens = BTreeMap<u32, Vec<u8>>;
 
 fn write(tokens: &Tokens) -> Vec<u8> {
     let limit = tokens.last_key_value().map_or(0, |(id, _)| id + 1);
-    let width = (0..)
-        .find(|width| 1_u64 << width > u64::from(limit))
-        .unwrap();
+    let width = u32::BITS - limit.leading_zeros();
     let (mut lengths, mut bits, mut rests) = (Vec::new(), Vec::new(), Vec::new());
     for id in 0..limit {
         let token = tokens.get(&id).map_or(&[][..], Vec::as_slice);

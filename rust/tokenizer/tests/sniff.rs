@@ -1,6 +1,7 @@
 //! The kind of a file from its first bytes.
 
-use inferail_tokenizer::load::{Format, sniff};
+use inferail_tokenizer::Error;
+use inferail_tokenizer::load::{self, Format, Options, sniff};
 use proptest::prelude::*;
 
 #[test]
@@ -50,6 +51,27 @@ fn files_are_known_by_what_is_in_them() {
     for (file, expected) in table {
         assert_eq!(sniff(file), expected, "{}", String::from_utf8_lossy(file));
     }
+}
+
+#[test]
+fn a_file_that_is_no_whole_tokenizer_says_what_it_lacks() {
+    let error = |file: &[u8]| load::any(file, Options::default()).err();
+
+    assert_eq!(
+        error(b"IQ== 0\n"),
+        Some(Error::Incomplete {
+            format: ".tiktoken file",
+            missing: "pattern"
+        })
+    );
+    assert_eq!(
+        error(br#"{"bos_token": "<s>"}"#),
+        Some(Error::Incomplete {
+            format: "tokenizer_config.json",
+            missing: "vocabulary"
+        })
+    );
+    assert!(matches!(error(b"<html>"), Some(Error::Format { .. })));
 }
 
 proptest! {

@@ -59,7 +59,7 @@ impl PyTokenizer {
         let file = run(py, || ranks.read())?;
         let made = run(py, || {
             Tokenizer::new(Definition {
-                vocabulary: load::tiktoken::ranks(&file)?,
+                vocabulary: load::ranks(&file)?,
                 model: ModelDefinition::Ranks,
                 added,
                 pre_tokenizer: PreTokenizerDefinition::Pattern(pattern.to_owned()),

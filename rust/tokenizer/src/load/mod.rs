@@ -4,7 +4,7 @@ pub mod compact;
 mod sniff;
 pub mod tiktoken;
 
-use crate::{Error, Vocabulary};
+use crate::{Definition, Error, Vocabulary};
 
 pub use sniff::{Format, sniff};
 
@@ -18,5 +18,49 @@ pub fn ranks(file: &[u8]) -> Result<Vocabulary, Error> {
         compact::read(file)
     } else {
         tiktoken::ranks(file)
+    }
+}
+
+/// How a file is read that can be read in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Which ids added tokens get.
+    pub ids: Ids,
+}
+
+/// Which ids added tokens get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ids {
+    /// Those that are in the file.
+    #[default]
+    File,
+    /// Those that Hugging Face `tokenizers` gives them: it counts on from the end of the vocabulary where a file leaves ids
+    /// out.
+    HuggingFace,
+}
+
+/// What a file says that describes a whole tokenizer, whatever kind of file it is.
+///
+/// # Errors
+///
+/// [`Error::Format`]: it is of no kind that is known, or not a valid one. [`Error::Incomplete`]: it is one that says only
+/// part of what a tokenizer is. [`Error::Unsupported`]: it asks for something that is not built.
+pub fn any(file: &[u8], _options: Options) -> Result<Definition, Error> {
+    let Some(format) = sniff(file) else {
+        let known = "it is no tokenizer.json, tekken.json, SentencePiece model, GGUF file or .tiktoken file";
+        return Err(Error::format("tokenizer file", known));
+    };
+    match format {
+        Format::Tiktoken | Format::Compact => Err(Error::Incomplete {
+            format: format.name(),
+            missing: "pattern",
+        }),
+        Format::TokenizerConfig => Err(Error::Incomplete {
+            format: format.name(),
+            missing: "vocabulary",
+        }),
+        Format::HuggingFace | Format::Tekken | Format::SentencePiece | Format::Gguf => {
+            Err(Error::unsupported(format.name(), "a whole format"))
+        }
     }
 }
