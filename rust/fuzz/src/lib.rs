@@ -7,6 +7,7 @@ mod allocations;
 mod decoder;
 mod event_stream;
 mod split;
+pub mod tokenizer;
 
 pub use allocations::{COUNTING, Counting, allocated_bytes};
 pub use decoder::check_decoder;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 #[test]
 fn files_are_known_by_what_is_in_them() {
-    let table: [(&[u8], Option<Format>); 18] = [
+    let table: [(&[u8], Option<Format>); 19] = [
         (b"IQ== 0\nIg== 1\n", Some(Format::Tiktoken)),
         (b"\nIQ== 0\r\n", Some(Format::Tiktoken)),
         (b"IRVOCAB\x01....", Some(Format::Compact)),
@@ -43,6 +43,7 @@ fn files_are_known_by_what_is_in_them() {
             Some(Format::SentencePiece),
         ),
         (b"\n\n\n\n\n", None),
+        (b"\n\n\n\xff\0", None),
         (b"<html>", None),
         (b"#version: 0.2\n", None),
         (b"", None),

@@ -153,5 +153,5 @@ fn is_sentencepiece(file: &[u8]) -> bool {
     let [0x0a, length @ 2..128, 0x0a, piece, ..] = file else {
         return false;
     };
-    piece + 2 <= *length
+    u16::from(*piece) + 2 <= u16::from(*length)
 }
