@@ -2,8 +2,11 @@
 
 use crate::added::Added;
 use crate::bpe::Bpe;
+use crate::normalize::Normalizer;
 use crate::pretokenize::{GAP, PreTokenizer};
+use crate::sentence_bpe::SentenceBpe;
 use crate::sink::{Counter, Sink};
+use crate::unigram::Unigram;
 use crate::{AddedToken, Definition, Error, ModelDefinition, Vocabulary};
 
 /// Pieces that are cut before the model sees them: enough to ask for memory ahead of its use, few enough for the stack.
@@ -14,6 +17,7 @@ const PIECES: usize = 256;
 pub struct Tokenizer {
     vocabulary: Vocabulary,
     added: Added,
+    normalizer: Normalizer,
     pre_tokenizer: PreTokenizer,
     model: Model,
 }
@@ -21,6 +25,8 @@ pub struct Tokenizer {
 #[derive(Debug, Clone)]
 enum Model {
     Bpe(Bpe),
+    SentenceBpe(Box<SentenceBpe>),
+    Unigram(Box<Unigram>),
 }
 
 /// Which special tokens are found in a text.
@@ -66,10 +72,19 @@ impl Tokenizer {
     ///
     /// [`Error::Pattern`]: the pattern of the pre-tokenizer cannot be compiled.
     pub fn new(definition: Definition) -> Result<Self, Error> {
-        let model = match definition.model {
+        let model = match &definition.model {
             ModelDefinition::Ranks => Model::Bpe(Bpe::new(&definition.vocabulary)),
+            ModelDefinition::SentenceBpe(model) => {
+                let model = SentenceBpe::new(model, &definition.vocabulary)?;
+                Model::SentenceBpe(Box::new(model))
+            }
+            ModelDefinition::Unigram(model) => {
+                let model = Unigram::new(model, &definition.vocabulary)?;
+                Model::Unigram(Box::new(model))
+            }
         };
         Ok(Self {
+            normalizer: Normalizer::new(&definition.normalizer)?,
             pre_tokenizer: PreTokenizer::new(&definition.pre_tokenizer)?,
             vocabulary: definition.vocabulary,
             added: Added::new(definition.added),
@@ -188,6 +203,7 @@ impl Tokenizer {
 
     /// Text without added tokens.
     fn encode_text<S: Sink>(&self, text: &str, sink: &mut S) -> Result<(), Error> {
+        let text = &*self.normalizer.normalize(text);
         let mut pieces = self.pre_tokenizer.pieces(text);
         let mut ends = [0; PIECES];
         let mut begin = 0;
@@ -196,8 +212,11 @@ impl Tokenizer {
             if count == 0 || sink.is_full() {
                 return Ok(());
             }
-            let Model::Bpe(model) = &self.model;
-            model.encode(text, begin, &ends[..count], sink)?;
+            match &self.model {
+                Model::Bpe(model) => model.encode(text, begin, &ends[..count], sink)?,
+                Model::SentenceBpe(model) => model.encode(text, begin, &ends[..count], sink)?,
+                Model::Unigram(model) => model.encode(text, begin, &ends[..count], sink)?,
+            }
             begin = ends[count - 1] & !GAP;
         }
     }

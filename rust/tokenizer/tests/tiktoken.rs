@@ -1,8 +1,8 @@
 //! Ranks, a pattern and merges in a row.
 
 use inferail_tokenizer::{
-    AddedToken, Definition, ModelDefinition, PreTokenizerDefinition, Scheme, Specials, Tokenizer,
-    load,
+    AddedToken, Definition, ModelDefinition, NormalizerDefinition, PreTokenizerDefinition, Scheme,
+    Specials, Tokenizer, load,
 };
 
 fn tokenizer() -> Tokenizer {
@@ -16,6 +16,7 @@ fn tokenizer() -> Tokenizer {
         vocabulary: load::tiktoken::ranks(file.as_bytes()).unwrap(),
         model: ModelDefinition::Ranks,
         added: vec![AddedToken::special(300, "<|end|>")],
+        normalizer: NormalizerDefinition::None,
         pre_tokenizer: PreTokenizerDefinition::Scheme(Scheme::Cl100k),
     };
     Tokenizer::new(definition).unwrap()

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use inferail_tokenizer::{
-    AddedToken, Definition, Error, ModelDefinition, PreTokenizerDefinition, Tokenizer, load,
+    AddedToken, Definition, Error, ModelDefinition, NormalizerDefinition, PreTokenizerDefinition,
+    Tokenizer, load,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
@@ -62,6 +63,7 @@ impl PyTokenizer {
                 vocabulary: load::ranks(&file)?,
                 model: ModelDefinition::Ranks,
                 added,
+                normalizer: NormalizerDefinition::None,
                 pre_tokenizer: PreTokenizerDefinition::Pattern(pattern.to_owned()),
             })
         });

@@ -1,6 +1,8 @@
 //! One loader a format: bytes of a file to a [`crate::Definition`].
 
 pub mod compact;
+mod protobuf;
+pub mod sentencepiece;
 mod sniff;
 pub mod tiktoken;
 

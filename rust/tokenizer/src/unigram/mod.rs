@@ -1,0 +1,152 @@
+//! Unigram models: of all ways to cut a text into tokens the one with the highest sum of scores.
+
+mod definition;
+#[cfg(test)]
+mod reference;
+mod run;
+#[cfg(test)]
+mod tests;
+mod trie;
+
+pub use definition::UnigramDefinition;
+
+use crate::fragments::{Joints, Pool};
+use crate::pretokenize::GAP;
+use crate::sink::Sink;
+use crate::{Error, UnknownCharacters, Vocabulary};
+use run::{Run, Worker};
+use trie::Trie;
+
+const FORMAT: &str = "unigram model";
+
+/// How much less an unknown character scores than the worst token.
+const UNKNOWN_PENALTY: f64 = 10.0;
+
+/// What a symbol scores in place of its score, see [`bonus`].
+const SYMBOL_SCORE: f64 = -0.1;
+
+/// A prepared model.
+#[derive(Debug, Clone)]
+pub(crate) struct Unigram {
+    trie: Trie,
+    scores: Box<[f64]>,
+    unknown_score: f64,
+    joints: Joints,
+    unknown: UnknownCharacters,
+    /// The bytes of text that each id stands for.
+    lengths: Box<[u32]>,
+    single_precision: bool,
+    split: bool,
+    workers: Pool<Worker>,
+}
+
+impl Unigram {
+    /// Prepares a model.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`]: a token is not UTF-8, a score is not a number, or there is no score for an id.
+    pub(crate) fn new(
+        definition: &UnigramDefinition,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, Error> {
+        let limit = vocabulary.limit() as usize;
+        let ids = definition.unknown.bytes.as_deref().into_iter().flatten();
+        let ids = ids
+            .chain(&definition.unknown.token)
+            .chain(&definition.symbols);
+        if ids.into_iter().any(|id| *id as usize >= limit) {
+            return Err(Error::format(FORMAT, "an id is no token"));
+        }
+        let mut texts = Vec::new();
+        let mut scores = vec![0.0; limit];
+        let mut lengths = vec![0; limit];
+        for (id, token) in vocabulary.iter() {
+            let Some(Some(score)) = definition.scores.get(id as usize) else {
+                continue;
+            };
+            if score.is_nan() {
+                return Err(Error::format(
+                    FORMAT,
+                    format!("the score of token {id} is not a number"),
+                ));
+            }
+            let text = std::str::from_utf8(token)
+                .map_err(|_| Error::format(FORMAT, format!("token {id} is not UTF-8")))?;
+            scores[id as usize] = *score;
+            // The text has no space that would be one.
+            if text.is_empty() || (definition.metaspace && text.contains(' ')) {
+                continue;
+            }
+            let text = if definition.metaspace {
+                text.replace('▁', " ")
+            } else {
+                text.to_owned()
+            };
+            lengths[id as usize] = text.len() as u32;
+            texts.push((text, id));
+        }
+        let (lowest, highest) = extremes(definition);
+        for &id in &definition.symbols {
+            scores[id as usize] = bonus(lengths[id as usize], highest);
+        }
+        for &id in definition.unknown.bytes.as_deref().into_iter().flatten() {
+            lengths[id as usize] = 1;
+        }
+        Ok(Self {
+            joints: Joints::new(texts.iter().map(|(text, _)| text.as_str())),
+            trie: Trie::new(texts.into_iter().map(|(text, id)| (text.into_bytes(), id)))?,
+            scores: scores.into(),
+            unknown_score: lowest - UNKNOWN_PENALTY,
+            unknown: definition.unknown.clone(),
+            lengths: lengths.into(),
+            single_precision: definition.single_precision,
+            split: definition.split,
+            workers: Pool::new(),
+        })
+    }
+
+    /// Encodes the pieces of `text` that begin at byte `begin` and end at `ends`, as the pre-tokenizer wrote them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoToken`]: a character is not in the vocabulary, and nothing stands for it.
+    pub(crate) fn encode<S: Sink>(
+        &self,
+        text: &str,
+        begin: u32,
+        ends: &[u32],
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        self.workers.with(Worker::new, |worker| {
+            let mut run = Run::new(self, worker, text, sink);
+            let mut begin = begin as usize;
+            for &end in ends {
+                let stop = (end & !GAP) as usize;
+                if end & GAP == 0 {
+                    run.piece(begin, stop)?;
+                }
+                begin = stop;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The lowest and the highest score of a token that is no symbol.
+fn extremes(definition: &UnigramDefinition) -> (f64, f64) {
+    let mut extremes = (f64::from(f32::MAX), f64::from(f32::MIN_POSITIVE));
+    for (score, id) in definition.scores.iter().zip(0..) {
+        if let Some(score) = score
+            && !definition.symbols.contains(&id)
+        {
+            extremes = (extremes.0.min(*score), extremes.1.max(*score));
+        }
+    }
+    extremes
+}
+
+/// What a symbol of `bytes` bytes scores: next to nothing where all scores are negative, so that it beats all others.
+fn bonus(bytes: u32, highest: f64) -> f64 {
+    f64::from(bytes as f32 * highest as f32) + SYMBOL_SCORE
+}
