@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use inferail_tokenizer::{Definition, Error, Specials, Tokenizer, Vocabulary};
+use inferail_tokenizer::{
+    AddedToken, Definition, Error, ModelDefinition, NormalizerDefinition, PreTokenizerDefinition,
+    Specials, Tokenizer, Vocabulary,
+};
 
 /// Texts of every kind that a tokenizer treats in a way of its own.
 const TEXTS: [&str; 8] = [
@@ -66,13 +69,30 @@ pub fn byte_vocabulary() -> Vec<Vec<u8>> {
     tokens
 }
 
-/// `tokens` with their places as ids.
-pub fn vocabulary(tokens: &[Vec<u8>]) -> Vocabulary {
+/// Ranks, one special token `<|end|>` of the id `special`, and nothing else.
+pub fn definition(
+    vocabulary: Vocabulary,
+    pre_tokenizer: PreTokenizerDefinition,
+    special: u32,
+) -> Definition {
+    Definition {
+        vocabulary,
+        model: ModelDefinition::Ranks,
+        added: vec![AddedToken::special(special, "<|end|>")],
+        normalizer: NormalizerDefinition::None,
+        pre_tokenizer,
+    }
+}
+
+/// The tokenizer of [`byte_vocabulary`].
+pub fn byte_tokenizer(pre_tokenizer: PreTokenizerDefinition, special: u32) -> Tokenizer {
+    let tokens = byte_vocabulary();
     let ranked = tokens.iter().enumerate();
     Vocabulary::new(
         "fuzz vocabulary",
         ranked.map(|(rank, token)| (rank as u32, token.as_slice())),
     )
+    .and_then(|vocabulary| Tokenizer::new(definition(vocabulary, pre_tokenizer, special)))
     .unwrap_or_else(|error| unreachable!("{error}"))
 }
 

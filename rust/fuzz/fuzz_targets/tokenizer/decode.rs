@@ -3,25 +3,16 @@
 
 use std::sync::LazyLock;
 
-use inferail_fuzz::tokenizer::{byte_vocabulary, vocabulary};
-use inferail_tokenizer::{
-    AddedToken, Definition, Error, ModelDefinition, PreTokenizerDefinition, Tokenizer,
-};
+use inferail_fuzz::tokenizer::{byte_tokenizer, byte_vocabulary};
+use inferail_tokenizer::{Error, PreTokenizerDefinition, Tokenizer};
 use libfuzzer_sys::fuzz_target;
 
 const SPECIAL: u32 = 1_000;
 
 static TOKENS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(byte_vocabulary);
 
-static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
-    Tokenizer::new(Definition {
-        vocabulary: vocabulary(&TOKENS),
-        model: ModelDefinition::Ranks,
-        added: vec![AddedToken::special(SPECIAL, "<|end|>")],
-        pre_tokenizer: PreTokenizerDefinition::None,
-    })
-    .unwrap_or_else(|error| unreachable!("{error}"))
-});
+static TOKENIZER: LazyLock<Tokenizer> =
+    LazyLock::new(|| byte_tokenizer(PreTokenizerDefinition::None, SPECIAL));
 
 fn token(id: u32) -> Option<&'static [u8]> {
     if id == SPECIAL {

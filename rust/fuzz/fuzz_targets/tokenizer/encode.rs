@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use inferail_fuzz::tokenizer::{byte_vocabulary, check_text, merge, vocabulary};
-use inferail_tokenizer::{
-    AddedToken, Definition, ModelDefinition, PreTokenizerDefinition, Scheme, Specials, Tokenizer,
-};
+use inferail_fuzz::tokenizer::{byte_tokenizer, byte_vocabulary, check_text, merge};
+use inferail_tokenizer::{PreTokenizerDefinition, Scheme, Specials, Tokenizer};
 use libfuzzer_sys::fuzz_target;
+
+const SPECIAL: u32 = 1_000;
 
 const SCHEMES: [Scheme; 3] = [Scheme::R50k, Scheme::Cl100k, Scheme::O200k];
 
@@ -17,29 +17,18 @@ static PAIRS: LazyLock<Vec<[Tokenizer; 2]>> = LazyLock::new(|| {
     let pair = |scheme: Scheme| {
         let pattern = format!("(?:{})", scheme.pattern());
         [
-            tokenizer(PreTokenizerDefinition::Scheme(scheme)),
-            tokenizer(PreTokenizerDefinition::Pattern(pattern)),
+            byte_tokenizer(PreTokenizerDefinition::Scheme(scheme), SPECIAL),
+            byte_tokenizer(PreTokenizerDefinition::Pattern(pattern), SPECIAL),
         ]
     };
     SCHEMES.map(pair).into()
 });
 
-static WHOLE: LazyLock<Tokenizer> = LazyLock::new(|| tokenizer(PreTokenizerDefinition::None));
+static WHOLE: LazyLock<Tokenizer> =
+    LazyLock::new(|| byte_tokenizer(PreTokenizerDefinition::None, SPECIAL));
 
 static RANKS: LazyLock<BTreeMap<Vec<u8>, u32>> =
     LazyLock::new(|| byte_vocabulary().into_iter().zip(0..).collect());
-
-fn tokenizer(pre_tokenizer: PreTokenizerDefinition) -> Tokenizer {
-    let tokens = byte_vocabulary();
-    let special = tokens.len() as u32;
-    Tokenizer::new(Definition {
-        vocabulary: vocabulary(&tokens),
-        model: ModelDefinition::Ranks,
-        added: vec![AddedToken::special(special, "<|end|>")],
-        pre_tokenizer,
-    })
-    .unwrap_or_else(|error| unreachable!("{error}"))
-}
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
