@@ -1,5 +1,7 @@
 //! The stages in a row.
 
+use std::sync::Arc;
+
 use crate::added::Added;
 use crate::bpe::Bpe;
 use crate::normalize::Normalizer;
@@ -15,7 +17,7 @@ const PIECES: usize = 256;
 /// A tokenizer. Read-only and shared freely between threads.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    vocabulary: Vocabulary,
+    vocabulary: Arc<Vocabulary>,
     added: Added,
     normalizer: Normalizer,
     pre_tokenizer: PreTokenizer,
@@ -72,22 +74,23 @@ impl Tokenizer {
     ///
     /// [`Error::Pattern`]: the pattern of the pre-tokenizer cannot be compiled.
     pub fn new(definition: Definition) -> Result<Self, Error> {
+        let vocabulary = Arc::new(definition.vocabulary);
         let model = match &definition.model {
-            ModelDefinition::Ranks => Model::Bpe(Bpe::new(&definition.vocabulary)),
+            ModelDefinition::Ranks => Model::Bpe(Bpe::new(Arc::clone(&vocabulary))),
             ModelDefinition::SentenceBpe(model) => {
-                let model = SentenceBpe::new(model, &definition.vocabulary)?;
+                let model = SentenceBpe::new(model, &vocabulary)?;
                 Model::SentenceBpe(Box::new(model))
             }
             ModelDefinition::Unigram(model) => {
-                let model = Unigram::new(model, &definition.vocabulary)?;
+                let model = Unigram::new(model, &vocabulary)?;
                 Model::Unigram(Box::new(model))
             }
         };
         Ok(Self {
             normalizer: Normalizer::new(&definition.normalizer)?,
             pre_tokenizer: PreTokenizer::new(&definition.pre_tokenizer)?,
-            vocabulary: definition.vocabulary,
             added: Added::new(definition.added),
+            vocabulary,
             model,
         })
     }
@@ -174,8 +177,15 @@ impl Tokenizer {
     pub fn decode_bytes(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::with_capacity(ids.len() * 4);
         for &id in ids {
-            let limit = self.limit();
-            bytes.extend_from_slice(self.token_bytes(id).ok_or(Error::UnknownId { id, limit })?);
+            let appended = match &self.model {
+                Model::Bpe(model) => model.append(id, &mut bytes),
+                _ => false,
+            };
+            if !appended {
+                let limit = self.limit();
+                let token = self.token_bytes(id).ok_or(Error::UnknownId { id, limit })?;
+                bytes.extend_from_slice(token);
+            }
         }
         Ok(bytes)
     }

@@ -6,7 +6,7 @@ use crate::Error;
 ///
 /// The bytes are what the *model* matches: raw bytes for byte-level models (a format's byte alphabet is undone when it is
 /// loaded), text pieces with their markers (`▁`, `##`, `<0x0A>`) for the others. Added and special tokens are not in here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Vocabulary {
     bytes: Box<[u8]>,
     /// Where token `id` ends in `bytes`; it begins where the one before ends.
@@ -73,7 +73,7 @@ impl Vocabulary {
     }
 
     /// Ids are below this; what fits three bytes fits every table built on them.
-    pub const MAX_IDS: u32 = 1 << 24;
+    pub const MAX_IDS: u32 = (1 << 24) - 1;
 
     /// The bytes of token `id`, or nothing if there is no such token.
     #[inline]
