@@ -41,14 +41,14 @@ pub(crate) fn encode(
             let Some(&(id, score)) = known.get(part.as_str()) else {
                 continue;
             };
-            let score = sum
-                + if definition.symbols.contains(&id) {
-                    SYMBOL_SCORE
-                } else {
-                    score
-                };
+            let score = if definition.symbols.contains(&id) {
+                SYMBOL_SCORE
+            } else {
+                score
+            };
+            let score = round(sum + score);
             if best[end].is_none_or(|best| score > best.0) {
-                best[end] = Some((round(score), begin, Some(id)));
+                best[end] = Some((score, begin, Some(id)));
             }
             alone |= end == begin + 1;
         }

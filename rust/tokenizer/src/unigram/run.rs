@@ -156,6 +156,13 @@ impl<'a, S: Sink> Run<'a, S> {
     fn search(&mut self, begin: usize, end: usize) -> f32 {
         let bytes = &self.text.as_bytes()[begin..end];
         let single = self.model.single_precision;
+        let round = |score: f64| {
+            if single {
+                f64::from(score as f32)
+            } else {
+                score
+            }
+        };
         let error = self.error(bytes.len());
         let nodes = &mut self.worker.nodes;
         nodes.clear();
@@ -175,16 +182,13 @@ impl<'a, S: Sink> Run<'a, S> {
             let length = length(bytes[at]).min(bytes.len() - at);
             let mut alone = false;
             self.model.trie.prefixes(&bytes[at..], |bytes, id| {
-                let score = sum + self.model.scores[id as usize];
-                nodes[at + bytes].offer(score, at, id, single);
+                let score = round(sum + self.model.scores[id as usize]);
+                nodes[at + bytes].offer(score, at, id);
                 alone |= bytes == length;
             });
             if !alone {
-                let mut score = sum + self.model.unknown_score;
-                if single {
-                    score = f64::from(score as f32);
-                }
-                nodes[at + length].offer(score, at, UNKNOWN, single);
+                let score = round(sum + self.model.unknown_score);
+                nodes[at + length].offer(score, at, UNKNOWN);
             }
             at += length;
         }
@@ -250,18 +254,14 @@ impl<'a, S: Sink> Run<'a, S> {
 impl Node {
     /// One more way to get here. Of equals the first stays.
     #[inline]
-    fn offer(&mut self, score: f64, begin: usize, id: u32, single: bool) {
+    fn offer(&mut self, score: f64, begin: usize, id: u32) {
         if self.begin == UNREACHED || score > self.score {
             self.second = if self.begin == UNREACHED {
                 f64::NEG_INFINITY
             } else {
                 self.score
             };
-            self.score = if single {
-                f64::from(score as f32)
-            } else {
-                score
-            };
+            self.score = score;
             self.begin = begin as u32;
             self.id = id;
         } else {
