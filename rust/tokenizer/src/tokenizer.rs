@@ -1,10 +1,12 @@
 //! The stages in a row.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::added::Added;
 use crate::bpe::Bpe;
 use crate::normalize::Normalizer;
+use crate::pool::map_batch;
 use crate::pretokenize::{GAP, PreTokenizer};
 use crate::sentence_bpe::SentenceBpe;
 use crate::sink::{Counter, Sink};
@@ -134,6 +136,38 @@ impl Tokenizer {
         let mut counter = Counter { count: 0, limit };
         self.encode_into(text, specials, &mut counter)?;
         Ok((counter.count <= limit).then_some(counter.count))
+    }
+
+    /// The ids of each text, on at most `threads` threads; without a number, on as many as the process may use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`], of the first text that has one.
+    pub fn encode_batch<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        specials: Specials<'_>,
+        threads: Option<NonZeroUsize>,
+    ) -> Result<Vec<Vec<u32>>, Error> {
+        let encode = |text: &T| self.encode(text.as_ref(), specials);
+        let made = map_batch(texts, threads, |text| text.as_ref().len(), encode);
+        made.into_iter().collect()
+    }
+
+    /// How many tokens each text has, on threads as [`Tokenizer::encode_batch`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`], of the first text that has one.
+    pub fn count_batch<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        specials: Specials<'_>,
+        threads: Option<NonZeroUsize>,
+    ) -> Result<Vec<usize>, Error> {
+        let count = |text: &T| self.count(text.as_ref(), specials);
+        let made = map_batch(texts, threads, |text| text.as_ref().len(), count);
+        made.into_iter().collect()
     }
 
     /// Makes sure that `text` has the spelling of no special token that `disallowed` says is one.
