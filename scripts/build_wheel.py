@@ -25,6 +25,7 @@ IN_WHEEL = (
     "inferail/__init__.py",
     "inferail/_core.abi3.so",
     "inferail/_core.pyi",
+    "inferail/_core_tokenizer.pyi",
     "inferail/py.typed",
     "inferail/telemetry/prices.json",
     "inferail/tokenizer/data/o200k_base.vocabulary",

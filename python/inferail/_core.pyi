@@ -1,14 +1,13 @@
 """The compiled part of inferail. Import these names from `inferail.core`."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, final, overload
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, final
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from inferail._core_tokenizer import StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
 _Buffer: TypeAlias = bytes | bytearray | memoryview[Any]
@@ -30,8 +29,6 @@ _Kind: TypeAlias = Literal[
 _PartKind: TypeAlias = Literal["text", "reasoning", "redacted", "refusal", "tool_call"]
 _Reason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "unknown"]
 _Path: TypeAlias = str | os.PathLike[str]
-_Ids: TypeAlias = Iterable[int] | NDArray[np.integer[Any]]
-_Specials: TypeAlias = Literal["all"] | Collection[str]
 _Grammar: TypeAlias = Literal[
     "openai_chat",
     "anthropic",
@@ -68,6 +65,7 @@ __all__ = [
     "SSEEvent",
     "SSEParser",
     "StreamDecoder",
+    "StreamingDecoder",
     "Tokenizer",
     "__version__",
     "dump_json",
@@ -509,87 +507,3 @@ class HttpExchange:
         """Whether the moment that `wait` was given has come; asking takes that back."""
     def close(self) -> None:
         """Gives it up: its connection closes, unless the answer is complete. Safe to call twice, and from any thread."""
-
-@final
-class Tokenizer:
-    """Text to token ids and back, id for id as tiktoken does it. Immutable; safe to use from any number of threads.
-
-    Releases the GIL for texts of more than 64 KiB. A string of at most 2 GiB; half a surrogate pair in it is read as
-    U+FFFD.
-    """
-
-    @classmethod
-    def from_tiktoken(
-        cls, ranks: bytes | _Path, *, pattern: str, special_tokens: Mapping[str, int] | None = None
-    ) -> Tokenizer:
-        """The tokenizer of a `.tiktoken` file.
-
-        Args:
-            ranks: The file, or what is in it.
-            pattern: The regular expression whose matches are encoded each for itself.
-            special_tokens: What is found in a text before everything else, and its ids.
-
-        Raises:
-            FormatError: It is no such file; `.offset` says where.
-            ConfigError: The pattern cannot be compiled.
-        """
-    @overload
-    def encode(
-        self,
-        text: str,
-        *,
-        allowed_special: _Specials = (),
-        disallowed_special: _Specials = "all",
-        as_list: Literal[False] = False,
-    ) -> NDArray[np.uint32]: ...
-    @overload
-    def encode(
-        self,
-        text: str,
-        *,
-        allowed_special: _Specials = (),
-        disallowed_special: _Specials = "all",
-        as_list: Literal[True],
-    ) -> list[int]: ...
-    @overload
-    def encode(
-        self, text: str, *, allowed_special: _Specials = (), disallowed_special: _Specials = "all", as_list: bool
-    ) -> NDArray[np.uint32] | list[int]:
-        """The ids of `text`: uint32 `[tokens]`, or a list.
-
-        Args:
-            text: Any text.
-            allowed_special: Special tokens whose spelling in `text` becomes their id.
-            disallowed_special: Special tokens whose spelling is an error; `"all"` means all that are not allowed. The
-                spelling of any other is text.
-            as_list: Whether to make a list.
-
-        Raises:
-            ConfigError: `text` has the spelling of a special token that is not allowed in it.
-        """
-    @overload
-    def encode_ordinary(self, text: str, *, as_list: Literal[False] = False) -> NDArray[np.uint32]: ...
-    @overload
-    def encode_ordinary(self, text: str, *, as_list: Literal[True]) -> list[int]: ...
-    @overload
-    def encode_ordinary(self, text: str, *, as_list: bool) -> NDArray[np.uint32] | list[int]:
-        """The ids of `text`, special tokens in it being text like any other: what a user typed can never be one."""
-    def count(self, text: str, *, allowed_special: _Specials = (), disallowed_special: _Specials = ()) -> int:
-        """How many tokens `text` has. Unlike for `encode`, special tokens in it are text unless they are allowed."""
-    def decode(self, ids: _Ids, *, errors: str = "replace") -> str:
-        """The text of `ids`.
-
-        Args:
-            ids: An array of uint32, or whole numbers in anything.
-            errors: What to do with bytes that are no UTF-8, as in `bytes.decode`.
-
-        Raises:
-            ConfigError: No token has one of the ids.
-            UnicodeDecodeError: As `errors` says.
-        """
-    def decode_bytes(self, ids: _Ids, /) -> bytes:
-        """The bytes that `ids` stand for.
-
-        Raises:
-            ConfigError: No token has one of the ids.
-        """

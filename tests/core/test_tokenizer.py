@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,14 +16,7 @@ from hypothesis import strategies as st
 from inferail.core import Tokenizer
 from inferail.errors import ConfigError, FormatError
 from tests.core import reference_bpe
-
-PATTERN = r"\w+|\s+|[^\w\s]+"
-# Every byte, and then what they merge to, lowest rank first.
-TOKENS = [bytes([byte]) for byte in range(256)] + [b"he", b"ll", b"hell", b"hello", b" w", b"\xc3\xa9", b"or", b"  "]
-END, PAD = 300, 301
-TOKENIZER = Tokenizer.from_tiktoken(
-    reference_bpe.ranks_file(TOKENS), pattern=PATTERN, special_tokens={"<|end|>": END, "<|pad|>": PAD}
-)
+from tests.core.small_tokenizer import END, PAD, PATTERN, SPECIAL, TOKENIZER, TOKENS
 
 
 def test_encode_gives_an_array_of_uint32():
@@ -139,3 +136,76 @@ def test_ranks_may_come_from_a_file(tmp_path):
 def test_pattern_that_cannot_be_compiled_is_a_config_error():
     with pytest.raises(ConfigError, match="the pattern cannot be compiled"):
         Tokenizer.from_tiktoken(reference_bpe.ranks_file(TOKENS), pattern="(")
+
+
+def test_vocabulary_has_the_bytes_of_every_id():
+    vocabulary = TOKENIZER.vocabulary()
+
+    assert vocabulary[: len(TOKENS)] == TOKENS
+    assert vocabulary[END] == b"<|end|>"
+    assert set(vocabulary[len(TOKENS) : END]) == {None}
+    assert len(vocabulary) == TOKENIZER.vocabulary_size == PAD + 1
+    assert [TOKENIZER.token_bytes(id_) for id_ in range(len(TOKENS))] == TOKENS
+
+
+def test_tokenizer_says_what_it_is():
+    assert TOKENIZER.special_tokens == SPECIAL
+    assert TOKENIZER.pattern == PATTERN
+    assert (TOKENIZER.name, TOKENIZER.estimate) == ("small", None)
+    assert repr(TOKENIZER) == "<Tokenizer small, 302 ids>"
+
+
+def test_estimate_is_the_same_tokenizer_with_its_basis():
+    estimate = TOKENIZER.as_estimate("nobody knows")
+
+    assert (estimate.name, estimate.estimate) == ("small", "nobody knows")
+    assert estimate.encode("hello", as_list=True) == TOKENIZER.encode("hello", as_list=True)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle_keeps_everything(protocol):
+    copied = pickle.loads(pickle.dumps(TOKENIZER.as_estimate("a guess"), protocol))
+
+    assert copied.vocabulary() == TOKENIZER.vocabulary()
+    assert copied.special_tokens == SPECIAL
+    assert copied.encode("hello world<|end|>", allowed_special="all", as_list=True)[-1] == END
+    assert (copied.name, copied.pattern, copied.estimate) == ("small", PATTERN, "a guess")
+
+
+def test_copy_is_the_same_object():
+    assert copy.copy(TOKENIZER) is TOKENIZER
+    assert copy.deepcopy(TOKENIZER) is TOKENIZER
+
+
+def test_named_tokenizer_is_pickled_by_its_name():
+    tokenizer = Tokenizer.named("r50k_base")
+
+    pickled = pickle.dumps(tokenizer)
+
+    assert len(pickled) < 200
+    assert pickle.loads(pickled).encode("Rails and routes", as_list=True) == tokenizer.encode(
+        "Rails and routes", as_list=True
+    )
+
+
+def test_counting_does_not_import_numpy():
+    code = (
+        "import sys; from inferail.core import Tokenizer; t = Tokenizer.named('r50k_base');"
+        "t.count('a b'); t.decode(t.encode('a', as_list=True)); print('numpy' in sys.modules)"
+    )
+
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert printed.strip() == "False"
+
+
+def test_file_of_no_known_kind_is_a_format_error_with_its_path(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(b"nonsense")
+
+    with pytest.raises(FormatError) as raised:
+        Tokenizer.from_file(path)
+
+    assert raised.value.path == str(path)
+    with pytest.raises(FormatError):
+        Tokenizer.from_bytes(b"")

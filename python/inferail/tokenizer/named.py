@@ -101,7 +101,9 @@ def load(name: str) -> Tokenizer:
         raise ConfigError(f"there is no tokenizer named {name!r}: the names are {', '.join(ENCODINGS)}")
     path = _DATA / f"{encoding.ranks}.vocabulary"
     try:
-        return Tokenizer.from_tiktoken(path, pattern=encoding.pattern, special_tokens=encoding.special_tokens)
+        return Tokenizer.from_tiktoken(
+            path, pattern=encoding.pattern, special_tokens=encoding.special_tokens, name=name
+        )
     except OSError as error:
         message = f"the vocabulary {encoding.ranks} of this package cannot be read: install inferail again"
         raise FormatError(message, path=str(path)) from error

@@ -1,5 +1,7 @@
 //! Errors of the crates as the exceptions of `inferail.errors`, which defines the classes.
 
+use std::path::Path;
+
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
@@ -97,6 +99,16 @@ pub(crate) fn tokenizer_error(py: Python<'_>, error: inferail_tokenizer::Error) 
         Error::Unsupported { .. } | Error::Incomplete { .. } => format_error(py, message, None),
         _ => config_error(py, message),
     }
+}
+
+/// The same error; a `FormatError` with the path of the file.
+pub(crate) fn with_path(py: Python<'_>, error: PyErr, path: &Path) -> PyErr {
+    // A TypeError, where the attribute cannot be set, says no more than the error itself.
+    let value = error.value(py);
+    if value.hasattr("path").is_ok_and(|has| has) {
+        drop(value.setattr("path", path.display().to_string()));
+    }
+    error
 }
 
 fn format_error(py: Python<'_>, message: String, offset: Option<u64>) -> PyErr {

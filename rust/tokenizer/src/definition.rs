@@ -20,6 +20,23 @@ pub struct Definition {
     pub pre_tokenizer: PreTokenizerDefinition,
 }
 
+impl Definition {
+    /// What tiktoken calls an encoding: ranks, special tokens and a pattern.
+    pub fn ranks(
+        vocabulary: Vocabulary,
+        added: Vec<AddedToken>,
+        pre_tokenizer: PreTokenizerDefinition,
+    ) -> Self {
+        Self {
+            vocabulary,
+            model: ModelDefinition::Ranks,
+            added,
+            normalizer: NormalizerDefinition::None,
+            pre_tokenizer,
+        }
+    }
+}
+
 /// How pieces become tokens.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

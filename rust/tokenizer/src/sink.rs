@@ -35,6 +35,30 @@ impl Sink for Vec<u32> {
     }
 }
 
+/// The first ids of a text: stops once there are `limit`, perhaps a few later.
+#[derive(Debug)]
+pub(crate) struct First {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) limit: usize,
+}
+
+impl Sink for First {
+    #[inline]
+    fn push(&mut self, id: u32, _bytes: u32) {
+        self.ids.push(id);
+    }
+
+    #[inline]
+    fn extend(&mut self, ids: &[u32], _bytes: u32) {
+        self.ids.extend_from_slice(ids);
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.ids.len() >= self.limit
+    }
+}
+
 /// Counts tokens, and stops after `limit`.
 #[derive(Debug)]
 pub(crate) struct Counter {

@@ -9,7 +9,7 @@ use crate::normalize::Normalizer;
 use crate::pool::map_batch;
 use crate::pretokenize::{GAP, PreTokenizer};
 use crate::sentence_bpe::SentenceBpe;
-use crate::sink::{Counter, Sink};
+use crate::sink::{Counter, First, Sink};
 use crate::unigram::Unigram;
 use crate::{AddedToken, Definition, Error, ModelDefinition, Vocabulary};
 
@@ -108,6 +108,24 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// The first `limit` ids of `text`, or all if they are fewer; the rest of the text is not read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`].
+    pub fn encode_first(
+        &self,
+        text: &str,
+        specials: Specials<'_>,
+        limit: usize,
+    ) -> Result<Vec<u32>, Error> {
+        let ids = Vec::with_capacity(limit.min(text.len() / 3 + 2));
+        let mut first = First { ids, limit };
+        self.encode_into(text, specials, &mut first)?;
+        first.ids.truncate(limit);
+        Ok(first.ids)
+    }
+
     /// How many tokens `text` has.
     ///
     /// # Errors
@@ -195,12 +213,40 @@ impl Tokenizer {
         self.vocabulary.limit().max(added.unwrap_or(0))
     }
 
+    /// The tokens of the model: ids and bytes.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The tokens that are found in a text before everything else.
+    pub fn added_tokens(&self) -> &[AddedToken] {
+        self.added.tokens()
+    }
+
     /// The bytes of token `id`, added tokens included.
     pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
         self.vocabulary.token(id).or_else(|| {
             let added = self.added.tokens().iter().find(|token| token.id == id);
             added.map(|token| token.content.as_bytes())
         })
+    }
+
+    /// The bytes of token `id`, which has to be one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownId`].
+    pub fn require(&self, id: u32) -> Result<&[u8], Error> {
+        self.token_bytes(id).ok_or_else(|| Error::UnknownId {
+            id,
+            limit: self.limit(),
+        })
+    }
+
+    /// Whether `id` is that of a special token.
+    pub fn is_special(&self, id: u32) -> bool {
+        let mut tokens = self.added.tokens().iter();
+        tokens.any(|token| token.id == id && token.special)
     }
 
     /// The bytes that `ids` stand for, one after another.
@@ -216,9 +262,7 @@ impl Tokenizer {
                 _ => false,
             };
             if !appended {
-                let limit = self.limit();
-                let token = self.token_bytes(id).ok_or(Error::UnknownId { id, limit })?;
-                bytes.extend_from_slice(token);
+                bytes.extend_from_slice(self.require(id)?);
             }
         }
         Ok(bytes)

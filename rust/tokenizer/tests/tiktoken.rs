@@ -1,41 +1,22 @@
 //! Ranks, a pattern and merges in a row.
 
 use inferail_tokenizer::{
-    AddedToken, Definition, ModelDefinition, NormalizerDefinition, PreTokenizerDefinition, Scheme,
-    Specials, Tokenizer, load,
+    AddedToken, Definition, PreTokenizerDefinition, Scheme, Specials, Tokenizer, Vocabulary, load,
 };
 
 fn tokenizer() -> Tokenizer {
-    let mut file: String = (0..=255_u8)
-        .map(|byte| line(&[byte], byte.into()))
-        .collect();
-    for (rank, token) in ["he", "ll", "hell", "hello", " w"].iter().enumerate() {
-        file.push_str(&line(token.as_bytes(), 256 + rank as u32));
-    }
-    let definition = Definition {
-        vocabulary: load::tiktoken::ranks(file.as_bytes()).unwrap(),
-        model: ModelDefinition::Ranks,
-        added: vec![AddedToken::special(300, "<|end|>")],
-        normalizer: NormalizerDefinition::None,
-        pre_tokenizer: PreTokenizerDefinition::Scheme(Scheme::Cl100k),
-    };
+    let bytes = (0..=255_u8).map(|byte| vec![byte]);
+    let merged = ["he", "ll", "hell", "hello", " w"].map(|token| token.as_bytes().to_vec());
+    let tokens: Vec<Vec<u8>> = bytes.chain(merged).collect();
+    let ranks = tokens.iter().enumerate();
+    let ranked = ranks.map(|(rank, token)| (rank as u32, token.as_slice()));
+    let file = load::tiktoken::write(&Vocabulary::new("test", ranked).unwrap());
+    let definition = Definition::ranks(
+        load::tiktoken::ranks(&file).unwrap(),
+        vec![AddedToken::special(300, "<|end|>")],
+        PreTokenizerDefinition::Scheme(Scheme::Cl100k),
+    );
     Tokenizer::new(definition).unwrap()
-}
-
-fn line(token: &[u8], rank: u32) -> String {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in token.chunks(3) {
-        let bits = three
-            .iter()
-            .fold(0, |bits, byte| bits << 8 | u32::from(*byte))
-            << (24 - 8 * three.len());
-        for digit in 0..4 {
-            let value = DIGITS[(bits >> (18 - 6 * digit) & 63) as usize] as char;
-            text.push(if digit <= three.len() { value } else { '=' });
-        }
-    }
-    format!("{text} {rank}\n")
 }
 
 #[test]
@@ -53,4 +34,18 @@ fn text_becomes_tokens_and_text_again() {
         tokenizer.count_till_limit("hello world", Specials::All, 3),
         Ok(None)
     );
+    assert_eq!(
+        tokenizer.encode_first("hello world", Specials::All, 3),
+        Ok(ids[..3].to_vec())
+    );
+}
+
+#[test]
+fn written_ranks_are_those_of_the_file() {
+    let file = b"AA== 0\naGU= 1\naGVs 7\naGVsbA== 9\n";
+
+    let vocabulary = load::tiktoken::ranks(file).unwrap();
+
+    assert_eq!(load::tiktoken::write(&vocabulary), file);
+    assert_eq!(vocabulary.token(9), Some(b"hell".as_slice()));
 }

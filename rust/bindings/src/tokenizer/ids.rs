@@ -36,6 +36,15 @@ fn number<'py>(py: Python<'py>, id: u32) -> Bound<'py, PyInt> {
     }
 }
 
+/// `ids` as a list or an array.
+pub(crate) fn sequence(py: Python<'_>, ids: Vec<u32>, as_list: bool) -> PyResult<Bound<'_, PyAny>> {
+    if as_list {
+        Ok(list(py, &ids)?.into_any())
+    } else {
+        Ok(array(py, ids).into_any())
+    }
+}
+
 /// `ids` as an array of uint32 without a copy.
 pub(crate) fn array(py: Python<'_>, ids: Vec<u32>) -> Bound<'_, PyArray1<u32>> {
     PyArray1::from_vec(py, ids)

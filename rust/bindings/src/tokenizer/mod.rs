@@ -1,6 +1,9 @@
 //! The tokenizer as Python sees it.
 
+mod batch;
 mod ids;
+mod origin;
 mod specials;
+pub(crate) mod streaming_decoder;
 mod text;
 pub(crate) mod tokenizer;

@@ -56,8 +56,8 @@ impl<'py> FromPyObject<'_, 'py> for Chosen {
 /// Which special tokens become themselves, and which must not be in a text. All others are text like any other.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    pub(crate) allowed: Chosen,
-    pub(crate) disallowed: Chosen,
+    allowed: Chosen,
+    disallowed: Chosen,
 }
 
 impl Rules {
@@ -66,6 +66,13 @@ impl Rules {
         allowed: Chosen::None,
         disallowed: Chosen::None,
     };
+
+    pub(crate) fn new(allowed: Chosen, disallowed: Chosen) -> Self {
+        Self {
+            allowed,
+            disallowed,
+        }
+    }
 
     /// Calls `work` with the special tokens it should find, once it is sure that `text` has no other.
     ///

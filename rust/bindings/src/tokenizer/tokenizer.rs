@@ -1,39 +1,51 @@
 //! `Tokenizer`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use inferail_tokenizer::{
-    AddedToken, Definition, Error, ModelDefinition, NormalizerDefinition, PreTokenizerDefinition,
-    Tokenizer, load,
+    AddedToken, Definition, Error, PreTokenizerDefinition, Specials, Tokenizer,
+    load::ranks as ranks_of,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
-use super::ids;
+use super::origin::{AddedIds, Origin, Reduced, Source, load, special_tokens};
 use super::specials::{Chosen, Rules};
+use super::streaming_decoder::PyStreamingDecoder;
 use super::text::to_text;
-use crate::error::tokenizer_error;
+use super::{batch, ids};
+use crate::error::{config_error, tokenizer_error, with_path};
 use crate::gil::{run, run_sized};
 
 /// Text to token ids and back.
 #[pyclass(frozen, name = "Tokenizer", module = "inferail._core")]
 #[derive(Debug)]
 pub(crate) struct PyTokenizer {
-    inner: Tokenizer,
+    inner: Arc<Tokenizer>,
+    origin: Arc<Origin>,
+    name: Option<String>,
+    estimate: Option<String>,
 }
 
-/// A file, or what is in one.
-#[derive(Debug, FromPyObject)]
-enum Source {
-    Bytes(Vec<u8>),
-    Path(PathBuf),
+/// Which end of a text tokens are cut off from or added to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Side {
+    Left,
+    Right,
 }
 
-impl Source {
-    fn read(self) -> std::io::Result<Vec<u8>> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes),
-            Self::Path(path) => std::fs::read(path),
+impl<'py> FromPyObject<'_, 'py> for Side {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.extract::<&str>() {
+            Ok("left") => Ok(Self::Left),
+            Ok("right") => Ok(Self::Right),
+            _ => Err(config_error(
+                object.py(),
+                "a side is \"left\" or \"right\"".to_owned(),
+            )),
         }
     }
 }
@@ -42,12 +54,14 @@ impl Source {
 impl PyTokenizer {
     /// The tokenizer of a `.tiktoken` file.
     #[classmethod]
-    #[pyo3(signature = (ranks, *, pattern, special_tokens=None))]
+    #[pyo3(signature = (ranks, *, pattern, special_tokens=None, name=None, estimate=None))]
     fn from_tiktoken(
         class: &Bound<'_, PyType>,
         ranks: Source,
-        pattern: &str,
+        pattern: String,
         special_tokens: Option<&Bound<'_, PyDict>>,
+        name: Option<String>,
+        estimate: Option<String>,
     ) -> PyResult<Self> {
         let py = class.py();
         let mut added = Vec::new();
@@ -59,35 +73,149 @@ impl PyTokenizer {
         }
         let file = run(py, || ranks.read())?;
         let made = run(py, || {
-            Tokenizer::new(Definition {
-                vocabulary: load::ranks(&file)?,
-                model: ModelDefinition::Ranks,
-                added,
-                normalizer: NormalizerDefinition::None,
-                pre_tokenizer: PreTokenizerDefinition::Pattern(pattern.to_owned()),
-            })
+            let cut = PreTokenizerDefinition::Pattern(pattern.clone());
+            Tokenizer::new(Definition::ranks(ranks_of(&file)?, added, cut))
         });
         let inner = made.map_err(|error| tokenizer_error(py, error))?;
-        Ok(Self { inner })
+        let origin = Origin::Ranks { pattern };
+        Ok(Self::new(inner, origin, name, estimate))
+    }
+
+    /// The tokenizer of a file of any other kind.
+    #[classmethod]
+    #[pyo3(signature = (path, *, ids=AddedIds::default(), name=None, estimate=None), text_signature = "(path, *, ids='file', name=None, estimate=None)")]
+    fn from_file(
+        class: &Bound<'_, PyType>,
+        path: PathBuf,
+        ids: AddedIds,
+        name: Option<String>,
+        estimate: Option<String>,
+    ) -> PyResult<Self> {
+        let py = class.py();
+        let file = run(py, || std::fs::read(&path))?;
+        let inner = load(py, &file, ids).map_err(|error| with_path(py, error, &path))?;
+        let origin = Origin::file(path, &file, ids);
+        Ok(Self::new(inner, origin, name, estimate))
+    }
+
+    /// The tokenizer of what is in a file of any other kind.
+    #[classmethod]
+    #[pyo3(signature = (data, /, *, ids=AddedIds::default(), name=None, estimate=None), text_signature = "(data, /, *, ids='file', name=None, estimate=None)")]
+    fn from_bytes(
+        class: &Bound<'_, PyType>,
+        data: &Bound<'_, PyBytes>,
+        ids: AddedIds,
+        name: Option<String>,
+        estimate: Option<String>,
+    ) -> PyResult<Self> {
+        let py = class.py();
+        let inner = load(py, data.as_bytes(), ids)?;
+        let origin = Origin::Bytes {
+            data: data.clone().unbind(),
+            ids,
+        };
+        Ok(Self::new(inner, origin, name, estimate))
+    }
+
+    /// A tokenizer that ships with the package.
+    #[classmethod]
+    #[pyo3(signature = (name, /, *, estimate=None))]
+    fn named(class: &Bound<'_, PyType>, name: &str, estimate: Option<String>) -> PyResult<Self> {
+        let module = class.py().import("inferail.tokenizer.named")?;
+        let found = module.getattr("load")?.call1((name,))?;
+        let found = found.cast::<Self>()?.get();
+        Ok(Self {
+            inner: Arc::clone(&found.inner),
+            origin: Arc::new(Origin::Named {
+                pattern: found.pattern().map(str::to_owned),
+            }),
+            name: Some(name.to_owned()),
+            estimate,
+        })
+    }
+
+    /// The tokenizer of a hosted model.
+    #[classmethod]
+    #[pyo3(signature = (model, /))]
+    fn for_model<'py>(class: &Bound<'py, PyType>, model: &str) -> PyResult<Bound<'py, PyAny>> {
+        let module = class.py().import("inferail.tokenizer.models")?;
+        module.getattr("for_model")?.call1((model,))
+    }
+
+    /// The tokenizer of a repository of Hugging Face.
+    #[classmethod]
+    #[pyo3(signature = (repository, /, **options), text_signature = "(repository, /, *, revision=None, token=None, local_files_only=False)")]
+    fn from_pretrained<'py>(
+        class: &Bound<'py, PyType>,
+        repository: &str,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let module = class.py().import("inferail.tokenizer.pretrained")?;
+        let from_pretrained = module.getattr("from_pretrained")?;
+        from_pretrained.call((repository,), options)
+    }
+
+    /// The same tokenizer, standing in for another.
+    #[pyo3(signature = (basis, /))]
+    fn as_estimate(&self, basis: String) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            origin: Arc::clone(&self.origin),
+            name: self.name.clone(),
+            estimate: Some(basis),
+        }
+    }
+
+    /// What it is called.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Why its counts are estimates.
+    #[getter]
+    fn estimate(&self) -> Option<&str> {
+        self.estimate.as_deref()
+    }
+
+    /// One more than the highest id.
+    #[getter]
+    fn vocabulary_size(&self) -> u32 {
+        self.inner.limit()
+    }
+
+    /// Special tokens and their ids.
+    #[getter]
+    fn special_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        special_tokens(py, &self.inner)
+    }
+
+    /// The regular expression that cuts a text into pieces.
+    #[getter]
+    fn pattern(&self) -> Option<&str> {
+        self.origin.pattern()
     }
 
     /// The ids of `text`.
     #[pyo3(
-        signature = (text, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, as_list=false),
-        text_signature = "($self, text, *, allowed_special=(), disallowed_special='all', as_list=False)"
+        signature = (text, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, as_list=false),
+        text_signature = "($self, text, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', as_list=False)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode<'py>(
         &self,
         text: &Bound<'py, PyString>,
         allowed_special: Chosen,
         disallowed_special: Chosen,
+        max_tokens: Option<usize>,
+        truncation_side: Side,
         as_list: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let rules = Rules {
-            allowed: allowed_special,
-            disallowed: disallowed_special,
-        };
-        self.ids(text, &rules, as_list)
+        let rules = Rules::new(allowed_special, disallowed_special);
+        let ids = self.with_text(text, &rules, |text, specials| {
+            self.cut(text, specials, max_tokens, truncation_side)
+        })?;
+        ids::sequence(text.py(), ids, as_list)
     }
 
     /// The ids of `text`, special tokens being text like any other.
@@ -97,7 +225,70 @@ impl PyTokenizer {
         text: &Bound<'py, PyString>,
         as_list: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.ids(text, &Rules::ORDINARY, as_list)
+        let ids = self.with_text(text, &Rules::ORDINARY, |text, specials| {
+            self.inner.encode(text, specials)
+        })?;
+        ids::sequence(text.py(), ids, as_list)
+    }
+
+    /// The ids of each text.
+    #[pyo3(
+        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, as_list=false),
+        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', as_list=False)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn encode_batch<'py>(
+        &self,
+        texts: &Bound<'py, PyAny>,
+        allowed_special: Chosen,
+        disallowed_special: Chosen,
+        max_tokens: Option<usize>,
+        truncation_side: Side,
+        as_list: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let rules = Rules::new(allowed_special, disallowed_special);
+        let rows = self.rows(texts, &rules, max_tokens, truncation_side)?;
+        batch::rows(texts.py(), rows, as_list)
+    }
+
+    /// The ids of all texts in a row, and where each text's begin.
+    #[pyo3(
+        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right),
+        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right')"
+    )]
+    fn encode_batch_flat<'py>(
+        &self,
+        texts: &Bound<'py, PyAny>,
+        allowed_special: Chosen,
+        disallowed_special: Chosen,
+        max_tokens: Option<usize>,
+        truncation_side: Side,
+    ) -> PyResult<batch::Flat<'py>> {
+        let rules = Rules::new(allowed_special, disallowed_special);
+        let rows = self.rows(texts, &rules, max_tokens, truncation_side)?;
+        Ok(batch::flat(texts.py(), &rows))
+    }
+
+    /// The ids of each text in a rectangle.
+    #[pyo3(
+        signature = (texts, *, pad_id, length=None, padding_side=Side::Right, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right),
+        text_signature = "($self, texts, *, pad_id, length=None, padding_side='right', allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right')"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn encode_batch_padded<'py>(
+        &self,
+        texts: &Bound<'py, PyAny>,
+        pad_id: u32,
+        length: Option<usize>,
+        padding_side: Side,
+        allowed_special: Chosen,
+        disallowed_special: Chosen,
+        max_tokens: Option<usize>,
+        truncation_side: Side,
+    ) -> PyResult<batch::Padded<'py>> {
+        let rules = Rules::new(allowed_special, disallowed_special);
+        let rows = self.rows(texts, &rules, max_tokens, truncation_side)?;
+        batch::padded(texts.py(), &rows, pad_id, length, padding_side)
     }
 
     /// How many tokens `text` has.
@@ -111,59 +302,186 @@ impl PyTokenizer {
         allowed_special: Chosen,
         disallowed_special: Chosen,
     ) -> PyResult<usize> {
-        let rules = Rules {
-            allowed: allowed_special,
-            disallowed: disallowed_special,
-        };
+        let rules = Rules::new(allowed_special, disallowed_special);
         self.with_text(text, &rules, |text, specials| {
             self.inner.count(text, specials)
         })
     }
 
+    /// How many tokens `text` has, or None if they are more than `limit`.
+    #[pyo3(
+        signature = (text, limit, *, allowed_special=Chosen::None, disallowed_special=Chosen::None),
+        text_signature = "($self, text, limit, *, allowed_special=(), disallowed_special=())"
+    )]
+    fn count_till_limit(
+        &self,
+        text: &Bound<'_, PyString>,
+        limit: usize,
+        allowed_special: Chosen,
+        disallowed_special: Chosen,
+    ) -> PyResult<Option<usize>> {
+        let rules = Rules::new(allowed_special, disallowed_special);
+        self.with_text(text, &rules, |text, specials| {
+            self.inner.count_till_limit(text, specials, limit)
+        })
+    }
+
+    /// How many tokens each text has.
+    #[pyo3(
+        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::None),
+        text_signature = "($self, texts, *, allowed_special=(), disallowed_special=())"
+    )]
+    fn count_batch(
+        &self,
+        texts: &Bound<'_, PyAny>,
+        allowed_special: Chosen,
+        disallowed_special: Chosen,
+    ) -> PyResult<Vec<usize>> {
+        let rules = Rules::new(allowed_special, disallowed_special);
+        batch::each(texts, &self.inner, &rules, |text, specials| {
+            self.inner.count(text, specials)
+        })
+    }
+
     /// The text of `ids`.
-    #[pyo3(signature = (ids, *, errors="replace"))]
-    fn decode<'py>(&self, ids: &Bound<'py, PyAny>, errors: &str) -> PyResult<Bound<'py, PyString>> {
+    #[pyo3(signature = (ids, *, skip_special_tokens=false, errors="replace"))]
+    fn decode<'py>(
+        &self,
+        ids: &Bound<'py, PyAny>,
+        skip_special_tokens: bool,
+        errors: &str,
+    ) -> PyResult<Bound<'py, PyString>> {
         let py = ids.py();
-        let bytes = self.bytes(ids)?;
+        let bytes = self.bytes(ids, skip_special_tokens)?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Ok(PyString::new(py, text)),
             Err(_) => {
-                let decoded = PyBytes::new(py, &bytes).call_method1("decode", ("utf-8", errors))?;
+                let bytes = PyBytes::new(py, &bytes);
+                let decoded = bytes.call_method1("decode", ("utf-8", errors))?;
                 Ok(decoded.cast_into()?)
             }
         }
     }
 
+    /// The text of each row of ids.
+    #[pyo3(signature = (rows, *, skip_special_tokens=false, errors="replace"))]
+    fn decode_batch<'py>(
+        &self,
+        rows: &Bound<'py, PyAny>,
+        skip_special_tokens: bool,
+        errors: &str,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let texts = PyList::empty(rows.py());
+        for ids in rows.try_iter()? {
+            texts.append(self.decode(&ids?, skip_special_tokens, errors)?)?;
+        }
+        Ok(texts)
+    }
+
     /// The bytes that `ids` stand for.
     #[pyo3(signature = (ids, /))]
     fn decode_bytes<'py>(&self, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(ids.py(), &self.bytes(ids)?))
+        Ok(PyBytes::new(ids.py(), &self.bytes(ids, false)?))
+    }
+
+    /// Text of ids while they arrive.
+    #[pyo3(signature = (*, skip_special_tokens=false))]
+    fn streaming_decoder(&self, skip_special_tokens: bool) -> PyStreamingDecoder {
+        PyStreamingDecoder::new(Arc::clone(&self.inner), skip_special_tokens)
+    }
+
+    /// The bytes of one token.
+    #[pyo3(signature = (id, /))]
+    fn token_bytes<'py>(&self, id: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        let py = id.py();
+        let id = ids::from_number(id, &self.inner)?;
+        let token = self.inner.require(id);
+        Ok(PyBytes::new(
+            py,
+            token.map_err(|error| tokenizer_error(py, error))?,
+        ))
+    }
+
+    /// The bytes of every id.
+    fn vocabulary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let tokens = (0..self.inner.limit())
+            .map(|id| (self.inner.token_bytes(id)).map(|token| PyBytes::new(py, token)));
+        PyList::new(py, tokens.collect::<Vec<_>>())
+    }
+
+    fn __repr__(&self) -> String {
+        let name = self.name.as_deref().unwrap_or("without a name");
+        format!("<Tokenizer {name}, {} ids>", self.inner.limit())
+    }
+
+    fn __copy__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (_memo, /))]
+    fn __deepcopy__<'py>(slf: Bound<'py, Self>, _memo: &Bound<'py, PyAny>) -> Bound<'py, Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        let this = slf.get();
+        let options = PyDict::new(slf.py());
+        options.set_item("estimate", &this.estimate)?;
+        this.origin
+            .reduce(&slf.get_type(), &this.inner, this.name.as_deref(), options)
     }
 }
 
 impl PyTokenizer {
-    fn ids<'py>(
-        &self,
-        text: &Bound<'py, PyString>,
-        rules: &Rules,
-        as_list: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = text.py();
-        let ids = self.with_text(text, rules, |text, specials| {
-            self.inner.encode(text, specials)
-        })?;
-        if as_list {
-            Ok(ids::list(py, &ids)?.into_any())
-        } else {
-            Ok(ids::array(py, ids).into_any())
+    fn new(
+        inner: Tokenizer,
+        origin: Origin,
+        name: Option<String>,
+        estimate: Option<String>,
+    ) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            origin: Arc::new(origin),
+            name,
+            estimate,
         }
+    }
+
+    /// All ids of `text`, or as many as are wanted.
+    fn cut(
+        &self,
+        text: &str,
+        specials: Specials<'_>,
+        max_tokens: Option<usize>,
+        side: Side,
+    ) -> Result<Vec<u32>, Error> {
+        match (max_tokens, side) {
+            (None, _) => self.inner.encode(text, specials),
+            (Some(limit), Side::Right) => self.inner.encode_first(text, specials, limit),
+            (Some(limit), Side::Left) => {
+                let mut ids = self.inner.encode(text, specials)?;
+                Ok(ids.split_off(ids.len().saturating_sub(limit)))
+            }
+        }
+    }
+
+    fn rows(
+        &self,
+        texts: &Bound<'_, PyAny>,
+        rules: &Rules,
+        max_tokens: Option<usize>,
+        side: Side,
+    ) -> PyResult<Vec<Vec<u32>>> {
+        batch::each(texts, &self.inner, rules, |text, specials| {
+            self.cut(text, specials, max_tokens, side)
+        })
     }
 
     fn with_text<T: Send>(
         &self,
         text: &Bound<'_, PyString>,
         rules: &Rules,
-        work: impl FnOnce(&str, inferail_tokenizer::Specials<'_>) -> Result<T, Error> + Send,
+        work: impl FnOnce(&str, Specials<'_>) -> Result<T, Error> + Send,
     ) -> PyResult<T> {
         let py = text.py();
         let text = to_text(text)?;
@@ -173,9 +491,12 @@ impl PyTokenizer {
         done.map_err(|error| tokenizer_error(py, error))
     }
 
-    fn bytes(&self, ids: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    fn bytes(&self, ids: &Bound<'_, PyAny>, skip_special_tokens: bool) -> PyResult<Vec<u8>> {
         let py = ids.py();
-        let ids = ids::from_python(ids, &self.inner)?;
+        let mut ids = ids::from_python(ids, &self.inner)?;
+        if skip_special_tokens {
+            ids.retain(|id| !self.inner.is_special(*id));
+        }
         let bytes = run_sized(py, ids.len() * 4, || self.inner.decode_bytes(&ids));
         bytes.map_err(|error| tokenizer_error(py, error))
     }

@@ -29,6 +29,25 @@ pub fn ranks(file: &[u8]) -> Result<Vocabulary, Error> {
     )
 }
 
+/// The `.tiktoken` file of a vocabulary.
+pub fn write(vocabulary: &Vocabulary) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut file = Vec::new();
+    for (rank, token) in vocabulary.iter() {
+        for group in token.chunks(3) {
+            let mut bytes = [0; 4];
+            bytes[1..=group.len()].copy_from_slice(group);
+            let bits = u32::from_be_bytes(bytes);
+            for digit in 0..4 {
+                let value = DIGITS[(bits >> (18 - 6 * digit) & 63) as usize];
+                file.push(if digit <= group.len() { value } else { b'=' });
+            }
+        }
+        file.extend_from_slice(format!(" {rank}\n").as_bytes());
+    }
+    file
+}
+
 fn entry(line: &[u8]) -> Option<(u32, Vec<u8>)> {
     let space = line.iter().position(|byte| *byte == b' ')?;
     let rank = std::str::from_utf8(&line[space + 1..])

@@ -1,0 +1,302 @@
+"""The part of `_core.pyi` that describes tokenizers. There is no such module: import from `inferail.core`."""
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Literal, TypeAlias, final, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Path: TypeAlias = str | os.PathLike[str]
+_Ids: TypeAlias = Iterable[int] | NDArray[np.integer[Any]]
+_Side: TypeAlias = Literal["left", "right"]
+_Specials: TypeAlias = Literal["all"] | Collection[str]
+
+@final
+class Tokenizer:
+    """Text to token ids and back, id for id as in tiktoken and Hugging Face `tokenizers`.
+
+    Immutable: nothing one thread does is seen by another, and it survives `os.fork`. Releases the GIL for texts of more
+    than 64 KiB. A text may have 2 GiB; half a surrogate pair in it is read as U+FFFD.
+
+    Pickled with its whole vocabulary, or by its name if it came with the package.
+    """
+
+    @classmethod
+    def from_file(
+        cls, path: _Path, *, ids: Literal["file", "hf"] = "file", name: str | None = None, estimate: str | None = None
+    ) -> Tokenizer:
+        """The tokenizer of a `tokenizer.json`, `tekken.json`, SentencePiece `.model` or GGUF file.
+
+        Args:
+            path: The file; what it is, is seen from its first bytes.
+            ids: Which ids added tokens get where the file leaves ids out: those `"file"` says, or those that Hugging Face
+                `tokenizers` counts on with, `"hf"`.
+            name: What `.name` says.
+            estimate: What `.estimate` says.
+
+        Raises:
+            FormatError: It is none of these, broken, or uses what is not built, which is told; `.path`, `.offset`.
+        """
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes,
+        /,
+        *,
+        ids: Literal["file", "hf"] = "file",
+        name: str | None = None,
+        estimate: str | None = None,
+    ) -> Tokenizer:
+        """The tokenizer of what is in a file, as `from_file`."""
+    @classmethod
+    def from_tiktoken(
+        cls,
+        ranks: bytes | _Path,
+        *,
+        pattern: str,
+        special_tokens: Mapping[str, int] | None = None,
+        name: str | None = None,
+        estimate: str | None = None,
+    ) -> Tokenizer:
+        """The tokenizer of a `.tiktoken` file, which has ranks only.
+
+        Args:
+            ranks: The file, or what is in it.
+            pattern: The regular expression whose matches are encoded each for itself.
+            special_tokens: What is found in a text before everything else, and its ids.
+            name: What `.name` says.
+            estimate: What `.estimate` says.
+
+        Raises:
+            FormatError: It is no such file; `.offset` says where.
+            ConfigError: The pattern cannot be compiled.
+        """
+    @classmethod
+    def named(cls, name: str, /, *, estimate: str | None = None) -> Tokenizer:
+        """A tokenizer that came with the package: `cl100k_base`, `o200k_base`, `o200k_harmony`, `p50k_base`, `r50k_base`.
+
+        Needs no network and no file of yours. What it reads is read once in a process.
+
+        Raises:
+            ConfigError: There is none of that name.
+        """
+    @classmethod
+    def for_model(cls, model: str, /) -> Tokenizer:
+        """The tokenizer of a hosted model, `"gpt-5-mini"` or `"openai:gpt-5-mini"`.
+
+        For a model whose tokenizer is not public, one that comes near, whose `estimate` says so and on what basis.
+
+        Raises:
+            ConfigError: Nothing is known about the model.
+        """
+    @classmethod
+    def from_pretrained(
+        cls,
+        repository: str,
+        /,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        local_files_only: bool = False,
+    ) -> Tokenizer:
+        """The tokenizer of a repository of Hugging Face, from its cache on this machine.
+
+        What is not in the cache is downloaded with `huggingface_hub`, the extra `inferail[hub]`.
+
+        Raises:
+            ConfigError: It is not in the cache, and may not or cannot be downloaded.
+            FormatError: Its files are broken, or use what is not built.
+        """
+    def as_estimate(self, basis: str, /) -> Tokenizer:
+        """The same tokenizer, standing in for another: its `estimate` is `basis`."""
+    @property
+    def name(self) -> str | None:
+        """What it is called."""
+    @property
+    def estimate(self) -> str | None:
+        """Why its counts are estimates and on what basis; None where they are exact."""
+    @property
+    def vocabulary_size(self) -> int:
+        """One more than the highest id, special tokens included."""
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """Special tokens and their ids, a new dict every time."""
+    @property
+    def pattern(self) -> str | None:
+        """The regular expression that cuts a text into pieces, where it was made from ranks."""
+    @overload
+    def encode(
+        self,
+        text: str,
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = "all",
+        max_tokens: int | None = None,
+        truncation_side: _Side = "right",
+        as_list: Literal[False] = False,
+    ) -> NDArray[np.uint32]: ...
+    @overload
+    def encode(
+        self,
+        text: str,
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = "all",
+        max_tokens: int | None = None,
+        truncation_side: _Side = "right",
+        as_list: Literal[True],
+    ) -> list[int]: ...
+    @overload
+    def encode(
+        self,
+        text: str,
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = "all",
+        max_tokens: int | None = None,
+        truncation_side: _Side = "right",
+        as_list: bool,
+    ) -> NDArray[np.uint32] | list[int]:
+        """The ids of `text`: uint32 `[tokens]`, or a list.
+
+        Args:
+            text: Any text.
+            allowed_special: Special tokens whose spelling in `text` becomes their id.
+            disallowed_special: Special tokens whose spelling is an error; `"all"` means all that are not allowed. The
+                spelling of any other is text.
+            max_tokens: Most tokens; those beyond it are cut off, and on the right never made.
+            truncation_side: Where they are cut off.
+            as_list: Whether to make a list.
+
+        Raises:
+            ConfigError: `text` has the spelling of a special token that is not allowed in it.
+        """
+    @overload
+    def encode_ordinary(self, text: str, *, as_list: Literal[False] = False) -> NDArray[np.uint32]: ...
+    @overload
+    def encode_ordinary(self, text: str, *, as_list: Literal[True]) -> list[int]: ...
+    @overload
+    def encode_ordinary(self, text: str, *, as_list: bool) -> NDArray[np.uint32] | list[int]:
+        """The ids of `text`, special tokens in it being text like any other: what a user typed can never be one."""
+    @overload
+    def encode_batch(
+        self,
+        texts: Iterable[str],
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = "all",
+        max_tokens: int | None = None,
+        truncation_side: _Side = "right",
+        as_list: Literal[False] = False,
+    ) -> list[NDArray[np.uint32]]: ...
+    @overload
+    def encode_batch(
+        self,
+        texts: Iterable[str],
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = "all",
+        max_tokens: int | None = None,
+        truncation_side: _Side = "right",
+        as_list: Literal[True],
+    ) -> list[list[int]]:
+        """The ids of each text, as `encode` gives them."""
+    def encode_batch_flat(
+        self,
+        texts: Iterable[str],
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = "all",
+        max_tokens: int | None = None,
+        truncation_side: _Side = "right",
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+        """The ids of all texts in a row, and where each text's begin and the last one's end: uint64 `[texts + 1]`."""
+    def encode_batch_padded(
+        self,
+        texts: Iterable[str],
+        *,
+        pad_id: int,
+        length: int | None = None,
+        padding_side: _Side = "right",
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = "all",
+        max_tokens: int | None = None,
+        truncation_side: _Side = "right",
+    ) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+        """The ids of each text in a row of their own, uint32 `[texts, width]`, and which of them are not padding.
+
+        Args:
+            texts: Any texts.
+            pad_id: What fills a row.
+            length: The least width; a longer text makes it wider, unless `max_tokens` cuts it.
+            padding_side: Where rows are filled.
+            allowed_special: As in `encode`.
+            disallowed_special: As in `encode`.
+            max_tokens: As in `encode`, for each text.
+            truncation_side: As in `encode`.
+        """
+    def count(self, text: str, *, allowed_special: _Specials = (), disallowed_special: _Specials = ()) -> int:
+        """How many tokens `text` has. Unlike for `encode`, special tokens in it are text unless they are allowed."""
+    def count_till_limit(
+        self, text: str, limit: int, *, allowed_special: _Specials = (), disallowed_special: _Specials = ()
+    ) -> int | None:
+        """How many tokens `text` has, or None if they are more than `limit`; the rest of the text is then not read."""
+    def count_batch(
+        self, texts: Iterable[str], *, allowed_special: _Specials = (), disallowed_special: _Specials = ()
+    ) -> list[int]:
+        """How many tokens each text has, as `count` says."""
+    def decode(self, ids: _Ids, *, skip_special_tokens: bool = False, errors: str = "replace") -> str:
+        """The text of `ids`.
+
+        Args:
+            ids: An array of uint32, or whole numbers in anything.
+            skip_special_tokens: Whether special tokens give no text.
+            errors: What to do with bytes that are no UTF-8, as in `bytes.decode`.
+
+        Raises:
+            ConfigError: No token has one of the ids.
+            UnicodeDecodeError: As `errors` says.
+        """
+    def decode_batch(
+        self, rows: Iterable[_Ids], *, skip_special_tokens: bool = False, errors: str = "replace"
+    ) -> list[str]:
+        """The text of each row of ids, as `decode` gives it."""
+    def decode_bytes(self, ids: _Ids, /) -> bytes:
+        """The bytes that `ids` stand for.
+
+        Raises:
+            ConfigError: No token has one of the ids.
+        """
+    def streaming_decoder(self, *, skip_special_tokens: bool = False) -> StreamingDecoder:
+        """A decoder for ids that arrive one after another."""
+    def token_bytes(self, id: int, /) -> bytes:  # noqa: A002
+        """The bytes of one token.
+
+        Raises:
+            ConfigError: No token has that id.
+        """
+    def vocabulary(self) -> list[bytes | None]:
+        """The bytes of every token, by id, special tokens included; None where no token has the id.
+
+        For masks of grammars. A new list every time.
+        """
+    def __copy__(self) -> Tokenizer: ...
+    def __deepcopy__(self, memo: object, /) -> Tokenizer: ...
+
+@final
+class StreamingDecoder:
+    """Text of ids while they arrive. Made by `Tokenizer.streaming_decoder`; safe to use from several threads in turn.
+
+    Text comes as soon as it is certain, never a broken character, and at most 3 bytes are held back. All that it gives
+    in a row is what `decode` gives for all ids in a row.
+    """
+
+    def feed(self, ids: int | _Ids, /) -> str:
+        """The text that the next id or ids make certain, perhaps none.
+
+        Raises:
+            ConfigError: No token has one of the ids; nothing was taken.
+        """
+    def finish(self) -> str:
+        """What is left at the end: U+FFFD where a character was begun, or nothing. It begins anew afterwards."""
