@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use inferail_tokenizer::{
-    AddedToken, Definition, Error, ModelDefinition, NormalizerDefinition, PreTokenizerDefinition,
-    Specials, Tokenizer, Vocabulary,
+    AddedToken, Definition, Error, PreTokenizerDefinition, Specials, Tokenizer, Vocabulary,
 };
 
 /// Texts of every kind that a tokenizer treats in a way of its own.
@@ -75,13 +74,11 @@ pub fn definition(
     pre_tokenizer: PreTokenizerDefinition,
     special: u32,
 ) -> Definition {
-    Definition {
+    Definition::ranks(
         vocabulary,
-        model: ModelDefinition::Ranks,
-        added: vec![AddedToken::special(special, "<|end|>")],
-        normalizer: NormalizerDefinition::None,
+        vec![AddedToken::special(special, "<|end|>")],
         pre_tokenizer,
-    }
+    )
 }
 
 /// The tokenizer of [`byte_vocabulary`].

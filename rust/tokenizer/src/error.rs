@@ -58,6 +58,12 @@ pub enum Error {
         /// Where in the text, in bytes.
         offset: usize,
     },
+    /// A text cannot be made as short as was asked for.
+    #[error("the text cannot be truncated to {limit} tokens, special tokens included")]
+    CannotTruncate {
+        /// The most tokens that were asked for.
+        limit: usize,
+    },
     /// The text is longer than offsets can count.
     #[error("the text has {bytes} bytes, more than {limit} at once")]
     TextTooLong {

@@ -9,13 +9,18 @@
 #![forbid(unsafe_code)]
 
 mod added;
+mod alphabet;
 mod bpe;
+mod decode;
 mod definition;
+mod detailed;
 mod error;
 mod fragments;
 pub mod load;
+mod model;
 mod normalize;
 mod pool;
+mod postprocess;
 mod pretokenize;
 mod sentence_bpe;
 mod sink;
@@ -23,15 +28,27 @@ mod streaming;
 mod tokenizer;
 mod unigram;
 mod vocabulary;
+mod wordpiece;
 
 pub use added::AddedToken;
+pub use decode::{DecoderDefinition, DecoderStep, StreamingDecoder};
 pub use definition::{Definition, ModelDefinition};
+pub use detailed::{EncodeOptions, OffsetUnit};
 pub use error::Error;
-pub use normalize::{Charsmap, NormalizerDefinition, SentenceNormalizer};
+pub use normalize::{
+    Charsmap, NormalForm, NormalizerDefinition, NormalizerStep, SentenceNormalizer,
+};
 pub use pool::map_batch;
-pub use pretokenize::{PreTokenizerDefinition, Scheme};
+pub use postprocess::{
+    Direction, Encoding, PadTo, Padding, PostProcessorDefinition, Strategy, TemplatePiece,
+    Truncation,
+};
+pub use pretokenize::{
+    Behavior, Find, Kind, PreTokenizerDefinition, PreTokenizerStep, Prepend, Scheme,
+};
 pub use sentence_bpe::{SentenceBpeDefinition, SentenceMerges, UnknownCharacters};
 pub use streaming::Utf8Stream;
 pub use tokenizer::{Specials, Tokenizer};
 pub use unigram::UnigramDefinition;
 pub use vocabulary::Vocabulary;
+pub use wordpiece::WordPieceDefinition;

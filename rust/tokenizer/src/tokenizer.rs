@@ -1,36 +1,46 @@
 //! The stages in a row.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::added::Added;
-use crate::bpe::Bpe;
-use crate::normalize::Normalizer;
+use hashbrown::HashMap;
+
+use crate::added::{Added, Refused};
+use crate::decode::Decoder;
+use crate::model::Model;
+use crate::normalize::{Aligned, Normalizer};
 use crate::pool::map_batch;
 use crate::pretokenize::{GAP, PreTokenizer};
-use crate::sentence_bpe::SentenceBpe;
 use crate::sink::{Counter, First, Sink};
-use crate::unigram::Unigram;
-use crate::{AddedToken, Definition, Error, ModelDefinition, Vocabulary};
+use crate::{
+    AddedToken, Definition, Error, Padding, PostProcessorDefinition, Truncation, Vocabulary,
+    alphabet,
+};
 
 /// Pieces that are cut before the model sees them: enough to ask for memory ahead of its use, few enough for the stack.
 const PIECES: usize = 256;
 
 /// A tokenizer. Read-only and shared freely between threads.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a pre-tokenizer is called so everywhere"
+)]
 pub struct Tokenizer {
     vocabulary: Arc<Vocabulary>,
-    added: Added,
-    normalizer: Normalizer,
-    pre_tokenizer: PreTokenizer,
-    model: Model,
-}
-
-#[derive(Debug, Clone)]
-enum Model {
-    Bpe(Bpe),
-    SentenceBpe(Box<SentenceBpe>),
-    Unigram(Box<Unigram>),
+    pub(crate) added: Added,
+    pub(crate) normalizer: Normalizer,
+    pub(crate) pre_tokenizer: PreTokenizer,
+    pub(crate) model: Model,
+    pub(crate) post_processor: PostProcessorDefinition,
+    decoder: Decoder,
+    byte_level: bool,
+    /// Tokens that are not in the vocabulary, by id: what they are called, and the bytes they stand for.
+    others: HashMap<u32, (String, Box<[u8]>)>,
+    /// What each token becomes, if the decoder changes it; filled when it is first asked for.
+    decoded: OnceLock<Vocabulary>,
+    truncation: Option<Truncation>,
+    padding: Option<Padding>,
 }
 
 /// Which special tokens are found in a text.
@@ -56,7 +66,7 @@ impl std::fmt::Debug for Specials<'_> {
 }
 
 impl Specials<'_> {
-    fn found(&self, token: &AddedToken) -> bool {
+    pub(crate) fn found(&self, token: &AddedToken) -> bool {
         !token.special
             || match self {
                 Self::AsText => false,
@@ -64,6 +74,27 @@ impl Specials<'_> {
                 Self::Only(wanted) => wanted(token),
             }
     }
+
+    /// What a search does after a special token that is not to be found.
+    pub(crate) fn refused(&self) -> Refused {
+        match self {
+            Self::Only(_) => Refused::IsText,
+            Self::AsText | Self::All => Refused::IsSkipped,
+        }
+    }
+}
+
+/// What the reference calls an added token: as it is looked for.
+fn name(token: &AddedToken, normalizer: &Normalizer) -> String {
+    let normalized = match normalizer {
+        _ if !token.normalized => return token.content.clone(),
+        // Spaces stand for markers there.
+        Normalizer::Sentence(_) => normalizer
+            .normalize(&token.content)
+            .map(|content| content.replace(' ', "▁")),
+        _ => normalizer.normalize(&token.content).map(Into::into),
+    };
+    normalized.unwrap_or_else(|_| token.content.clone())
 }
 
 impl Tokenizer {
@@ -76,25 +107,44 @@ impl Tokenizer {
     ///
     /// [`Error::Pattern`]: the pattern of the pre-tokenizer cannot be compiled.
     pub fn new(definition: Definition) -> Result<Self, Error> {
+        let normalizer = Normalizer::new(&definition.normalizer)?;
+        let added = Added::new(definition.added, |content| {
+            Ok(normalizer.normalize(content)?.into_owned())
+        })?;
+        let byte_level = definition.byte_level;
         let vocabulary = Arc::new(definition.vocabulary);
-        let model = match &definition.model {
-            ModelDefinition::Ranks => Model::Bpe(Bpe::new(Arc::clone(&vocabulary))),
-            ModelDefinition::SentenceBpe(model) => {
-                let model = SentenceBpe::new(model, &vocabulary)?;
-                Model::SentenceBpe(Box::new(model))
-            }
-            ModelDefinition::Unigram(model) => {
-                let model = Unigram::new(model, &vocabulary)?;
-                Model::Unigram(Box::new(model))
-            }
-        };
+        let known = added.tokens().iter().rev();
+        let known = known.map(|token| (token.id, name(token, &normalizer)));
+        let others = definition.unreachable.into_iter().chain(known);
+        let others = others.map(|(id, content)| {
+            let bytes = alphabet::bytes(&content).filter(|_| byte_level);
+            let bytes = bytes.unwrap_or_else(|| content.as_bytes().to_vec());
+            (id, (content, bytes.into()))
+        });
         Ok(Self {
-            normalizer: Normalizer::new(&definition.normalizer)?,
             pre_tokenizer: PreTokenizer::new(&definition.pre_tokenizer)?,
-            added: Added::new(definition.added),
+            model: Model::new(&definition.model, &vocabulary)?,
+            decoder: Decoder::new(&definition.decoder)?,
             vocabulary,
-            model,
+            others: others.collect(),
+            added,
+            normalizer,
+            post_processor: definition.post_processor,
+            byte_level,
+            decoded: OnceLock::new(),
+            truncation: definition.truncation,
+            padding: definition.padding,
         })
+    }
+
+    /// To what length the file says texts are cut.
+    pub fn truncation(&self) -> Option<Truncation> {
+        self.truncation
+    }
+
+    /// To what length the file says texts are filled up.
+    pub fn padding(&self) -> Option<Padding> {
+        self.padding
     }
 
     /// The ids of `text`.
@@ -199,7 +249,7 @@ impl Tokenizer {
         disallowed: impl Fn(&AddedToken) -> bool,
     ) -> Result<(), Error> {
         let refused = |token: &AddedToken| token.special && disallowed(token);
-        self.added.find(text, 0, refused).map_or(Ok(()), |found| {
+        self.added.first(text, refused).map_or(Ok(()), |found| {
             Err(Error::DisallowedSpecial {
                 token: found.token.content.clone(),
                 offset: found.begin,
@@ -209,8 +259,8 @@ impl Tokenizer {
 
     /// One more than the highest id, added tokens included.
     pub fn limit(&self) -> u32 {
-        let added = self.added.tokens().iter().map(|token| token.id + 1).max();
-        self.vocabulary.limit().max(added.unwrap_or(0))
+        let others = self.others.keys().map(|id| id + 1).max();
+        self.vocabulary.limit().max(others.unwrap_or(0))
     }
 
     /// The tokens of the model: ids and bytes.
@@ -223,49 +273,135 @@ impl Tokenizer {
         self.added.tokens()
     }
 
-    /// The bytes of token `id`, added tokens included.
-    pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
-        self.vocabulary.token(id).or_else(|| {
-            let added = self.added.tokens().iter().find(|token| token.id == id);
-            added.map(|token| token.content.as_bytes())
-        })
-    }
-
     /// The bytes of token `id`, which has to be one.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownId`].
     pub fn require(&self, id: u32) -> Result<&[u8], Error> {
-        self.token_bytes(id).ok_or_else(|| Error::UnknownId {
-            id,
-            limit: self.limit(),
-        })
+        self.token_bytes(id).ok_or_else(|| self.unknown(id))
     }
 
     /// Whether `id` is that of a special token.
     pub fn is_special(&self, id: u32) -> bool {
-        let mut tokens = self.added.tokens().iter();
-        tokens.any(|token| token.id == id && token.special)
+        self.added.by_id(id).is_some_and(|token| token.special)
+    }
+
+    /// The bytes that token `id` stands for inside a text, added tokens included.
+    pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
+        match &self.decoder {
+            Decoder::Bytes => match self.others.get(&id) {
+                Some((_, bytes)) => Some(bytes),
+                None => self.vocabulary.token(id),
+            },
+            decoder => self.decoded(decoder).token(id),
+        }
+    }
+
+    /// What token `id` is called, in the words of the format.
+    pub fn id_to_token(&self, id: u32) -> Option<String> {
+        if let Some((content, _)) = self.others.get(&id) {
+            return Some(content.clone());
+        }
+        let bytes = self.vocabulary.token(id)?;
+        Some(if self.byte_level {
+            alphabet::token(bytes)
+        } else {
+            String::from_utf8_lossy(bytes).into_owned()
+        })
     }
 
     /// The bytes that `ids` stand for, one after another.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownId`].
+    /// [`Error::UnknownId`]. [`Error::Unsupported`]: the tokenizer's decoder cannot see tokens one by one.
     pub fn decode_bytes(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::with_capacity(ids.len() * 4);
         for &id in ids {
-            let appended = match &self.model {
-                Model::Bpe(model) => model.append(id, &mut bytes),
-                _ => false,
-            };
-            if !appended {
-                bytes.extend_from_slice(self.require(id)?);
+            if let (Decoder::Bytes, Model::Bpe(model)) = (&self.decoder, &self.model)
+                && model.append(id, &mut bytes)
+            {
+                continue;
             }
+            let is_first = bytes.is_empty();
+            self.append_bytes(id, is_first, &mut bytes)?;
         }
         Ok(bytes)
+    }
+
+    /// The text that `ids` stand for, as Hugging Face `tokenizers` has it: what is no text becomes U+FFFD. Without special
+    /// tokens if `skip_special_tokens`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownId`], [`Error::Pattern`].
+    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String, Error> {
+        let skipped = |id: &u32| skip_special_tokens && self.is_special(*id);
+        let ids = ids.iter().copied().filter(|id| !skipped(id));
+        if matches!(self.decoder, Decoder::Bytes) {
+            let mut bytes = Vec::new();
+            for id in ids {
+                bytes.extend_from_slice(self.require(id)?);
+            }
+            return Ok(String::from_utf8(bytes)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()));
+        }
+        let tokens = ids.map(|id| self.id_to_token(id).ok_or_else(|| self.unknown(id)));
+        self.decoder.decode(tokens.collect::<Result<_, _>>()?)
+    }
+
+    /// Puts the bytes that `id` stands for behind `bytes`; `is_first` if nothing came out of a token before.
+    pub(crate) fn append_bytes(
+        &self,
+        id: u32,
+        is_first: bool,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        if is_first && !matches!(self.decoder, Decoder::Bytes) {
+            let token = self.id_to_token(id).ok_or_else(|| self.unknown(id))?;
+            bytes.extend(self.decoder.alone(&token, true)?);
+        } else {
+            bytes.extend_from_slice(self.require(id)?);
+        }
+        Ok(())
+    }
+
+    fn unknown(&self, id: u32) -> Error {
+        let limit = self.limit();
+        Error::UnknownId { id, limit }
+    }
+
+    /// What each token becomes that is not the first. One that depends on its neighbours stays as it is.
+    fn decoded(&self, decoder: &Decoder) -> &Vocabulary {
+        self.decoded.get_or_init(|| {
+            let mut bytes = Vec::new();
+            let mut ends = Vec::new();
+            for id in 0..self.limit() {
+                if let Some(token) = self.id_to_token(id) {
+                    let alone = decoder.alone(&token, false);
+                    bytes.append(&mut alone.unwrap_or_else(|_| token.into_bytes()));
+                }
+                ends.push(bytes.len() as u32);
+            }
+            Vocabulary::from_parts(bytes, ends, |id| {
+                let id = id as u32;
+                self.others.contains_key(&id) || self.vocabulary.token(id).is_some()
+            })
+        })
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::TextTooLong`].
+    pub(crate) fn check_length(text: &str) -> Result<(), Error> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(Error::TextTooLong {
+                bytes: text.len(),
+                limit: Self::MAX_BYTES,
+            });
+        }
+        Ok(())
     }
 
     fn encode_into<S: Sink>(
@@ -274,25 +410,83 @@ impl Tokenizer {
         specials: Specials<'_>,
         sink: &mut S,
     ) -> Result<(), Error> {
-        if text.len() > Self::MAX_BYTES {
-            return Err(Error::TextTooLong {
-                bytes: text.len(),
-                limit: Self::MAX_BYTES,
-            });
-        }
+        Self::check_length(text)?;
+        let wanted = |token: &AddedToken| specials.found(token);
         let mut at = 0;
-        while let Some(found) = self.added.find(text, at, |token| specials.found(token)) {
-            self.encode_text(&text[at..found.begin], sink)?;
+        for found in self.added.verbatim(text, wanted, specials.refused()) {
+            if sink.is_full() {
+                return Ok(());
+            }
+            if at < found.begin {
+                self.encode_part(text, at..found.begin, specials, sink)?;
+            }
             sink.push(found.token.id, (found.end - found.begin) as u32);
             at = found.end;
         }
-        self.encode_text(&text[at..], sink)
+        if at < text.len() {
+            self.encode_part(text, at..text.len(), specials, sink)?;
+        }
+        Ok(())
     }
 
-    /// Text without added tokens.
-    fn encode_text<S: Sink>(&self, text: &str, sink: &mut S) -> Result<(), Error> {
-        let text = &*self.normalizer.normalize(text);
-        let mut pieces = self.pre_tokenizer.pieces(text);
+    /// A part of a text without tokens that are found in it as it is.
+    fn encode_part<S: Sink>(
+        &self,
+        text: &str,
+        part: std::ops::Range<usize>,
+        specials: Specials<'_>,
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        if let Some(steps) = self.pre_tokenizer.rewriting() {
+            let origins = steps.needs_origins();
+            let begin = part.start as u32;
+            let aligned = self.normalizer.align(&text[part], begin, origins)?;
+            return self.encode_normalized(&aligned.text, specials, sink, |begin, end, sink| {
+                let mut slice: Aligned = aligned.slice(begin, end);
+                let ends = steps.apply(&mut slice)?;
+                let mut begin = 0;
+                for ends in ends.chunks(PIECES) {
+                    self.model.encode(&slice.text, begin, ends, sink)?;
+                    begin = ends.last().map_or(begin, |end| end & !GAP);
+                }
+                Ok(())
+            });
+        }
+        let normalized = self.normalizer.normalize(&text[part])?;
+        if !self.added.has_normalized() {
+            return self.encode_pieces(&normalized, sink);
+        }
+        self.encode_normalized(&normalized, specials, sink, |begin, end, sink| {
+            self.encode_pieces(&normalized[begin..end], sink)
+        })
+    }
+
+    /// A normalised text; `encode` takes the parts of it between added tokens.
+    fn encode_normalized<S: Sink>(
+        &self,
+        text: &str,
+        specials: Specials<'_>,
+        sink: &mut S,
+        mut encode: impl FnMut(usize, usize, &mut S) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let wanted = |token: &AddedToken| specials.found(token);
+        let mut at = 0;
+        for found in self.added.normalized(text, wanted, specials.refused()) {
+            if at < found.begin {
+                encode(at, found.begin, sink)?;
+            }
+            sink.push(found.token.id, (found.end - found.begin) as u32);
+            at = found.end;
+        }
+        if at < text.len() {
+            encode(at, text.len(), sink)?;
+        }
+        Ok(())
+    }
+
+    /// A normalised text without added tokens, which the pre-tokenizer cuts and does not change.
+    fn encode_pieces<S: Sink>(&self, text: &str, sink: &mut S) -> Result<(), Error> {
+        let mut pieces = self.pre_tokenizer.pieces(text)?;
         let mut ends = [0; PIECES];
         let mut begin = 0;
         loop {
@@ -300,11 +494,7 @@ impl Tokenizer {
             if count == 0 || sink.is_full() {
                 return Ok(());
             }
-            match &self.model {
-                Model::Bpe(model) => model.encode(text, begin, &ends[..count], sink)?,
-                Model::SentenceBpe(model) => model.encode(text, begin, &ends[..count], sink)?,
-                Model::Unigram(model) => model.encode(text, begin, &ends[..count], sink)?,
-            }
+            self.model.encode(text, begin, &ends[..count], sink)?;
             begin = ends[count - 1] & !GAP;
         }
     }

@@ -3,8 +3,7 @@
 use std::num::NonZeroUsize;
 
 use inferail_tokenizer::{
-    Definition, ModelDefinition, NormalizerDefinition, PreTokenizerDefinition, Scheme, Specials,
-    Tokenizer, Vocabulary,
+    Definition, PreTokenizerDefinition, Scheme, Specials, Tokenizer, Vocabulary,
 };
 
 fn bytes_only() -> Tokenizer {
@@ -13,13 +12,11 @@ fn bytes_only() -> Tokenizer {
         .iter()
         .zip(0..)
         .map(|(token, id)| (id, token.as_slice()));
-    Tokenizer::new(Definition {
-        vocabulary: Vocabulary::new("test", numbered).unwrap(),
-        model: ModelDefinition::Ranks,
-        added: Vec::new(),
-        normalizer: NormalizerDefinition::None,
-        pre_tokenizer: PreTokenizerDefinition::Scheme(Scheme::Cl100k),
-    })
+    Tokenizer::new(Definition::ranks(
+        Vocabulary::new("test", numbered).unwrap(),
+        Vec::new(),
+        PreTokenizerDefinition::Scheme(Scheme::Cl100k),
+    ))
     .unwrap()
 }
 

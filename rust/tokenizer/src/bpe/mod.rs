@@ -3,6 +3,7 @@
 mod cache;
 mod characters;
 mod merge;
+mod merges;
 #[cfg(test)]
 mod reference;
 mod table;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use self::cache::{Cache, LONG_BYTES};
 use self::merge::{Merged, Merger};
+pub(crate) use self::merges::Merges;
 use self::table::{NONE, SHORT, Table, Word, hash_long};
 use crate::pretokenize::GAP;
 use crate::sink::Sink;

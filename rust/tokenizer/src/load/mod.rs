@@ -1,6 +1,7 @@
 //! One loader a format: bytes of a file to a [`crate::Definition`].
 
 pub mod compact;
+pub mod huggingface;
 mod protobuf;
 pub mod sentencepiece;
 mod sniff;
@@ -47,12 +48,13 @@ pub enum Ids {
 ///
 /// [`Error::Format`]: it is of no kind that is known, or not a valid one. [`Error::Incomplete`]: it is one that says only
 /// part of what a tokenizer is. [`Error::Unsupported`]: it asks for something that is not built.
-pub fn any(file: &[u8], _options: Options) -> Result<Definition, Error> {
+pub fn any(file: &[u8], options: Options) -> Result<Definition, Error> {
     let Some(format) = sniff(file) else {
         let known = "it is no tokenizer.json, tekken.json, SentencePiece model, GGUF file or .tiktoken file";
         return Err(Error::format("tokenizer file", known));
     };
     match format {
+        Format::HuggingFace => huggingface::definition(file, options),
         Format::Tiktoken | Format::Compact => Err(Error::Incomplete {
             format: format.name(),
             missing: "pattern",
@@ -61,8 +63,7 @@ pub fn any(file: &[u8], _options: Options) -> Result<Definition, Error> {
             format: format.name(),
             missing: "vocabulary",
         }),
-        Format::HuggingFace | Format::Tekken | Format::SentencePiece | Format::Gguf => {
-            Err(Error::unsupported(format.name(), "a whole format"))
-        }
+        Format::SentencePiece => sentencepiece::definition(file),
+        Format::Tekken | Format::Gguf => Err(Error::unsupported(format.name(), "a whole format")),
     }
 }

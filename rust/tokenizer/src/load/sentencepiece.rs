@@ -3,8 +3,8 @@
 use super::protobuf::{Fields, Value};
 use crate::{
     AddedToken, Charsmap, Definition, Error, ModelDefinition, NormalizerDefinition,
-    PreTokenizerDefinition, SentenceBpeDefinition, SentenceMerges, SentenceNormalizer,
-    UnigramDefinition, UnknownCharacters, Vocabulary,
+    SentenceBpeDefinition, SentenceMerges, SentenceNormalizer, UnigramDefinition,
+    UnknownCharacters, Vocabulary,
 };
 
 const FORMAT: &str = "SentencePiece model";
@@ -77,11 +77,9 @@ pub fn definition(file: &[u8]) -> Result<Definition, Error> {
         }
     };
     Ok(Definition {
-        vocabulary,
-        model: definition,
         added,
         normalizer: NormalizerDefinition::Sentence(Box::new(model.normalizer()?)),
-        pre_tokenizer: PreTokenizerDefinition::None,
+        ..Definition::new(vocabulary, definition)
     })
 }
 

@@ -58,7 +58,8 @@ fn entry(line: &[u8]) -> Option<(u32, Vec<u8>)> {
     Some((rank, base64(&line[..space])?))
 }
 
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
+/// The bytes that base64 stands for.
+pub(super) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let digits = text
         .strip_suffix(b"==")
         .or_else(|| text.strip_suffix(b"="))

@@ -1,8 +1,15 @@
 //! Text to pieces, which the model then sees one by one.
 
 mod reference;
+mod split;
+mod steps;
 
 use crate::Error;
+
+pub(crate) use split::Finder;
+pub use split::{Behavior, Find};
+pub(crate) use steps::Steps;
+pub use steps::{Kind, PreTokenizerStep, Prepend};
 
 /// How text is cut into pieces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +21,8 @@ pub enum PreTokenizerDefinition {
     Pattern(String),
     /// One of the patterns that have a scanner of their own.
     Scheme(Scheme),
+    /// What Hugging Face `tokenizers` does, step by step.
+    Steps(Vec<PreTokenizerStep>),
 }
 
 /// The patterns that have a scanner of their own.
@@ -58,6 +67,7 @@ pub(crate) const GAP: u32 = 1 << 31;
 pub(crate) enum PreTokenizer {
     None,
     Pattern(reference::Pattern),
+    Steps(Steps),
 }
 
 impl PreTokenizer {
@@ -70,28 +80,63 @@ impl PreTokenizer {
             PreTokenizerDefinition::Scheme(scheme) => {
                 Self::Pattern(reference::Pattern::new(scheme.pattern())?)
             }
+            PreTokenizerDefinition::Steps(steps) => Self::Steps(Steps::new(steps)?),
         })
     }
 
-    /// A cursor over the pieces of `text`, which has fewer than [`GAP`] bytes.
-    pub(crate) fn pieces<'a>(&'a self, text: &'a str) -> Pieces<'a> {
+    /// The steps that change the text they cut; they are for [`Steps::apply`].
+    pub(crate) fn rewriting(&self) -> Option<&Steps> {
         match self {
+            Self::Steps(steps) if steps.rewrites() => Some(steps),
+            _ => None,
+        }
+    }
+
+    /// A cursor over the pieces of `text`, which has fewer than [`GAP`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pattern`]: a pattern gave up on this text.
+    pub(crate) fn pieces<'a>(&'a self, text: &'a str) -> Result<Pieces<'a>, Error> {
+        Ok(match self {
             Self::None => Pieces::Whole {
                 end: text.len() as u32,
             },
             Self::Pattern(pattern) => Pieces::Pattern(pattern.matches(text)),
-        }
+            Self::Steps(steps) => Pieces::Ready(steps.ends(text)?.into_iter()),
+        })
     }
 }
 
 /// A cursor over the pieces of a text.
 #[derive(Debug)]
 pub(crate) enum Pieces<'a> {
-    Whole { end: u32 },
+    Whole {
+        end: u32,
+    },
     Pattern(reference::Matches<'a>),
+    /// All of them at once.
+    Ready(std::vec::IntoIter<u32>),
 }
 
 impl Pieces<'_> {
+    /// The ends of all pieces.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pieces::next`].
+    pub(crate) fn collect(mut self) -> Result<Vec<u32>, Error> {
+        let mut all = Vec::new();
+        let mut ends = [0; 256];
+        loop {
+            let count = self.next(&mut ends)?;
+            if count == 0 {
+                return Ok(all);
+            }
+            all.extend_from_slice(&ends[..count]);
+        }
+    }
+
     /// Writes the ends of the next pieces to `ends` and returns how many; 0 when the text is at its end.
     ///
     /// A piece begins where the one before ends. [`GAP`] is set in the end of a piece that is left out.
@@ -107,6 +152,10 @@ impl Pieces<'_> {
                 Ok(usize::from(end > 0))
             }
             Self::Pattern(matches) => matches.next(ends),
+            Self::Ready(ready) => {
+                let next = ends.iter_mut().zip(ready);
+                Ok(next.map(|(end, ready)| *end = ready).count())
+            }
         }
     }
 }

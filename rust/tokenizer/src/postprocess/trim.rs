@@ -1,0 +1,46 @@
+//! Offsets without the white space that byte-level tokens begin or end with.
+
+use super::Encoding;
+
+/// How many characters of white space a token begins and ends with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spaces {
+    leading: u32,
+    trailing: u32,
+}
+
+impl Spaces {
+    pub(crate) fn of(token: &str) -> Self {
+        let is_space = |character: &char| *character == 'Ġ' || character.is_whitespace();
+        Self {
+            leading: token.chars().take_while(is_space).count() as u32,
+            trailing: token.chars().rev().take_while(is_space).count() as u32,
+        }
+    }
+}
+
+/// Takes white space off the offsets. `spaces` is that of all tokens the text had before it was truncated, on the left if
+/// `left`.
+///
+/// With `prefix_space` one space at the beginning of the text is one that the tokenizer put there, which has no offset of
+/// its own.
+pub(crate) fn trim(encoding: &mut Encoding, spaces: &[Spaces], left: bool, prefix_space: bool) {
+    let missing = if left {
+        spaces.len().saturating_sub(encoding.len())
+    } else {
+        0
+    };
+    let tokens = spaces.iter().skip(missing).zip(&mut encoding.offsets);
+    for (index, (spaces, [begin, end])) in tokens.enumerate() {
+        let mut leading = spaces.leading;
+        if leading > 0 {
+            if (index == 0 || *begin == 0) && prefix_space {
+                leading -= 1;
+            }
+            *begin = (*begin + leading).min(*end);
+        }
+        if spaces.trailing > 0 && *end >= spaces.trailing {
+            *end = (*end - spaces.trailing).max(*begin);
+        }
+    }
+}
