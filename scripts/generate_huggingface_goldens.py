@@ -34,6 +34,7 @@ TEXTS = [
     " ",
     "Hello, world!",
     "  hello   world  ",
+    "   x",
     "It wasn't naïve, they're 12345 running.\n\n  tail ",
     "ÀÉÎ õü ﬁne ½ Ⅷ ① ｆｕｌｌ e\u0301 \u1100\u1161",
     "你好 world 世界。 Привет мир",

@@ -32,12 +32,10 @@ pub(crate) fn trim(encoding: &mut Encoding, spaces: &[Spaces], left: bool, prefi
     };
     let tokens = spaces.iter().skip(missing).zip(&mut encoding.offsets);
     for (index, (spaces, [begin, end])) in tokens.enumerate() {
-        let mut leading = spaces.leading;
-        if leading > 0 {
-            if (index == 0 || *begin == 0) && prefix_space {
-                leading -= 1;
-            }
-            *begin = (*begin + leading).min(*end);
+        // Of more than one at the beginning none was put there.
+        let is_put = spaces.leading == 1 && prefix_space && (index == 0 || *begin == 0);
+        if !is_put {
+            *begin = (*begin + spaces.leading).min(*end);
         }
         if spaces.trailing > 0 && *end >= spaces.trailing {
             *end = (*end - spaces.trailing).max(*begin);
