@@ -4,7 +4,7 @@ use aho_corasick::{AhoCorasick, Input, MatchKind};
 use hashbrown::HashMap;
 use unicode_categories::UnicodeCategories;
 
-use crate::Error;
+use crate::{Error, Vocabulary};
 
 /// A token that is found in the text before everything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Added {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`]: they are too many for one automaton. What `normalize` says.
+    /// [`Error::Format`]: an id is too large, or they are too many for one automaton. What `normalize` says.
     pub(crate) fn new(
         tokens: Vec<AddedToken>,
         normalize: impl Fn(&str) -> Result<String, Error>,
@@ -91,6 +91,10 @@ impl Added {
         let mut verbatim = Vec::new();
         let mut normalized = Vec::new();
         for (token, place) in tokens.iter().zip(0..) {
+            if token.id >= Vocabulary::MAX_IDS {
+                let problem = format!("id {} is too large", token.id);
+                return Err(Error::format("added tokens", problem));
+            }
             if token.content.is_empty() {
                 continue;
             }

@@ -34,6 +34,8 @@ pub struct Tokenizer {
     pub(crate) model: Model,
     pub(crate) post_processor: PostProcessorDefinition,
     decoder: Decoder,
+    /// Whether what a token becomes depends on its neighbours.
+    sees_neighbours: bool,
     byte_level: bool,
     /// Tokens that are not in the vocabulary, by id: what they are called, and the bytes they stand for.
     others: HashMap<u32, (String, Box<[u8]>)>,
@@ -111,6 +113,7 @@ impl Tokenizer {
         let added = Added::new(definition.added, |content| {
             Ok(normalizer.normalize(content)?.into_owned())
         })?;
+        let decoder = Decoder::new(&definition.decoder)?;
         let byte_level = definition.byte_level;
         let vocabulary = Arc::new(definition.vocabulary);
         let known = added.tokens().iter().rev();
@@ -124,7 +127,8 @@ impl Tokenizer {
         Ok(Self {
             pre_tokenizer: PreTokenizer::new(&definition.pre_tokenizer)?,
             model: Model::new(&definition.model, &vocabulary)?,
-            decoder: Decoder::new(&definition.decoder)?,
+            sees_neighbours: decoder.sees_neighbours(),
+            decoder,
             vocabulary,
             others: others.collect(),
             added,
@@ -315,8 +319,11 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownId`]. [`Error::Unsupported`]: the tokenizer's decoder cannot see tokens one by one.
+    /// [`Error::UnknownId`].
     pub fn decode_bytes(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
+        if self.sees_neighbours {
+            return self.decode(ids, false).map(String::into_bytes);
+        }
         let mut bytes = Vec::with_capacity(ids.len() * 4);
         for &id in ids {
             if let (Decoder::Bytes, Model::Bpe(model)) = (&self.decoder, &self.model)
@@ -358,7 +365,7 @@ impl Tokenizer {
         is_first: bool,
         bytes: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        if is_first && !matches!(self.decoder, Decoder::Bytes) {
+        if self.sees_neighbours || (is_first && !matches!(self.decoder, Decoder::Bytes)) {
             let token = self.id_to_token(id).ok_or_else(|| self.unknown(id))?;
             bytes.extend(self.decoder.alone(&token, true)?);
         } else {

@@ -1,4 +1,5 @@
 //! Batches give what single calls give.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 use std::num::NonZeroUsize;
 

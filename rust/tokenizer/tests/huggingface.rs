@@ -163,3 +163,41 @@ fn parts_that_are_not_built_are_refused_by_name() {
         );
     }
 }
+
+/// Bad input gives a typed error or a tokenizer that works, never a panic.
+#[test]
+fn damaged_files_are_read_or_refused() {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/huggingface");
+    let mut seed = 1_u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as usize % below
+    };
+    let mut refused = 0;
+    for name in ["words", "albert", "llama2", "roberta", "bert_cased"] {
+        let golden = std::fs::read(own.join(format!("{name}.json"))).unwrap();
+        let golden: Value = serde_json::from_slice(&golden).unwrap();
+        let file = golden["tokenizer"].to_string().into_bytes();
+        for _ in 0..150 {
+            let mut damaged = file.clone();
+            for _ in 0..=random(3) {
+                let at = random(damaged.len());
+                damaged[at] = b"0123456789{}[],:\"aefnrtu \\\xff"[random(27)];
+            }
+            if random(8) == 0 {
+                damaged.truncate(random(file.len()));
+            }
+            let made = load::any(&damaged, load::Options::default()).and_then(Tokenizer::new);
+            let Ok(tokenizer) = made else {
+                refused += 1;
+                continue;
+            };
+            let options = EncodeOptions::default();
+            if let Ok(encoding) = tokenizer.encode_detailed("a <s>b 1é", Some("c"), &options) {
+                let _ = tokenizer.decode(&encoding.ids, false);
+                let _ = tokenizer.decode_bytes(&encoding.ids);
+            }
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}

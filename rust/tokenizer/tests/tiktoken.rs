@@ -1,4 +1,5 @@
 //! Ranks, a pattern and merges in a row.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 use inferail_tokenizer::{
     AddedToken, Definition, PreTokenizerDefinition, Scheme, Specials, Tokenizer, Vocabulary, load,

@@ -104,6 +104,11 @@ impl Decoder {
         })
     }
 
+    /// Whether what a token becomes depends on its neighbours, so that [`Decoder::alone`] cannot say it.
+    pub(crate) fn sees_neighbours(&self) -> bool {
+        self.alone("a", false).is_err()
+    }
+
     /// The text of tokens that are text.
     ///
     /// # Errors
@@ -311,11 +316,19 @@ fn replace(token: &str, pattern: &Finder, content: &str) -> Result<String, Error
 
 fn strip(token: &str, content: char, start: usize, stop: usize) -> String {
     let mut kept = token;
-    for _ in 0..start {
-        kept = kept.strip_prefix(content).unwrap_or(kept);
+    let mut left = start;
+    while left > 0
+        && let Some(rest) = kept.strip_prefix(content)
+    {
+        kept = rest;
+        left -= 1;
     }
-    for _ in 0..stop {
-        kept = kept.strip_suffix(content).unwrap_or(kept);
+    let mut left = stop;
+    while left > 0
+        && let Some(rest) = kept.strip_suffix(content)
+    {
+        kept = rest;
+        left -= 1;
     }
     kept.to_owned()
 }

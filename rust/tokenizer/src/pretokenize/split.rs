@@ -41,6 +41,11 @@ pub(crate) enum Finder {
 impl Finder {
     pub(crate) fn new(definition: &Find) -> Result<Self, Error> {
         Ok(match definition {
+            Find::Text(text) if text.is_empty() => {
+                return Err(Error::Pattern {
+                    problem: "it finds an empty text everywhere".to_owned(),
+                });
+            }
             Find::Text(text) => Self::Text(Box::new(memmem::Finder::new(text).into_owned())),
             Find::Pattern(pattern) => Self::Pattern(reference::Pattern::new(pattern)?),
         })

@@ -38,7 +38,7 @@ pub(super) fn read(tokens: Vec<Token>, model: &Model<'_>, ids: Ids) -> Vec<Added
             (Ids::File, _) => token.id,
             (Ids::HuggingFace, Some(id)) => *id,
             (Ids::HuggingFace, None) => match highest {
-                Some(highest) if highest >= size || size == 0 => highest + 1,
+                Some(highest) if highest >= size || size == 0 => highest.saturating_add(1),
                 _ => size,
             },
         };

@@ -157,8 +157,13 @@ fn padding(part: &Value) -> Result<Padding, Error> {
         .get("strategy")
         .ok_or_else(|| missing(part, "strategy"))?;
     let multiple = part.get("pad_to_multiple_of").and_then(Value::as_u64);
+    let fixed = strategy.get("Fixed").and_then(Value::as_u64);
+    // More than any model reads; a file must not be able to ask for all memory.
+    if fixed.max(multiple).is_some_and(|length| length > 1 << 24) {
+        return Err(Error::format(FORMAT, "padding is too long"));
+    }
     Ok(Padding {
-        to: match strategy.get("Fixed").and_then(Value::as_u64) {
+        to: match fixed {
             Some(length) => PadTo::Fixed(length as usize),
             None => PadTo::Longest,
         },
