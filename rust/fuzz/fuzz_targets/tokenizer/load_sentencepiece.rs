@@ -1,4 +1,4 @@
-//! Any bytes as a SentencePiece model.
+//! Any bytes as a `SentencePiece` model.
 #![no_main]
 
 use inferail_fuzz::tokenizer::check_definition;
