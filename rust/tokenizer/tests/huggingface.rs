@@ -201,3 +201,22 @@ fn damaged_files_are_read_or_refused() {
     }
     assert!(refused > 100, "{refused}");
 }
+
+#[test]
+fn added_tokens_have_the_ids_that_are_asked_for() {
+    let token = |id: u32, content: &str| {
+        format!(r#"{{"id":{id},"content":"{content}","special":true,"normalized":false}}"#)
+    };
+    let added = [token(1, "b"), token(5, "<x>"), token(9, "<y>")].join(",");
+    let model = r#"{"type":"WordLevel","vocab":{"a":0,"b":1,"u":2},"unk_token":"u"}"#;
+    let file = format!(r#"{{"added_tokens":[{added}],"model":{model}}}"#);
+    let ids = |ids| {
+        let definition = load::any(file.as_bytes(), load::Options { ids }).unwrap();
+        let tokenizer = Tokenizer::new(definition).unwrap();
+        tokenizer.encode("a<x>b<y>", Specials::All).unwrap()
+    };
+
+    assert_eq!(ids(load::Ids::File), [0, 5, 1, 9]);
+    // What `tokenizers` 0.23.3 gives.
+    assert_eq!(ids(load::Ids::HuggingFace), [0, 3, 1, 4]);
+}
