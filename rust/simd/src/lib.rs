@@ -2,6 +2,7 @@
 //!
 //! Every kernel has a scalar twin that says what it computes; tests drive the two apart.
 
+pub mod block;
 mod prefetch;
 
 pub use prefetch::prefetch;

@@ -1,6 +1,7 @@
 //! Text to pieces, which the model then sees one by one.
 
 mod reference;
+mod scanner;
 mod split;
 mod steps;
 
@@ -35,9 +36,38 @@ pub enum Scheme {
     Cl100k,
     /// GPT-4o and later: `o200k_base`, `o200k_harmony`.
     O200k,
+    /// Llama 3.
+    Llama3,
+    /// Qwen 2 and 3.
+    Qwen2,
+    /// Qwen 3.5.
+    Qwen35,
+    /// Mistral's Tekken.
+    Tekken,
 }
 
 impl Scheme {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::R50k,
+        Self::Cl100k,
+        Self::O200k,
+        Self::Llama3,
+        Self::Qwen2,
+        Self::Qwen35,
+        Self::Tekken,
+    ];
+
+    /// The scheme that cuts every text as `pattern` does, if there is one.
+    pub fn of(pattern: &str) -> Option<Self> {
+        match pattern {
+            GPT2 | GPT2_SHORT => Some(Self::R50k),
+            _ => Self::ALL
+                .into_iter()
+                .find(|scheme| scheme.pattern() == pattern),
+        }
+    }
+
     /// The regular expression that the scanner stands for, as its origin writes it.
     pub fn pattern(self) -> &'static str {
         match self {
@@ -55,9 +85,32 @@ impl Scheme {
                 r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
                 r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
             ),
+            Self::Llama3 => concat!(
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}",
+                r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
+            Self::Qwen2 => concat!(
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}",
+                r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
+            Self::Qwen35 => concat!(
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}",
+                r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
+            Self::Tekken => concat!(
+                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
+                r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
+                r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
         }
     }
 }
+
+/// [`Scheme::R50k`] as Hugging Face and older tiktoken write it.
+const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+/// [`Scheme::R50k`] as tiktoken wrote it in between.
+const GPT2_SHORT: &str = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
 /// In an end that [`Pieces::next`] writes: the piece is left out.
 pub(crate) const GAP: u32 = 1 << 31;
@@ -67,6 +120,7 @@ pub(crate) const GAP: u32 = 1 << 31;
 pub(crate) enum PreTokenizer {
     None,
     Pattern(reference::Pattern),
+    Scanner(scanner::Scanner),
     Steps(Steps),
 }
 
@@ -74,12 +128,11 @@ impl PreTokenizer {
     pub(crate) fn new(definition: &PreTokenizerDefinition) -> Result<Self, Error> {
         Ok(match definition {
             PreTokenizerDefinition::None => Self::None,
-            PreTokenizerDefinition::Pattern(pattern) => {
-                Self::Pattern(reference::Pattern::new(pattern)?)
-            }
-            PreTokenizerDefinition::Scheme(scheme) => {
-                Self::Pattern(reference::Pattern::new(scheme.pattern())?)
-            }
+            PreTokenizerDefinition::Pattern(pattern) => match Scheme::of(pattern) {
+                Some(scheme) => Self::Scanner(scanner::Scanner::new(scheme)),
+                None => Self::Pattern(reference::Pattern::new(pattern)?),
+            },
+            PreTokenizerDefinition::Scheme(scheme) => Self::Scanner(scanner::Scanner::new(*scheme)),
             PreTokenizerDefinition::Steps(steps) => Self::Steps(Steps::new(steps)?),
         })
     }
@@ -103,6 +156,7 @@ impl PreTokenizer {
                 end: text.len() as u32,
             },
             Self::Pattern(pattern) => Pieces::Pattern(pattern.matches(text)),
+            Self::Scanner(scanner) => Pieces::Scanner(scanner.pieces(text)),
             Self::Steps(steps) => Pieces::Ready(steps.ends(text)?.into_iter()),
         })
     }
@@ -115,6 +169,7 @@ pub(crate) enum Pieces<'a> {
         end: u32,
     },
     Pattern(reference::Matches<'a>),
+    Scanner(scanner::Cursor<'a>),
     /// All of them at once.
     Ready(std::vec::IntoIter<u32>),
 }
@@ -152,6 +207,7 @@ impl Pieces<'_> {
                 Ok(usize::from(end > 0))
             }
             Self::Pattern(matches) => matches.next(ends),
+            Self::Scanner(cursor) => Ok(cursor.next(ends)),
             Self::Ready(ready) => {
                 let next = ends.iter_mut().zip(ready);
                 Ok(next.map(|(end, ready)| *end = ready).count())
