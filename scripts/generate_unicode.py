@@ -78,7 +78,7 @@ def ranges() -> list[tuple[int, int]]:
 
 def main() -> None:
     """Writes the file."""
-    listed = [f"0x{code << 8 | number:X}" for code, number in ranges()]
+    listed = [f"0x{code << 8 | number:_X}" for code, number in ranges()]
     lines = [f"    {', '.join(listed[at : at + PER_LINE])}," for at in range(0, len(listed), PER_LINE)]
     body = "\n".join(lines)
     names = ", ".join(f"{number} {name}" for number, name in enumerate(CLASSES, start=1))

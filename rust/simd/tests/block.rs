@@ -1,5 +1,7 @@
 //! Every kernel computes what the scalar one does.
 
+#![expect(clippy::inline_always, reason = "a task has to be inlined")]
+
 use inferail_simd::block::{BYTES, Kernel, Level, Task};
 use proptest::prelude::*;
 
@@ -27,20 +29,20 @@ impl Task for Ask<'_> {
     fn run<K: Kernel>(self, kernel: K) -> Answers {
         let bytes = kernel.load(self.text, self.at);
         assert_eq!(
-            kernel.to_array(kernel.from_array(&kernel.to_array(bytes))),
-            kernel.to_array(bytes)
+            kernel.unpack(kernel.pack(&kernel.unpack(bytes))),
+            kernel.unpack(bytes)
         );
         let mut positions = [0; BYTES];
         let count = kernel.positions(self.mask, 7, &mut positions);
         Answers {
-            bytes: kernel.to_array(bytes),
+            bytes: kernel.unpack(bytes),
             masks: [
                 kernel.non_ascii(bytes),
                 kernel.leads(bytes),
                 kernel.equal(bytes, self.value),
                 kernel.any(bytes, self.value),
             ],
-            found: kernel.to_array(kernel.lookup(bytes, self.table)),
+            found: kernel.unpack(kernel.lookup(bytes, self.table)),
             positions: positions[..count].to_vec(),
         }
     }

@@ -1,5 +1,10 @@
 //! AVX2 (Haswell, Zen and later): a block is two registers.
 
+#![expect(
+    clippy::wildcard_imports,
+    reason = "the intrinsics have prefixes of their own"
+)]
+
 use std::arch::x86_64::*;
 
 use super::{BYTES, Kernel, Task, scalar::Scalar};
@@ -35,8 +40,8 @@ macro_rules! kernel {
             #[inline(always)]
             fn load(self, text: &[u8], at: usize) -> Halves {
                 match text.get(at..).and_then(<[u8]>::first_chunk) {
-                    Some(bytes) => self.from_array(bytes),
-                    None => self.from_array(&Scalar.load(text, at)),
+                    Some(bytes) => self.pack(bytes),
+                    None => self.pack(&Scalar.load(text, at)),
                 }
             }
 
@@ -65,8 +70,8 @@ macro_rules! kernel {
 }
 
 kernel! {
-    fn from_array(bytes: &[u8; BYTES]) -> Halves;
-    fn to_array(bytes: Halves) -> [u8; BYTES];
+    fn pack(bytes: &[u8; BYTES]) -> Halves;
+    fn unpack(bytes: Halves) -> [u8; BYTES];
     fn non_ascii(bytes: Halves) -> u64;
     fn leads(bytes: Halves) -> u64;
     fn equal(bytes: Halves, value: u8) -> u64;
@@ -75,16 +80,11 @@ kernel! {
 }
 
 mod inner {
-    #![expect(
-        clippy::wildcard_imports,
-        reason = "the intrinsics have prefixes of their own"
-    )]
-
     use super::*;
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn from_array(bytes: &[u8; BYTES]) -> Halves {
+    pub(super) fn pack(bytes: &[u8; BYTES]) -> Halves {
         let (low, high) = bytes.split_at(32);
         // SAFETY: each half has 32 bytes, and the load needs no alignment.
         let low = unsafe { _mm256_loadu_si256(low.as_ptr().cast()) };
@@ -95,7 +95,7 @@ mod inner {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn to_array(bytes: Halves) -> [u8; BYTES] {
+    pub(super) fn unpack(bytes: Halves) -> [u8; BYTES] {
         let mut array = [0; BYTES];
         let (low, high) = array.split_at_mut(32);
         // SAFETY: each half has 32 bytes, and the store needs no alignment.

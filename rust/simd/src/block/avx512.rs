@@ -1,5 +1,10 @@
 //! AVX-512 with VBMI and VBMI2 (Ice Lake, Zen 4 and later): a block is one register.
 
+#![expect(
+    clippy::wildcard_imports,
+    reason = "the intrinsics have prefixes of their own"
+)]
+
 use std::arch::x86_64::*;
 
 use super::{BYTES, Kernel, Task};
@@ -44,8 +49,8 @@ macro_rules! kernel {
 
 kernel! {
     fn load(text: &[u8], at: usize) -> __m512i;
-    fn from_array(bytes: &[u8; BYTES]) -> __m512i;
-    fn to_array(bytes: __m512i) -> [u8; BYTES];
+    fn pack(bytes: &[u8; BYTES]) -> __m512i;
+    fn unpack(bytes: __m512i) -> [u8; BYTES];
     fn non_ascii(bytes: __m512i) -> u64;
     fn leads(bytes: __m512i) -> u64;
     fn equal(bytes: __m512i, value: u8) -> u64;
@@ -55,11 +60,6 @@ kernel! {
 }
 
 mod inner {
-    #![expect(
-        clippy::wildcard_imports,
-        reason = "the intrinsics have prefixes of their own"
-    )]
-
     use super::*;
 
     #[inline]
@@ -77,14 +77,14 @@ mod inner {
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(super) fn from_array(bytes: &[u8; BYTES]) -> __m512i {
+    pub(super) fn pack(bytes: &[u8; BYTES]) -> __m512i {
         // SAFETY: the array has 64 bytes, and the load needs no alignment.
         unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(super) fn to_array(bytes: __m512i) -> [u8; BYTES] {
+    pub(super) fn unpack(bytes: __m512i) -> [u8; BYTES] {
         let mut array = [0; BYTES];
         // SAFETY: the array has 64 bytes, and the store needs no alignment.
         unsafe { _mm512_storeu_si512(array.as_mut_ptr().cast(), bytes) };
@@ -144,7 +144,7 @@ mod inner {
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
     pub(super) fn positions(mask: u64, base: u32, out: &mut [u32; BYTES]) -> usize {
         let count = mask.count_ones() as usize;
-        let indices = _mm512_maskz_compress_epi8(mask, from_array(&INDICES));
+        let indices = _mm512_maskz_compress_epi8(mask, pack(&INDICES));
         let base = _mm512_set1_epi32(base.cast_signed());
         // Text has 10 to 14 pieces in a block: the second quarter is rare, the others rarer.
         store(out, 0, base, _mm512_castsi512_si128(indices));

@@ -24,10 +24,10 @@ pub trait Kernel: Copy {
     fn load(self, text: &[u8], at: usize) -> Self::Bytes;
 
     /// These very bytes.
-    fn from_array(self, bytes: &[u8; BYTES]) -> Self::Bytes;
+    fn pack(self, bytes: &[u8; BYTES]) -> Self::Bytes;
 
     /// These very bytes.
-    fn to_array(self, bytes: Self::Bytes) -> [u8; BYTES];
+    fn unpack(self, bytes: Self::Bytes) -> [u8; BYTES];
 
     /// The bytes that are not ASCII.
     fn non_ascii(self, bytes: Self::Bytes) -> u64;

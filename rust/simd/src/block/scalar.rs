@@ -25,12 +25,12 @@ impl Kernel for Scalar {
     }
 
     #[inline]
-    fn from_array(self, bytes: &[u8; BYTES]) -> Self::Bytes {
+    fn pack(self, bytes: &[u8; BYTES]) -> Self::Bytes {
         *bytes
     }
 
     #[inline]
-    fn to_array(self, bytes: Self::Bytes) -> [u8; BYTES] {
+    fn unpack(self, bytes: Self::Bytes) -> [u8; BYTES] {
         bytes
     }
 

@@ -31,13 +31,17 @@ pub(super) fn read(part: Option<&Value>) -> Result<PreTokenizer, Error> {
 pub(super) fn definition(steps: Vec<PreTokenizerStep>) -> PreTokenizerDefinition {
     match steps.as_slice() {
         [] => PreTokenizerDefinition::None,
+        // The patterns with a scanner leave nothing out: isolated matches, or removed text between them, are the same.
         [
             PreTokenizerStep::Split {
                 find: Find::Pattern(pattern),
-                behavior: Behavior::Isolated,
-                invert: false,
+                behavior: behavior @ (Behavior::Isolated | Behavior::Removed),
+                invert,
             },
-        ] if pattern == BYTE_LEVEL => PreTokenizerDefinition::Scheme(Scheme::R50k),
+        ] if *invert == (*behavior == Behavior::Removed) => match Scheme::of(pattern) {
+            Some(scheme) => PreTokenizerDefinition::Scheme(scheme),
+            None => PreTokenizerDefinition::Steps(steps),
+        },
         _ => PreTokenizerDefinition::Steps(steps),
     }
 }

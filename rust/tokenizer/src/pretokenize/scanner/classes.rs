@@ -36,7 +36,7 @@ const ROW: usize = 64;
 pub(super) struct Classes {
     pub(super) ascii: [u8; 128],
     /// Which row the flags of 64 code points are.
-    blocks: Box<[u16; 0x11_0000 / ROW]>,
+    blocks: Box<[u16]>,
     rows: Vec<[u8; ROW]>,
 }
 
@@ -45,7 +45,7 @@ pub(super) static CLASSES: LazyLock<Classes> = LazyLock::new(Classes::new);
 
 impl Classes {
     fn new() -> Self {
-        let mut blocks = Box::new([0; 0x11_0000 / ROW]);
+        let mut blocks = vec![0; 0x11_0000 / ROW].into_boxed_slice();
         // Rows of one class come first, so that nothing is searched for them.
         let mut rows: Vec<[u8; ROW]> = FLAGS.iter().map(|flags| [*flags; ROW]).collect();
         let ends = RANGES.iter().skip(1).map(|range| range >> 8);

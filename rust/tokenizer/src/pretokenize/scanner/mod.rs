@@ -3,6 +3,11 @@
 //! [`window`] cuts 64 bytes at a time with bit masks, [`step`] one piece at a time where that is not enough.
 //! Measured in `benches/rust/benches/pretokenize.rs`.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined in a task is compiled for the oldest CPU"
+)]
+
 mod classes;
 mod rules;
 mod step;

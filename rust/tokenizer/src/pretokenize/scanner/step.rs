@@ -124,10 +124,14 @@ impl Step<'_> {
 
     fn punctuation(self, begin: usize) -> Option<usize> {
         let after = self.after_space(begin);
+        let marks = match self.rules.word {
+            Word::LettersAndMarks => MARK,
+            Word::Letters | Word::Cased => 0,
+        };
         let mut at = after;
         loop {
             let (class, len) = self.class(at);
-            if class & (LETTER | NUMBER | SPACE) != 0 || len == 0 {
+            if class & (LETTER | NUMBER | SPACE | marks) != 0 || len == 0 {
                 break;
             }
             at += len;

@@ -92,20 +92,17 @@ pub(super) fn find<K: Kernel, P: Pattern>(
     } else {
         kernel.equal(masks.bytes, b'\'')
     };
-    let ends = match rules.contraction {
-        Contraction::Suffix => {
-            let begins = apostrophe & punctuation & (word << 1 | carry.word);
-            contractions::<true>(text, at, begins, masks.end, true)
-        }
-        _ => {
-            let any_case = rules.contraction == Contraction::Any;
-            contractions::<false>(text, at, apostrophe & first, masks.end, any_case)
-        }
-    };
-    let suffix = if rules.contraction == Contraction::Suffix {
-        ends.begins
+    let (ends, suffix) = if rules.contraction == Contraction::Suffix {
+        let begins = apostrophe & punctuation & (word << 1 | carry.word);
+        let ends = contractions::<true>(text, at, begins, masks.end, true);
+        (ends, ends.begins)
     } else {
-        0
+        let any_case = rules.contraction == Contraction::Any;
+        let begins = apostrophe & first;
+        (
+            contractions::<false>(text, at, begins, masks.end, any_case),
+            0,
+        )
     };
     let after_first = masks.next(first);
     let joined = match rules.before_word {
@@ -172,7 +169,7 @@ fn masks<K: Kernel>(kernel: K, classes: &Classes, text: &[u8], at: usize) -> Mas
         let leads = kernel.leads(bytes);
         continuation = non_ascii & !leads;
         let mut array = [0; 72];
-        array[..64].copy_from_slice(&kernel.to_array(found));
+        array[..64].copy_from_slice(&kernel.unpack(found));
         let mut left = leads;
         while left != 0 {
             let index = (left.trailing_zeros() & 63) as usize;
@@ -191,7 +188,7 @@ fn masks<K: Kernel>(kernel: K, classes: &Classes, text: &[u8], at: usize) -> Mas
             }
         }
         if let Some(array) = array.first_chunk() {
-            found = kernel.from_array(array);
+            found = kernel.pack(array);
         }
     }
     Masks {
