@@ -7,7 +7,7 @@ from uuid import UUID
 
 from typing_extensions import disjoint_base
 
-from inferail._core_tokenizer import StreamingDecoder, Tokenizer
+from inferail._core_tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
 _Buffer: TypeAlias = bytes | bytearray | memoryview[Any]
@@ -55,6 +55,7 @@ __all__ = [
     "BUILD_INFO",
     "Accumulator",
     "Delta",
+    "Encoding",
     "EventStreamMessage",
     "EventStreamParser",
     "HttpExchange",

@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias, final, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from inferail.tokenizer.as_tiktoken import Encoding as TiktokenEncoding
+
 _Path: TypeAlias = str | os.PathLike[str]
 _Ids: TypeAlias = Iterable[int] | NDArray[np.integer[Any]]
 _Side: TypeAlias = Literal["left", "right"]
@@ -179,6 +181,29 @@ class Tokenizer:
     @overload
     def encode_ordinary(self, text: str, *, as_list: bool) -> NDArray[np.uint32] | list[int]:
         """The ids of `text`, special tokens in it being text like any other: what a user typed can never be one."""
+    def encode_detailed(
+        self,
+        text: str,
+        pair: str | None = None,
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = "all",
+        add_special_tokens: bool = False,
+        offsets: Literal["characters", "bytes"] = "characters",
+    ) -> Encoding:
+        """The tokens of `text`, or of two texts, with where each comes from.
+
+        Args:
+            text: Any text.
+            pair: A second text, for models that read two.
+            allowed_special: As in `encode`, for both texts.
+            disallowed_special: As in `encode`, for both texts.
+            add_special_tokens: Whether the tokens that a model expects around a text are put there.
+            offsets: What `Encoding.offsets` counts.
+
+        Raises:
+            ConfigError: A text has the spelling of a special token that is not allowed in it.
+        """
     @overload
     def encode_batch(
         self,
@@ -189,6 +214,7 @@ class Tokenizer:
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
         as_list: Literal[False] = False,
+        threads: int | None = None,
     ) -> list[NDArray[np.uint32]]: ...
     @overload
     def encode_batch(
@@ -200,8 +226,13 @@ class Tokenizer:
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
         as_list: Literal[True],
+        threads: int | None = None,
     ) -> list[list[int]]:
-        """The ids of each text, as `encode` gives them."""
+        """The ids of each text, as `encode` gives them.
+
+        On at most `threads` threads, by default as many as the process may use; they live for the call, and a batch of
+        less than 64 KiB needs none.
+        """
     def encode_batch_flat(
         self,
         texts: Iterable[str],
@@ -210,6 +241,7 @@ class Tokenizer:
         disallowed_special: _Specials = "all",
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
+        threads: int | None = None,
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
         """The ids of all texts in a row, and where each text's begin and the last one's end: uint64 `[texts + 1]`."""
     def encode_batch_padded(
@@ -223,6 +255,7 @@ class Tokenizer:
         disallowed_special: _Specials = "all",
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
+        threads: int | None = None,
     ) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
         """The ids of each text in a row of their own, uint32 `[texts, width]`, and which of them are not padding.
 
@@ -235,6 +268,7 @@ class Tokenizer:
             disallowed_special: As in `encode`.
             max_tokens: As in `encode`, for each text.
             truncation_side: As in `encode`.
+            threads: As in `encode_batch`.
         """
     def count(self, text: str, *, allowed_special: _Specials = (), disallowed_special: _Specials = ()) -> int:
         """How many tokens `text` has. Unlike for `encode`, special tokens in it are text unless they are allowed."""
@@ -243,7 +277,12 @@ class Tokenizer:
     ) -> int | None:
         """How many tokens `text` has, or None if they are more than `limit`; the rest of the text is then not read."""
     def count_batch(
-        self, texts: Iterable[str], *, allowed_special: _Specials = (), disallowed_special: _Specials = ()
+        self,
+        texts: Iterable[str],
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = (),
+        threads: int | None = None,
     ) -> list[int]:
         """How many tokens each text has, as `count` says."""
     def decode(self, ids: _Ids, *, skip_special_tokens: bool = False, errors: str = "replace") -> str:
@@ -276,13 +315,44 @@ class Tokenizer:
         Raises:
             ConfigError: No token has that id.
         """
+    def token_name(self, id: int, /) -> str | None:  # noqa: A002
+        """What a token is called in its file (`Ġhello`, `▁hello`, `##lo`); None where no token has that id."""
     def vocabulary(self) -> list[bytes | None]:
         """The bytes of every token, by id, special tokens included; None where no token has the id.
 
         For masks of grammars. A new list every time.
         """
+    def as_tiktoken(self) -> TiktokenEncoding:
+        """The same tokenizer in the shape of `tiktoken.Encoding`, for code that was written for that."""
     def __copy__(self) -> Tokenizer: ...
     def __deepcopy__(self, memo: object, /) -> Tokenizer: ...
+
+@final
+class Encoding:
+    """The tokens of a text with all that is known about each. Made by `Tokenizer.encode_detailed`."""
+
+    def __len__(self) -> int: ...
+    @property
+    def ids(self) -> NDArray[np.uint32]:
+        """Ids: uint32 `[tokens]`, a copy every time."""
+    @property
+    def offsets(self) -> NDArray[np.uint32]:
+        """Where each token begins and ends in its text: uint32 `[tokens, 2]`; 0, 0 for one that stands for no text."""
+    @property
+    def type_ids(self) -> NDArray[np.uint32]:
+        """The kind of segment each token belongs to, for models that ask: uint32 `[tokens]`."""
+    @property
+    def special_tokens_mask(self) -> NDArray[np.bool_]:
+        """Which tokens were put around the texts: bool `[tokens]`."""
+    @property
+    def attention_mask(self) -> NDArray[np.bool_]:
+        """Which tokens are not padding: bool `[tokens]`."""
+    @property
+    def word_ids(self) -> list[int | None]:
+        """The piece of its text that each token is part of."""
+    @property
+    def sequence_ids(self) -> list[int | None]:
+        """0 for a token of the first text, 1 for one of the second, None for one that was put there."""
 
 @final
 class StreamingDecoder:

@@ -16,6 +16,7 @@ from inferail.cli.demo import demo
 from inferail.cli.models import models
 from inferail.cli.sandbox import sandbox
 from inferail.cli.serve import serve
+from inferail.cli.tokens import tokens
 from inferail.errors import InferailError
 
 __all__ = ["Commands", "main"]
@@ -101,7 +102,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (chat, demo, models, sandbox, serve):
+for _command in (chat, demo, models, sandbox, serve, tokens):
     main.add_command(_command)
 
 

@@ -34,6 +34,8 @@ mod core_module {
     #[pymodule_export]
     use super::sse_parser::{PySseEvent, PySseParser};
     #[pymodule_export]
+    use super::tokenizer::encoding::PyEncoding;
+    #[pymodule_export]
     use super::tokenizer::streaming_decoder::PyStreamingDecoder;
     #[pymodule_export]
     use super::tokenizer::tokenizer::PyTokenizer;

@@ -345,16 +345,17 @@ impl Tokenizer {
     /// [`Error::UnknownId`], [`Error::Pattern`].
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String, Error> {
         let skipped = |id: &u32| skip_special_tokens && self.is_special(*id);
-        let ids = ids.iter().copied().filter(|id| !skipped(id));
+        let kept = ids.iter().copied().filter(|id| !skipped(id));
         if matches!(self.decoder, Decoder::Bytes) {
-            let mut bytes = Vec::new();
-            for id in ids {
-                bytes.extend_from_slice(self.require(id)?);
-            }
+            let bytes = if skip_special_tokens {
+                self.decode_bytes(&kept.collect::<Vec<_>>())?
+            } else {
+                self.decode_bytes(ids)?
+            };
             return Ok(String::from_utf8(bytes)
                 .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()));
         }
-        let tokens = ids.map(|id| self.id_to_token(id).ok_or_else(|| self.unknown(id)));
+        let tokens = kept.map(|id| self.id_to_token(id).ok_or_else(|| self.unknown(id)));
         self.decoder.decode(tokens.collect::<Result<_, _>>()?)
     }
 

@@ -1,8 +1,9 @@
 //! Many texts in one call, the GIL released once for all of them.
 
 use std::borrow::Cow;
+use std::num::NonZeroUsize;
 
-use inferail_tokenizer::{Error, Specials, Tokenizer};
+use inferail_tokenizer::{Error, Specials, Tokenizer, map_batch};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
@@ -18,6 +19,7 @@ pub(crate) fn each<T: Send>(
     texts: &Bound<'_, PyAny>,
     tokenizer: &Tokenizer,
     rules: &Rules,
+    threads: Option<NonZeroUsize>,
     work: impl Fn(&str, Specials<'_>) -> Result<T, Error> + Sync,
 ) -> PyResult<Vec<T>> {
     let py = texts.py();
@@ -25,9 +27,10 @@ pub(crate) fn each<T: Send>(
     let texts: Vec<Cow<'_, str>> = strings.iter().map(to_text).collect::<PyResult<_>>()?;
     let bytes = texts.iter().map(|text| text.len()).sum();
     let done = run_sized(py, bytes, || {
-        let texts = texts.iter();
-        let done = texts.map(|text| rules.apply(tokenizer, text, |specials| work(text, specials)));
-        done.collect::<Result<Vec<T>, Error>>()
+        let work =
+            |text: &Cow<'_, str>| rules.apply(tokenizer, text, |specials| work(text, specials));
+        let done = map_batch(&texts, threads, |text| text.len(), work);
+        done.into_iter().collect::<Result<Vec<T>, Error>>()
     });
     done.map_err(|error| tokenizer_error(py, error))
 }

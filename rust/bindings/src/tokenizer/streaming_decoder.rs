@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use inferail_tokenizer::{Error, Tokenizer, Utf8Stream};
+use inferail_tokenizer::{Error, StreamingDecoder, Tokenizer};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyInt;
@@ -18,7 +18,7 @@ pub(crate) struct PyStreamingDecoder {
     tokenizer: Arc<Tokenizer>,
     /// Whether the bytes of special tokens are left out.
     skip_special_tokens: bool,
-    stream: Mutex<Utf8Stream>,
+    stream: Mutex<StreamingDecoder>,
 }
 
 impl PyStreamingDecoder {
@@ -30,11 +30,11 @@ impl PyStreamingDecoder {
         }
     }
 
-    fn text(&self, stream: &mut Utf8Stream, ids: &[u32]) -> Result<String, Error> {
+    fn text(&self, stream: &mut StreamingDecoder, ids: &[u32]) -> Result<String, Error> {
         let mut text = String::new();
         for &id in ids {
             if !(self.skip_special_tokens && self.tokenizer.is_special(id)) {
-                stream.feed(self.tokenizer.require(id)?, &mut text);
+                text.push_str(&stream.step(&self.tokenizer, id)?);
             }
         }
         Ok(text)
@@ -65,11 +65,7 @@ impl PyStreamingDecoder {
 
     /// What is left at the end; it begins anew afterwards.
     fn finish(&self, py: Python<'_>) -> String {
-        let mut text = String::new();
         let stream = self.stream.lock_py_attached(py);
-        stream
-            .unwrap_or_else(PoisonError::into_inner)
-            .finish(&mut text);
-        text
+        stream.unwrap_or_else(PoisonError::into_inner).finish()
     }
 }

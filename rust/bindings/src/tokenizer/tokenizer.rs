@@ -1,15 +1,17 @@
 //! `Tokenizer`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use inferail_tokenizer::{
-    AddedToken, Definition, Error, PreTokenizerDefinition, Specials, Tokenizer,
-    load::ranks as ranks_of,
+    AddedToken, Definition, EncodeOptions, Error, OffsetUnit, PreTokenizerDefinition, Specials,
+    Tokenizer, load::ranks as ranks_of,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
+use super::encoding::{PyEncoding, Unit};
 use super::origin::{AddedIds, Origin, Reduced, Source, load, special_tokens};
 use super::specials::{Chosen, Rules};
 use super::streaming_decoder::PyStreamingDecoder;
@@ -231,10 +233,41 @@ impl PyTokenizer {
         ids::sequence(text.py(), ids, as_list)
     }
 
+    /// The tokens of `text` with all that is known about each.
+    #[pyo3(
+        signature = (text, pair=None, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, add_special_tokens=false, offsets=Unit(OffsetUnit::Characters)),
+        text_signature = "($self, text, pair=None, *, allowed_special=(), disallowed_special='all', add_special_tokens=False, offsets='characters')"
+    )]
+    fn encode_detailed(
+        &self,
+        text: &Bound<'_, PyString>,
+        pair: Option<&Bound<'_, PyString>>,
+        allowed_special: Chosen,
+        disallowed_special: Chosen,
+        add_special_tokens: bool,
+        offsets: Unit,
+    ) -> PyResult<PyEncoding> {
+        let rules = Rules::new(allowed_special, disallowed_special);
+        let pair = pair.map(to_text).transpose()?;
+        let pair = pair.as_deref();
+        let encoding = self.with_text(text, &rules, |text, specials| {
+            rules.apply(&self.inner, pair.unwrap_or_default(), |_| Ok(()))?;
+            let options = EncodeOptions {
+                specials,
+                add_special_tokens,
+                offsets: offsets.0,
+                truncation: None,
+                padding: None,
+            };
+            self.inner.encode_detailed(text, pair, &options)
+        })?;
+        Ok(PyEncoding::new(encoding))
+    }
+
     /// The ids of each text.
     #[pyo3(
-        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, as_list=false),
-        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', as_list=False)"
+        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, as_list=false, threads=None),
+        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', as_list=False, threads=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode_batch<'py>(
@@ -245,17 +278,19 @@ impl PyTokenizer {
         max_tokens: Option<usize>,
         truncation_side: Side,
         as_list: bool,
+        threads: Option<NonZeroUsize>,
     ) -> PyResult<Bound<'py, PyList>> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        let rows = self.rows(texts, &rules, max_tokens, truncation_side)?;
+        let rows = self.rows(texts, &rules, max_tokens, truncation_side, threads)?;
         batch::rows(texts.py(), rows, as_list)
     }
 
     /// The ids of all texts in a row, and where each text's begin.
     #[pyo3(
-        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right),
-        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right')"
+        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, threads=None),
+        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', threads=None)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode_batch_flat<'py>(
         &self,
         texts: &Bound<'py, PyAny>,
@@ -263,16 +298,17 @@ impl PyTokenizer {
         disallowed_special: Chosen,
         max_tokens: Option<usize>,
         truncation_side: Side,
+        threads: Option<NonZeroUsize>,
     ) -> PyResult<batch::Flat<'py>> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        let rows = self.rows(texts, &rules, max_tokens, truncation_side)?;
+        let rows = self.rows(texts, &rules, max_tokens, truncation_side, threads)?;
         Ok(batch::flat(texts.py(), &rows))
     }
 
     /// The ids of each text in a rectangle.
     #[pyo3(
-        signature = (texts, *, pad_id, length=None, padding_side=Side::Right, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right),
-        text_signature = "($self, texts, *, pad_id, length=None, padding_side='right', allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right')"
+        signature = (texts, *, pad_id, length=None, padding_side=Side::Right, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, threads=None),
+        text_signature = "($self, texts, *, pad_id, length=None, padding_side='right', allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', threads=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode_batch_padded<'py>(
@@ -285,9 +321,10 @@ impl PyTokenizer {
         disallowed_special: Chosen,
         max_tokens: Option<usize>,
         truncation_side: Side,
+        threads: Option<NonZeroUsize>,
     ) -> PyResult<batch::Padded<'py>> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        let rows = self.rows(texts, &rules, max_tokens, truncation_side)?;
+        let rows = self.rows(texts, &rules, max_tokens, truncation_side, threads)?;
         batch::padded(texts.py(), &rows, pad_id, length, padding_side)
     }
 
@@ -328,17 +365,18 @@ impl PyTokenizer {
 
     /// How many tokens each text has.
     #[pyo3(
-        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::None),
-        text_signature = "($self, texts, *, allowed_special=(), disallowed_special=())"
+        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::None, threads=None),
+        text_signature = "($self, texts, *, allowed_special=(), disallowed_special=(), threads=None)"
     )]
     fn count_batch(
         &self,
         texts: &Bound<'_, PyAny>,
         allowed_special: Chosen,
         disallowed_special: Chosen,
+        threads: Option<NonZeroUsize>,
     ) -> PyResult<Vec<usize>> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        batch::each(texts, &self.inner, &rules, |text, specials| {
+        batch::each(texts, &self.inner, &rules, threads, |text, specials| {
             self.inner.count(text, specials)
         })
     }
@@ -352,15 +390,17 @@ impl PyTokenizer {
         errors: &str,
     ) -> PyResult<Bound<'py, PyString>> {
         let py = ids.py();
-        let bytes = self.bytes(ids, skip_special_tokens)?;
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Ok(PyString::new(py, text)),
-            Err(_) => {
-                let bytes = PyBytes::new(py, &bytes);
-                let decoded = bytes.call_method1("decode", ("utf-8", errors))?;
-                Ok(decoded.cast_into()?)
-            }
+        if errors == "replace" {
+            let ids = ids::from_python(ids, &self.inner)?;
+            let text = run_sized(py, ids.len() * 4, || {
+                self.inner.decode(&ids, skip_special_tokens)
+            });
+            let text = text.map_err(|error| tokenizer_error(py, error))?;
+            return Ok(PyString::new(py, &text));
         }
+        let bytes = PyBytes::new(py, &self.bytes(ids, skip_special_tokens)?);
+        let decoded = bytes.call_method1("decode", ("utf-8", errors))?;
+        Ok(decoded.cast_into()?)
     }
 
     /// The text of each row of ids.
@@ -402,11 +442,23 @@ impl PyTokenizer {
         ))
     }
 
+    /// What a token is called in its file.
+    #[pyo3(signature = (id, /))]
+    fn token_name(&self, id: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+        Ok(self.inner.id_to_token(ids::from_number(id, &self.inner)?))
+    }
+
     /// The bytes of every id.
     fn vocabulary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let tokens = (0..self.inner.limit())
             .map(|id| (self.inner.token_bytes(id)).map(|token| PyBytes::new(py, token)));
         PyList::new(py, tokens.collect::<Vec<_>>())
+    }
+
+    /// The same, in the shape of `tiktoken.Encoding`.
+    fn as_tiktoken<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let module = slf.py().import("inferail.tokenizer.as_tiktoken")?;
+        module.getattr("Encoding")?.call1((slf,))
     }
 
     fn __repr__(&self) -> String {
@@ -471,8 +523,9 @@ impl PyTokenizer {
         rules: &Rules,
         max_tokens: Option<usize>,
         side: Side,
+        threads: Option<NonZeroUsize>,
     ) -> PyResult<Vec<Vec<u32>>> {
-        batch::each(texts, &self.inner, rules, |text, specials| {
+        batch::each(texts, &self.inner, rules, threads, |text, specials| {
             self.cut(text, specials, max_tokens, side)
         })
     }
