@@ -72,6 +72,20 @@ pub enum Error {
         /// The most bytes of one text.
         limit: usize,
     },
+    /// A chat template that cannot be compiled or rendered.
+    #[error("the chat template cannot be used: {problem}{}", line.map(|line| format!(" (line {line})")).unwrap_or_default())]
+    Template {
+        /// The line of the template, if that is known.
+        line: Option<usize>,
+        /// What is wrong with it, or missing.
+        problem: String,
+    },
+    /// The chat template refuses the conversation.
+    #[error("the chat template refuses the conversation: {message}")]
+    Refused {
+        /// What it says.
+        message: String,
+    },
 }
 
 impl Error {

@@ -11,6 +11,7 @@
 mod added;
 mod alphabet;
 mod bpe;
+pub mod chat_template;
 mod decode;
 mod definition;
 mod detailed;
