@@ -23,7 +23,7 @@ const FORMAT: &str = "unigram model";
 const UNKNOWN_PENALTY: f64 = 10.0;
 
 /// What a symbol scores in place of its score, see [`bonus`].
-const SYMBOL_SCORE: f64 = -0.1_f32 as f64;
+const SYMBOL_SCORE: f64 = 0.0;
 
 /// A prepared model.
 #[derive(Debug, Clone)]
