@@ -1,10 +1,12 @@
 //! One loader a format: bytes of a file to a [`crate::Definition`].
 
 pub mod compact;
+pub mod gguf;
 pub mod huggingface;
 mod protobuf;
 pub mod sentencepiece;
 mod sniff;
+pub mod tekken;
 pub mod tiktoken;
 
 use crate::{Definition, Error, Vocabulary};
@@ -64,6 +66,7 @@ pub fn any(file: &[u8], options: Options) -> Result<Definition, Error> {
             missing: "vocabulary",
         }),
         Format::SentencePiece => sentencepiece::definition(file),
-        Format::Tekken | Format::Gguf => Err(Error::unsupported(format.name(), "a whole format")),
+        Format::Tekken => tekken::definition(file),
+        Format::Gguf => gguf::definition(file),
     }
 }

@@ -2,9 +2,9 @@
 
 use super::protobuf::{Fields, Value};
 use crate::{
-    AddedToken, Charsmap, Definition, Error, ModelDefinition, NormalizerDefinition,
-    SentenceBpeDefinition, SentenceMerges, SentenceNormalizer, UnigramDefinition,
-    UnknownCharacters, Vocabulary,
+    AddedToken, Charsmap, DecoderDefinition, DecoderStep, Definition, Error, Find, ModelDefinition,
+    NormalizerDefinition, SentenceBpeDefinition, SentenceMerges, SentenceNormalizer,
+    UnigramDefinition, UnknownCharacters, Vocabulary,
 };
 
 const FORMAT: &str = "SentencePiece model";
@@ -38,6 +38,8 @@ struct Model<'a> {
     kind: i32,
     byte_fallback: bool,
     whitespace_as_suffix: bool,
+    /// How an unknown piece is written.
+    unknown_surface: &'a str,
     charsmap: &'a [u8],
     add_dummy_prefix: bool,
     remove_extra_whitespaces: bool,
@@ -79,6 +81,7 @@ pub fn definition(file: &[u8]) -> Result<Definition, Error> {
     Ok(Definition {
         added,
         normalizer: NormalizerDefinition::Sentence(Box::new(model.normalizer()?)),
+        decoder: model.decoder(),
         ..Definition::new(vocabulary, definition)
     })
 }
@@ -90,6 +93,7 @@ impl<'a> Model<'a> {
             kind: 1,
             byte_fallback: false,
             whitespace_as_suffix: false,
+            unknown_surface: " ⁇ ",
             charsmap: &[],
             add_dummy_prefix: true,
             remove_extra_whitespaces: true,
@@ -114,6 +118,10 @@ impl<'a> Model<'a> {
         each(file, spec, |number, value| {
             match number {
                 3 => self.kind = value.number().ok_or_else(|| kind(number))?,
+                44 => {
+                    self.unknown_surface = std::str::from_utf8(message(value)?)
+                        .map_err(|_| Error::format(FORMAT, "unk_surface is not UTF-8"))?;
+                }
                 24 => self.whitespace_as_suffix = value.flag().ok_or_else(|| kind(number))?,
                 35 => self.byte_fallback = value.flag().ok_or_else(|| kind(number))?,
                 _ => {}
@@ -191,6 +199,33 @@ impl<'a> Model<'a> {
             single_precision: true,
             split: false,
         })
+    }
+
+    /// How the reference writes pieces as text.
+    fn decoder(&self) -> DecoderDefinition {
+        let mut steps = Vec::new();
+        if let Some(id) = self.ids(Kind::Unknown).next() {
+            let piece = self.pieces[id as usize].text;
+            steps.push(DecoderStep::Replace {
+                pattern: Find::Text(piece.to_owned()),
+                content: self.unknown_surface.to_owned(),
+            });
+        }
+        if self.escape_whitespaces {
+            steps.push(DecoderStep::Replace {
+                pattern: Find::Text("▁".to_owned()),
+                content: " ".to_owned(),
+            });
+        }
+        steps.extend([DecoderStep::ByteFallback, DecoderStep::Fuse]);
+        if self.add_dummy_prefix || self.remove_extra_whitespaces {
+            steps.push(DecoderStep::Strip {
+                content: ' ',
+                start: usize::from(!self.whitespace_as_suffix),
+                stop: usize::from(self.whitespace_as_suffix),
+            });
+        }
+        DecoderDefinition::Steps(steps)
     }
 
     fn normalizer(&self) -> Result<SentenceNormalizer, Error> {

@@ -38,7 +38,10 @@ impl<'a> Metadata<'a> {
         match reader.u32()? {
             2 | 3 => {}
             version if version.swap_bytes() < 1 << 16 => {
-                return Err(Error::unsupported(FORMAT, "the byte order of big-endian machines"));
+                return Err(Error::unsupported(
+                    FORMAT,
+                    "the byte order of big-endian machines",
+                ));
             }
             version => return Err(Error::unsupported(FORMAT, format!("version {version}"))),
         }
@@ -108,7 +111,9 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], Error> {
         let rest = &self.file[self.at..];
-        let taken = usize::try_from(length).ok().and_then(|length| rest.get(..length));
+        let taken = usize::try_from(length)
+            .ok()
+            .and_then(|length| rest.get(..length));
         let taken = taken.ok_or_else(|| self.wrong("it ends inside its metadata"))?;
         self.at += taken.len();
         Ok(taken)
@@ -116,7 +121,10 @@ impl<'a> Reader<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let taken = self.take(N as u64)?;
-        taken.first_chunk().copied().ok_or_else(|| self.wrong("it ends inside its metadata"))
+        taken
+            .first_chunk()
+            .copied()
+            .ok_or_else(|| self.wrong("it ends inside its metadata"))
     }
 
     fn u32(&mut self) -> Result<u32, Error> {

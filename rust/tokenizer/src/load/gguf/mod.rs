@@ -6,9 +6,9 @@ mod pattern;
 use hashbrown::HashMap;
 
 use crate::{
-    AddedToken, Charsmap, Definition, Error, ModelDefinition, NormalizerDefinition,
-    SentenceBpeDefinition, SentenceMerges, SentenceNormalizer, UnigramDefinition,
-    UnknownCharacters, Vocabulary,
+    AddedToken, Charsmap, DecoderDefinition, DecoderStep, Definition, Error, Find, ModelDefinition,
+    NormalizerDefinition, SentenceBpeDefinition, SentenceMerges, SentenceNormalizer,
+    UnigramDefinition, UnknownCharacters, Vocabulary,
 };
 use metadata::{Metadata, Value};
 
@@ -36,7 +36,10 @@ pub fn definition(file: &[u8]) -> Result<Definition, Error> {
         "llama" => tokens.llama(),
         "t5" => tokens.t5(),
         "gpt2" => tokens.gpt2(),
-        other => Err(Error::unsupported(FORMAT, format!("tokenizer.ggml.model {other}"))),
+        other => Err(Error::unsupported(
+            FORMAT,
+            format!("tokenizer.ggml.model {other}"),
+        )),
     }
 }
 
@@ -49,7 +52,8 @@ struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     fn new(metadata: &'a Metadata<'a>) -> Result<Self, Error> {
         let texts = metadata.texts("tokenizer.ggml.tokens");
-        let texts = texts.ok_or_else(|| Error::format(FORMAT, "it has no tokenizer.ggml.tokens"))?;
+        let texts =
+            texts.ok_or_else(|| Error::format(FORMAT, "it has no tokenizer.ggml.tokens"))?;
         let kinds = match metadata.get("tokenizer.ggml.token_type") {
             None => vec![1; texts.len()],
             Some(Value::Numbers(kinds)) if kinds.len() == texts.len() => kinds.clone(),
@@ -67,7 +71,9 @@ impl<'a> Tokens<'a> {
 
     fn ids(&self, kind: i64) -> impl Iterator<Item = u32> {
         let kinds = self.kinds.iter().zip(0..);
-        kinds.filter(move |(other, _)| **other == kind).map(|(_, id)| id)
+        kinds
+            .filter(move |(other, _)| **other == kind)
+            .map(|(_, id)| id)
     }
 
     fn added(&self, id: u32) -> AddedToken {
@@ -79,20 +85,54 @@ impl<'a> Tokens<'a> {
     fn scores(&self) -> Result<&[f32], Error> {
         match self.metadata.get("tokenizer.ggml.scores") {
             Some(Value::Floats(scores)) if scores.len() == self.texts.len() => Ok(scores),
-            _ => Err(Error::format(FORMAT, "tokenizer.ggml.scores has not one number for each token")),
+            _ => Err(Error::format(
+                FORMAT,
+                "tokenizer.ggml.scores has not one number for each token",
+            )),
         }
     }
 
     /// A model of the `SentencePiece` family, without its own part.
-    fn sentence(&self, model: ModelDefinition, normalizer: SentenceNormalizer) -> Result<Definition, Error> {
-        let kept = self.texts.iter().zip(0..).zip(&self.kinds).filter(|(_, kind)| **kind != CONTROL);
+    fn sentence(
+        &self,
+        model: ModelDefinition,
+        normalizer: SentenceNormalizer,
+    ) -> Result<Definition, Error> {
+        let kept = self
+            .texts
+            .iter()
+            .zip(0..)
+            .zip(&self.kinds)
+            .filter(|(_, kind)| **kind != CONTROL);
         let kept = kept.map(|((text, id), _)| (id, text.as_bytes()));
-        let control = self.ids(CONTROL).filter(|id| !self.texts[*id as usize].is_empty());
+        let control = self
+            .ids(CONTROL)
+            .filter(|id| !self.texts[*id as usize].is_empty());
         Ok(Definition {
             added: control.map(|id| self.added(id)).collect(),
+            decoder: DecoderDefinition::Steps(Self::decoder(normalizer.add_dummy_prefix)),
             normalizer: NormalizerDefinition::Sentence(Box::new(normalizer)),
             ..Definition::new(Vocabulary::new(FORMAT, kept)?, model)
         })
+    }
+
+    fn decoder(strip: bool) -> Vec<DecoderStep> {
+        let mut steps = vec![
+            DecoderStep::Replace {
+                pattern: Find::Text("▁".to_owned()),
+                content: " ".to_owned(),
+            },
+            DecoderStep::ByteFallback,
+            DecoderStep::Fuse,
+        ];
+        if strip {
+            steps.push(DecoderStep::Strip {
+                content: ' ',
+                start: 1,
+                stop: 0,
+            });
+        }
+        steps
     }
 
     fn normalizer(&self, add_dummy_prefix: bool) -> SentenceNormalizer {
@@ -103,7 +143,10 @@ impl<'a> Tokens<'a> {
             remove_extra_whitespaces: flag("tokenizer.ggml.remove_extra_whitespaces", false),
             escape_whitespaces: true,
             whitespace_as_suffix: false,
-            symbols: self.ids(USER_DEFINED).map(|id| self.texts[id as usize].to_owned()).collect(),
+            symbols: self
+                .ids(USER_DEFINED)
+                .map(|id| self.texts[id as usize].to_owned())
+                .collect(),
         }
     }
 
@@ -111,22 +154,31 @@ impl<'a> Tokens<'a> {
         let mut bytes = Box::new([u32::MAX; 256]);
         for id in self.ids(BYTE) {
             let text = self.texts[id as usize];
-            let digits = text.strip_prefix("<0x").and_then(|text| text.strip_suffix('>'));
+            let digits = text
+                .strip_prefix("<0x")
+                .and_then(|text| text.strip_suffix('>'));
             let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-            let byte = byte
-                .ok_or_else(|| Error::format(FORMAT, format!("{text:?} is not the token of a byte")))?;
+            let byte = byte.ok_or_else(|| {
+                Error::format(FORMAT, format!("{text:?} is not the token of a byte"))
+            })?;
             bytes[byte as usize] = id;
         }
         Ok(UnknownCharacters {
             bytes: (!bytes.contains(&u32::MAX)).then_some(bytes),
-            token: self.metadata.number("tokenizer.ggml.unknown_token_id").or(self.ids(UNKNOWN).next()),
+            token: self
+                .metadata
+                .number("tokenizer.ggml.unknown_token_id")
+                .or(self.ids(UNKNOWN).next()),
             fuse: true,
         })
     }
 
     fn llama(&self) -> Result<Definition, Error> {
         if self.ids(UNUSED).next().is_some() {
-            return Err(Error::unsupported(FORMAT, "an unused token in a model of the kind llama"));
+            return Err(Error::unsupported(
+                FORMAT,
+                "an unused token in a model of the kind llama",
+            ));
         }
         let model = SentenceBpeDefinition {
             merges: SentenceMerges::Scores(self.scores()?.to_vec()),
@@ -135,14 +187,19 @@ impl<'a> Tokens<'a> {
             symbols: self.ids(USER_DEFINED).collect(),
             ignore_merges: false,
         };
-        self.sentence(ModelDefinition::SentenceBpe(Box::new(model)), self.normalizer(true))
+        self.sentence(
+            ModelDefinition::SentenceBpe(Box::new(model)),
+            self.normalizer(true),
+        )
     }
 
     fn t5(&self) -> Result<Definition, Error> {
         let matched = |kind: i64| !matches!(kind, UNKNOWN | CONTROL | UNUSED | BYTE);
         let scores = self.scores()?.iter().zip(&self.kinds);
         let model = UnigramDefinition {
-            scores: scores.map(|(score, kind)| matched(*kind).then_some((*score).into())).collect(),
+            scores: scores
+                .map(|(score, kind)| matched(*kind).then_some((*score).into()))
+                .collect(),
             symbols: self.ids(USER_DEFINED).collect(),
             metaspace: true,
             unknown: self.unknown()?,
@@ -150,7 +207,8 @@ impl<'a> Tokens<'a> {
             split: false,
         };
         let mut normalizer = self.normalizer(true);
-        if let Some(Value::Numbers(map)) = self.metadata.get("tokenizer.ggml.precompiled_charsmap") {
+        if let Some(Value::Numbers(map)) = self.metadata.get("tokenizer.ggml.precompiled_charsmap")
+        {
             let blob: Vec<u8> = map.iter().map(|byte| *byte as u8).collect();
             normalizer.charsmap = Some(Charsmap::new(&blob)?);
         }
@@ -158,10 +216,12 @@ impl<'a> Tokens<'a> {
     }
 
     fn gpt2(&self) -> Result<Definition, Error> {
-        let name = self.metadata.text("tokenizer.ggml.pre").unwrap_or("default");
-        let (pre_tokenizer, ignore_merges) = pattern::of(name).ok_or_else(|| {
-            Error::unsupported(FORMAT, format!("tokenizer.ggml.pre {name}"))
-        })?;
+        let name = self
+            .metadata
+            .text("tokenizer.ggml.pre")
+            .unwrap_or("default");
+        let (pre_tokenizer, ignore_merges) = pattern::of(name)
+            .ok_or_else(|| Error::unsupported(FORMAT, format!("tokenizer.ggml.pre {name}")))?;
         let in_text = |kind: i64| !matches!(kind, CONTROL | USER_DEFINED | UNUSED);
         let mut tokens = Vec::new();
         let mut ids = HashMap::new();
@@ -176,15 +236,23 @@ impl<'a> Tokens<'a> {
         }
         let vocabulary = Vocabulary::new(FORMAT, tokens.iter().map(|(id, bytes)| (*id, &**bytes)))?;
         let merges = self.metadata.texts("tokenizer.ggml.merges");
-        let merges = merges.ok_or_else(|| Error::format(FORMAT, "it has no tokenizer.ggml.merges"))?;
+        let merges =
+            merges.ok_or_else(|| Error::format(FORMAT, "it has no tokenizer.ggml.merges"))?;
         let mut pairs = Vec::with_capacity(merges.len());
         for merge in merges {
             let triple = merge.split_once(' ').and_then(|(left, right)| {
                 let merged = [left, right].concat();
-                Some([*ids.get(left)?, *ids.get(right)?, *ids.get(merged.as_str())?])
+                Some([
+                    *ids.get(left)?,
+                    *ids.get(right)?,
+                    *ids.get(merged.as_str())?,
+                ])
             });
             pairs.push(triple.ok_or_else(|| {
-                Error::format(FORMAT, format!("the merge {merge:?} is not of two tokens to a third"))
+                Error::format(
+                    FORMAT,
+                    format!("the merge {merge:?} is not of two tokens to a third"),
+                )
             })?);
         }
         let added = self.ids(CONTROL).chain(self.ids(USER_DEFINED));
@@ -192,7 +260,13 @@ impl<'a> Tokens<'a> {
         Ok(Definition {
             added: added.map(|id| self.added(id)).collect(),
             pre_tokenizer,
-            ..Definition::new(vocabulary, ModelDefinition::Merges { pairs, ignore_merges })
+            ..Definition::new(
+                vocabulary,
+                ModelDefinition::Merges {
+                    pairs,
+                    ignore_merges,
+                },
+            )
         })
     }
 }

@@ -20,8 +20,8 @@ const TEKKEN: &str = concat!(
 pub(super) fn of(name: &str) -> Option<(PreTokenizerDefinition, bool)> {
     let pattern = |pattern: &str| PreTokenizerDefinition::Pattern(pattern.to_owned());
     Some(match name {
-        "gpt-2" | "phi-2" | "roberta-bpe" | "mpt" | "olmo" | "jina-es" | "jina-de" | "jina-v2-es"
-        | "jina-v2-de" => (PreTokenizerDefinition::Scheme(Scheme::R50k), false),
+        "gpt-2" | "phi-2" | "roberta-bpe" | "mpt" | "olmo" | "jina-es" | "jina-de"
+        | "jina-v2-es" | "jina-v2-de" => (PreTokenizerDefinition::Scheme(Scheme::R50k), false),
         "llama3" | "llama-v3" | "llama-bpe" => (pattern(LLAMA3), true),
         "dbrx" | "smaug-bpe" | "chatglm-bpe" | "glm4" => (pattern(LLAMA3), false),
         "qwen2" | "stablelm2" => (pattern(QWEN2), false),
