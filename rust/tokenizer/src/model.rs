@@ -29,10 +29,10 @@ impl Model {
             ModelDefinition::Merges {
                 pairs,
                 ignore_merges,
-            } => {
-                let model = Merges::new(vocabulary, pairs, *ignore_merges)?;
-                Self::Merges(Box::new(model))
-            }
+            } => match Bpe::of_list(vocabulary, pairs, *ignore_merges) {
+                Some(model) => Self::Bpe(model),
+                None => Self::Merges(Box::new(Merges::new(vocabulary, pairs, *ignore_merges)?)),
+            },
             ModelDefinition::SentenceBpe(model) => {
                 Self::SentenceBpe(Box::new(SentenceBpe::new(model, vocabulary)?))
             }

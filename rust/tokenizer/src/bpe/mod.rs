@@ -2,13 +2,14 @@
 
 mod cache;
 mod characters;
+mod listed;
 mod merge;
 mod merges;
 #[cfg(test)]
 mod reference;
 mod table;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use self::cache::{Cache, LONG_BYTES};
 use self::merge::{Merged, Merger};
@@ -46,20 +47,20 @@ struct Borrowed<'a> {
 impl Borrowed<'_> {
     #[inline]
     fn get(&mut self) -> &mut Work {
+        // Never waits: a process may have been forked while another thread held the lock, which then stays held.
         self.work.get_or_insert_with(|| {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.pop().unwrap_or_default()
+            let idle = self.idle.try_lock().ok();
+            idle.and_then(|mut idle| idle.pop()).unwrap_or_default()
         })
     }
 }
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
-        if let Some(work) = self.work.take() {
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(work);
+        if let Some(work) = self.work.take()
+            && let Ok(mut idle) = self.idle.try_lock()
+        {
+            idle.push(work);
         }
     }
 }
@@ -72,6 +73,15 @@ impl Bpe {
             table: Arc::new(table),
             idle: Arc::default(),
         }
+    }
+
+    /// A model that merges in the order of a list, where that is the order of ids; otherwise [`Merges`] has to do it.
+    pub(crate) fn of_list(
+        vocabulary: &Arc<Vocabulary>,
+        pairs: &[[u32; 3]],
+        ignore_merges: bool,
+    ) -> Option<Self> {
+        listed::as_ranks(vocabulary, pairs, ignore_merges).map(Self::new)
     }
 
     /// Appends the bytes of token `id`, or says that there is none.

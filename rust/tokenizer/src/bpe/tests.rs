@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
-use super::{Bpe, reference};
+use super::{Bpe, Merges, reference};
 use crate::sink::Spans;
 use crate::{Vocabulary, load};
 
@@ -121,4 +121,109 @@ proptest! {
             compare(model, ranks, &pieces);
         }
     }
+}
+
+/// A vocabulary of a list, each merge of which joins two of `alphabet` or of what was merged before. Some merges have a second
+/// way to the same token, a few come in another order than ids, and some tokens have no merge.
+fn listed(parts: &[(u16, u16)], alphabet: &[u8], disorder: bool) -> (Vec<Vec<u8>>, Vec<[u32; 3]>) {
+    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    let mut pairs = Vec::new();
+    for (index, &(left, right)) in parts.iter().enumerate() {
+        let pick = |place: u16| {
+            let place = usize::from(place) % (alphabet.len() + tokens.len() - 256);
+            alphabet
+                .get(place)
+                .map_or(place + 256 - alphabet.len(), |byte| usize::from(*byte))
+        };
+        let (left, right) = (pick(left), pick(right));
+        let token = [tokens[left].clone(), tokens[right].clone()].concat();
+        if token.len() > 30 {
+            continue;
+        }
+        let known = tokens.iter().position(|known| *known == token);
+        let merged = known.unwrap_or_else(|| {
+            tokens.push(token);
+            tokens.len() - 1
+        });
+        if index % 17 != 16 {
+            pairs.push([left as u32, right as u32, merged as u32]);
+        }
+    }
+    pairs.sort_by_key(|[_, _, merged]| *merged);
+    if disorder && pairs.len() > 3 {
+        let middle = pairs.len() / 2;
+        pairs.swap(middle, middle + 1);
+    }
+    (tokens, pairs)
+}
+
+/// What both engines make of the same pieces, if the list can be taken as ranks.
+fn compare_list(
+    (tokens, pairs): &(Vec<Vec<u8>>, Vec<[u32; 3]>),
+    ignore_merges: bool,
+    pieces: &[String],
+) -> bool {
+    let numbered = tokens.iter().enumerate();
+    let numbered = numbered.map(|(id, token)| (id as u32, token.as_slice()));
+    let vocabulary = Arc::new(Vocabulary::new("test", numbered).unwrap());
+    let Some(fast) = Bpe::of_list(&vocabulary, pairs, ignore_merges) else {
+        return false;
+    };
+    let slow = Merges::new(&vocabulary, pairs, ignore_merges).unwrap();
+    let text = pieces.concat();
+    let ends = pieces.iter().scan(0, |end, piece| {
+        *end += piece.len() as u32;
+        Some(*end)
+    });
+    let ends: Vec<u32> = ends.collect();
+    let (mut expected, mut ids) = (Vec::new(), Vec::new());
+    slow.encode(&text, 0, &ends, &mut expected).unwrap();
+    fast.encode(&text, 0, &ends, &mut ids).unwrap();
+    assert_eq!(ids, expected, "{tokens:?} {pairs:?} {pieces:?}");
+    true
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
+
+    #[test]
+    fn lists_taken_as_ranks_merge_as_lists(
+        parts in proptest::collection::vec((any::<u16>(), any::<u16>()), 0..60),
+        pieces in proptest::collection::vec("[ab]{1,9}|[abc]{1,20}|[abcо]{1,30}|a{1,140}", 1..40),
+        ignore_merges in any::<bool>(),
+        disorder in proptest::bool::weighted(0.2),
+    ) {
+        compare_list(&listed(&parts, b"abc\xd0\xbe", disorder), ignore_merges, &pieces);
+    }
+}
+
+#[test]
+fn a_list_in_the_order_of_ids_is_taken_as_ranks() {
+    // "abc" has two ways, and "bcb" is a token that no merge makes.
+    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    tokens.extend([
+        b"ab".to_vec(),
+        b"bc".to_vec(),
+        b"abc".to_vec(),
+        b"cbcb".to_vec(),
+    ]);
+    let (a, b, c) = (97, 98, 99);
+    let list = (
+        tokens,
+        vec![[a, b, 256], [b, c, 257], [a, 257, 258], [256, c, 258]],
+    );
+    let pieces = ["abc", "bcb", "cbcb", "abcbcb", "aabbcc"].map(str::to_owned);
+
+    for ignore_merges in [false, true] {
+        assert!(compare_list(&list, ignore_merges, &pieces));
+    }
+}
+
+#[test]
+fn a_list_in_another_order_than_ids_is_not_taken_as_ranks() {
+    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    tokens.extend([b"ab".to_vec(), b"bc".to_vec()]);
+    let list = (tokens, vec![[98, 99, 257], [97, 98, 256]]);
+
+    assert!(!compare_list(&list, false, &["abc".to_owned()]));
 }
