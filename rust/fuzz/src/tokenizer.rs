@@ -74,11 +74,8 @@ pub fn definition(
     pre_tokenizer: PreTokenizerDefinition,
     special: u32,
 ) -> Definition {
-    Definition::ranks(
-        vocabulary,
-        vec![AddedToken::special(special, "<|end|>")],
-        pre_tokenizer,
-    )
+    let added = vec![AddedToken::special(special, "<|end|>")];
+    Definition::ranks(vocabulary, added, pre_tokenizer)
 }
 
 /// The tokenizer of [`byte_vocabulary`].
