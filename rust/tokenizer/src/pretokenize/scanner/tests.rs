@@ -198,3 +198,18 @@ fn scanners_agree_with_patterns_on_named_cases() {
         }
     }
 }
+
+#[test]
+fn scanners_agree_with_patterns_on_every_code_point() {
+    let characters = '\0'..=char::MAX;
+    let text: String = characters
+        .flat_map(|character| ['a', character, 'B', ' ', character, '1'])
+        .collect();
+    for (scheme, pattern) in &*PATTERNS {
+        let found = by_scanner(*scheme, Level::best(), &text, 256);
+        assert!(
+            found == by_reference(pattern, &text),
+            "{scheme:?} differs from its pattern"
+        );
+    }
+}
