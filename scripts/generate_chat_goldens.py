@@ -16,7 +16,7 @@ TOOL = {
     "type": "function",
     "function": {
         "name": "weather",
-        "description": "It's <b>warm</b> & \"nice\" in Zürich 🌤",
+        "description": 'It\'s <b>warm</b> & "nice" in Zürich 🌤',
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
@@ -24,12 +24,17 @@ TALK = [
     {"role": "system", "content": " Be brief.\n"},
     {"role": "user", "content": "What's up? "},
     {"role": "assistant", "content": "<think>hm</think>\n\nNot much."},
-    {"role": "user", "content": [{"type": "text", "text": "And in "}, {"type": "image"}, {"type": "text", "text": "Zürich?"}]},
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "And in "}, {"type": "image"}, {"type": "text", "text": "Zürich?"}],
+    },
     {
         "role": "assistant",
-        "tool_calls": [{"type": "function", "function": {"name": "weather", "arguments": {"city": "Zürich", "days": 2}}}],
+        "tool_calls": [
+            {"type": "function", "function": {"name": "weather", "arguments": {"city": "Zürich", "days": 2}}}
+        ],
     },
-    {"role": "tool", "name": "weather", "content": "{\"t\": 21.5}"},
+    {"role": "tool", "name": "weather", "content": '{"t": 21.5}'},
 ]
 VARIABLES: dict[str, Any] = {
     "data": {
@@ -166,7 +171,13 @@ PLAIN = [{"role": "user", "content": "Hi "}, {"role": "assistant", "content": "W
 CONVERSATIONS: list[tuple[str, dict[str, Any]]] = [
     (CHATML, {"messages": TALK, "add_generation_prompt": True}),
     (CHATML, {"messages": PLAIN, "continued": True}),
-    (CHATML, {"messages": [*PLAIN[:1], {"role": "assistant", "content": [{"type": "text", "text": "So "}]}], "continued": True}),
+    (
+        CHATML,
+        {
+            "messages": [*PLAIN[:1], {"role": "assistant", "content": [{"type": "text", "text": "So "}]}],
+            "continued": True,
+        },
+    ),
     (HEADERS, {"messages": TALK, "tools": [TOOL], "bos_token": "<|begin_of_text|>", "add_generation_prompt": True}),
     (HEADERS, {"messages": PLAIN, "bos_token": "<|begin_of_text|>", "continued": True}),
     (ALTERNATING, {"messages": TALK[:3], "bos_token": "<bos>", "add_generation_prompt": True}),
@@ -194,7 +205,9 @@ def conversation(template: str, given: dict[str, Any]) -> str | None:
     messages = _normalize_chat_messages(rest.pop("messages"))
     continued = rest.pop("continued", False)
     try:
-        rendered, _ = render_jinja_template([messages], chat_template=template, continue_final_message=continued, **rest)
+        rendered, _ = render_jinja_template(
+            [messages], chat_template=template, continue_final_message=continued, **rest
+        )
     except Exception:  # noqa: BLE001 - any class of it is a refusal
         return None
     return rendered[0]
