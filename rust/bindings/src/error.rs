@@ -91,11 +91,11 @@ fn make_http_error(py: Python<'_>, error: &inferail_http::Error) -> PyResult<PyE
 }
 
 /// Why a tokenizer cannot be made, or a text cannot be encoded.
-pub(crate) fn tokenizer_error(py: Python<'_>, error: inferail_tokenizer::Error) -> PyErr {
+pub(crate) fn tokenizer_error(py: Python<'_>, error: &inferail_tokenizer::Error) -> PyErr {
     use inferail_tokenizer::Error;
     let message = error.to_string();
     match error {
-        Error::Format { offset, .. } => format_error(py, message, offset),
+        Error::Format { offset, .. } => format_error(py, message, *offset),
         Error::Unsupported { .. } | Error::Incomplete { .. } => format_error(py, message, None),
         _ => config_error(py, message),
     }

@@ -1,4 +1,5 @@
-//! Chat templates render what `transformers` renders: its answers, made by scripts/generate_chat_goldens.py.
+//! Chat templates render what `transformers` renders: its answers, made by `scripts/generate_chat_goldens.py`.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::HashSet;
 

@@ -32,7 +32,7 @@ pub(crate) fn each<T: Send>(
         let done = map_batch(&texts, threads, |text| text.len(), work);
         done.into_iter().collect::<Result<Vec<T>, Error>>()
     });
-    done.map_err(|error| tokenizer_error(py, error))
+    done.map_err(|error| tokenizer_error(py, &error))
 }
 
 fn strings<'py>(texts: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyString>>> {
@@ -45,11 +45,11 @@ fn strings<'py>(texts: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyString>>
 }
 
 /// A list of arrays, or of lists.
-pub(crate) fn rows<'py>(
-    py: Python<'py>,
+pub(crate) fn rows(
+    py: Python<'_>,
     rows: Vec<Vec<u32>>,
     as_list: bool,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<Bound<'_, PyList>> {
     let made = PyList::empty(py);
     for row in rows {
         if as_list {

@@ -23,7 +23,7 @@ pub(crate) fn list<'py>(py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyL
     PyList::new(py, ids.iter().map(|id| number(py, *id)))
 }
 
-fn number<'py>(py: Python<'py>, id: u32) -> Bound<'py, PyInt> {
+fn number(py: Python<'_>, id: u32) -> Bound<'_, PyInt> {
     let (row, column) = (id as usize / ROW, id as usize % ROW);
     match NUMBERS.get(row) {
         Some(numbers) => {
@@ -59,7 +59,7 @@ pub(crate) fn from_python(ids: &Bound<'_, PyAny>, tokenizer: &Tokenizer) -> PyRe
     if let Ok(list) = ids.cast_exact::<PyList>() {
         return list.iter().map(|id| from_number(&id, tokenizer)).collect();
     }
-    if let Ok(Ok(ids)) = ids.cast::<PyArray1<u32>>().map(|array| array.to_vec()) {
+    if let Ok(Ok(ids)) = ids.cast::<PyArray1<u32>>().map(PyArrayMethods::to_vec) {
         return Ok(ids);
     }
     if let Ok(array) = ids.cast::<PyUntypedArray>() {

@@ -7,4 +7,5 @@ mod origin;
 mod specials;
 pub(crate) mod streaming_decoder;
 mod text;
+#[expect(clippy::module_inception, reason = "the class the folder is about")]
 pub(crate) mod tokenizer;

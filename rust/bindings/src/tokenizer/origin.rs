@@ -58,7 +58,7 @@ impl AddedIds {
 pub(crate) fn load(py: Python<'_>, file: &[u8], ids: AddedIds) -> PyResult<Tokenizer> {
     let options = load::Options { ids: ids.0 };
     let made = run(py, || Tokenizer::new(load::any(file, options)?));
-    made.map_err(|error| tokenizer_error(py, error))
+    made.map_err(|error| tokenizer_error(py, &error))
 }
 
 /// What makes the same tokenizer again.
@@ -104,7 +104,7 @@ impl Origin {
         class: &Bound<'py, PyType>,
         tokenizer: &Tokenizer,
         name: Option<&str>,
-        options: Bound<'py, PyDict>,
+        options: &Bound<'py, PyDict>,
     ) -> PyResult<Reduced<'py>> {
         let py = class.py();
         if !matches!(self, Self::Named { .. }) {
@@ -139,7 +139,7 @@ impl Origin {
             }
         };
         let partial = py.import("functools")?.getattr("partial")?;
-        let make = partial.call((class.getattr(method)?,), Some(&options))?;
+        let make = partial.call((class.getattr(method)?,), Some(options))?;
         Ok((make, (argument,)))
     }
 }

@@ -58,7 +58,7 @@ impl PyStreamingDecoder {
             .unwrap_or_else(PoisonError::into_inner);
         let mut next = *stream;
         let text = run_short(py, || self.text(&mut next, &ids));
-        let text = text.map_err(|error| tokenizer_error(py, error))?;
+        let text = text.map_err(|error| tokenizer_error(py, &error))?;
         *stream = next;
         Ok(text)
     }

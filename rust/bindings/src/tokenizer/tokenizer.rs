@@ -78,7 +78,7 @@ impl PyTokenizer {
             let cut = PreTokenizerDefinition::Pattern(pattern.clone());
             Tokenizer::new(Definition::ranks(ranks_of(&file)?, added, cut))
         });
-        let inner = made.map_err(|error| tokenizer_error(py, error))?;
+        let inner = made.map_err(|error| tokenizer_error(py, &error))?;
         let origin = Origin::Ranks { pattern };
         Ok(Self::new(inner, origin, name, estimate))
     }
@@ -203,7 +203,6 @@ impl PyTokenizer {
         signature = (text, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, as_list=false),
         text_signature = "($self, text, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', as_list=False)"
     )]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode<'py>(
         &self,
         text: &Bound<'py, PyString>,
@@ -290,7 +289,6 @@ impl PyTokenizer {
         signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, threads=None),
         text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', threads=None)"
     )]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode_batch_flat<'py>(
         &self,
         texts: &Bound<'py, PyAny>,
@@ -395,7 +393,7 @@ impl PyTokenizer {
             let text = run_sized(py, ids.len() * 4, || {
                 self.inner.decode(&ids, skip_special_tokens)
             });
-            let text = text.map_err(|error| tokenizer_error(py, error))?;
+            let text = text.map_err(|error| tokenizer_error(py, &error))?;
             return Ok(PyString::new(py, &text));
         }
         let bytes = PyBytes::new(py, &self.bytes(ids, skip_special_tokens)?);
@@ -438,7 +436,7 @@ impl PyTokenizer {
         let token = self.inner.require(id);
         Ok(PyBytes::new(
             py,
-            token.map_err(|error| tokenizer_error(py, error))?,
+            token.map_err(|error| tokenizer_error(py, &error))?,
         ))
     }
 
@@ -480,7 +478,7 @@ impl PyTokenizer {
         let options = PyDict::new(slf.py());
         options.set_item("estimate", &this.estimate)?;
         this.origin
-            .reduce(&slf.get_type(), &this.inner, this.name.as_deref(), options)
+            .reduce(&slf.get_type(), &this.inner, this.name.as_deref(), &options)
     }
 }
 
@@ -541,7 +539,7 @@ impl PyTokenizer {
         let done = run_sized(py, text.len(), || {
             rules.apply(&self.inner, &text, |specials| work(&text, specials))
         });
-        done.map_err(|error| tokenizer_error(py, error))
+        done.map_err(|error| tokenizer_error(py, &error))
     }
 
     fn bytes(&self, ids: &Bound<'_, PyAny>, skip_special_tokens: bool) -> PyResult<Vec<u8>> {
@@ -551,6 +549,6 @@ impl PyTokenizer {
             ids.retain(|id| !self.inner.is_special(*id));
         }
         let bytes = run_sized(py, ids.len() * 4, || self.inner.decode_bytes(&ids));
-        bytes.map_err(|error| tokenizer_error(py, error))
+        bytes.map_err(|error| tokenizer_error(py, &error))
     }
 }

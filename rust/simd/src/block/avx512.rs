@@ -1,8 +1,11 @@
 //! AVX-512 with VBMI and VBMI2 (Ice Lake, Zen 4 and later): a block is one register.
 
-#![expect(
-    clippy::wildcard_imports,
-    reason = "the intrinsics have prefixes of their own"
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::wildcard_imports,
+        reason = "the intrinsics have prefixes of their own"
+    )
 )]
 
 use std::arch::x86_64::*;

@@ -108,6 +108,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    #[expect(clippy::needless_pass_by_value, reason = "it is kept")]
     pub(crate) fn new(vocabulary: Arc<Vocabulary>) -> Self {
         let bits = (vocabulary.len() * 2)
             .next_power_of_two()

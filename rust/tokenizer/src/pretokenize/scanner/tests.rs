@@ -200,6 +200,7 @@ fn scanners_agree_with_patterns_on_named_cases() {
 }
 
 #[test]
+#[ignore = "26 s in a debug build"]
 fn scanners_agree_with_patterns_on_every_code_point() {
     let characters = '\0'..=char::MAX;
     let text: String = characters
