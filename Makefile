@@ -14,6 +14,7 @@ DONE := $(VENV)/.done
 INTEROP := .venv-interop
 PEERS := .venv-peers
 DECODERS := .venv-decoders
+TOKENIZERS := .venv-tokenizers
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
 PROFILE := ci
@@ -49,7 +50,7 @@ test: $(DONE)/extension $(DONE)/test ## Unit tests of both languages, then the r
 	@$(BIN)/python -m pytest -q
 	@$(BIN)/python scripts/requirements_table.py
 
-test-slow: $(DONE)/extension $(DONE)/test $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
+test-slow: $(DONE)/extension $(DONE)/test $(DONE)/identity $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
 
@@ -87,13 +88,14 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
 	@BENCH_NODE_MODULES=$(CURDIR)/$(DECODERS)/npm/node_modules $(DECODERS)/bin/python benches/peers/sse.py
 	@$(DECODERS)/bin/python benches/peers/stream.py
 	@$(DECODERS)/bin/python benches/peers/partial_json.py
+	@$(TOKENIZERS)/bin/python benches/peers/tokenizer.py --rounds 3
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py
@@ -102,7 +104,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -118,7 +120,7 @@ $(DONE)/venv:
 	@mkdir -p $(DONE) && touch $@
 
 # Groups of pyproject.toml.
-$(DONE)/all $(DONE)/build $(DONE)/lint $(DONE)/test $(DONE)/wheel: $(DONE)/%: pyproject.toml | $(DONE)/venv
+$(DONE)/all $(DONE)/build $(DONE)/identity $(DONE)/lint $(DONE)/test $(DONE)/wheel: $(DONE)/%: pyproject.toml | $(DONE)/venv
 	$(LOG) 'installing the $* tools'
 	@$(PIP) install --group $*
 	@touch $@
@@ -154,6 +156,13 @@ $(DECODERS)/.done: benches/peers/decoders/requirements.txt | $(DONE)/venv
 	@$(DECODERS)/bin/python -m pip install --quiet --requirement $<
 	@if command -v npm >/dev/null; then \
 		npm install --silent --no-audit --no-fund --prefix $(DECODERS)/npm eventsource-parser@3.1.1; fi
+	@touch $@
+
+$(TOKENIZERS)/.done: benches/peers/tokenization/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the tokenizers of others into $(TOKENIZERS)'
+	@$(PYTHON) -m venv $(TOKENIZERS)
+	@$(TOKENIZERS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(TOKENIZERS)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 $(FUZZ):

@@ -14,12 +14,15 @@ def ranks_file(tokens: list[bytes]) -> bytes:
 def encode(tokens: list[bytes], pieces: list[str]) -> list[int]:
     """The ids of pieces that a pattern has cut."""
     ranks = {token: rank for rank, token in enumerate(tokens)}
-    return [rank for piece in pieces for rank in _merge(ranks, piece.encode())]
+    return [rank for piece in pieces for rank in _whole(ranks, piece.encode())]
 
 
-def _merge(ranks: dict[bytes, int], piece: bytes) -> list[int]:
-    if piece in ranks:
-        return [ranks[piece]]
+def _whole(ranks: dict[bytes, int], piece: bytes) -> list[int]:
+    return [ranks[piece]] if piece in ranks else merged(ranks, piece)
+
+
+def merged(ranks: dict[bytes, int], piece: bytes) -> list[int]:
+    """What merging alone makes of a piece, even of one that is a token."""
     parts = [piece[at : at + 1] for at in range(len(piece))]
     while True:
         pairs = [
