@@ -192,7 +192,7 @@ def construct(template: str) -> str | None:
     from transformers.utils.chat_template_utils import _compile_jinja_template
 
     try:
-        return _compile_jinja_template(template).render(**VARIABLES)
+        return str(_compile_jinja_template(template).render(**VARIABLES))
     except Exception:  # noqa: BLE001 - any class of it is a refusal
         return None
 
@@ -210,7 +210,7 @@ def conversation(template: str, given: dict[str, Any]) -> str | None:
         )
     except Exception:  # noqa: BLE001 - any class of it is a refusal
         return None
-    return rendered[0]
+    return str(rendered[0])
 
 
 def main() -> int:

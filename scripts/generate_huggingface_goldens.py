@@ -97,8 +97,8 @@ def byte_level(size: int = 420, **options: Any) -> tuple[Any, Any]:
     return models.BPE(**options), trainer
 
 
-def tokenizers() -> dict[str, Tokenizer]:
-    """Tokenizers in the shapes of the families in use."""
+def byte_level_tokenizers() -> dict[str, Tokenizer]:
+    """The shapes of GPT-2, RoBERTa, Llama 3, DeepSeek, Qwen and Claude."""
     made: dict[str, Tokenizer] = {}
     level = pre_tokenizers.ByteLevel
     made["gpt2"] = trained(
@@ -149,7 +149,12 @@ def tokenizers() -> dict[str, Tokenizer]:
         decoder=decoders.ByteLevel(),
         post_processor=processors.ByteLevel(trim_offsets=True),
     )
+    return made
 
+
+def sentence_tokenizers() -> dict[str, Tokenizer]:
+    """The shapes of Llama 2, Gemma and Mistral: pieces of SentencePiece with bytes to fall back on."""
+    made: dict[str, Tokenizer] = {}
     bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
 
     def sentence() -> tuple[Any, Any]:
@@ -183,6 +188,12 @@ def tokenizers() -> dict[str, Tokenizer]:
                 pre_tokenizer=pre_tokenizers.Metaspace(prepend_scheme=scheme, split=split),
                 decoder=decoders.Metaspace(prepend_scheme=scheme),
             )
+    return made
+
+
+def unigram_tokenizers() -> dict[str, Tokenizer]:
+    """The shapes of T5 and ALBERT."""
+    made: dict[str, Tokenizer] = {}
 
     def unigram() -> tuple[Any, Any]:
         return models.Unigram(), trainers.UnigramTrainer(
@@ -211,6 +222,12 @@ def tokenizers() -> dict[str, Tokenizer]:
         pre_tokenizer=pre_tokenizers.Metaspace(),
         decoder=decoders.Metaspace(),
     )
+    return made
+
+
+def word_tokenizers() -> dict[str, Tokenizer]:
+    """The shapes of BERT, a list of words, and every behavior of a split."""
+    made: dict[str, Tokenizer] = {}
 
     def word_piece() -> tuple[Any, Any]:
         return models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100), trainers.WordPieceTrainer(
@@ -249,6 +266,11 @@ def tokenizers() -> dict[str, Tokenizer]:
                 *word_piece(), pre_tokenizer=pre_tokenizers.Split(Regex("[ol.]"), behavior, invert)
             )
     return made
+
+
+def tokenizers() -> dict[str, Tokenizer]:
+    """Tokenizers in the shapes of the families in use."""
+    return byte_level_tokenizers() | sentence_tokenizers() | unigram_tokenizers() | word_tokenizers()
 
 
 def case(tokenizer: Tokenizer, text: str, pair: str | None, *, special: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from inferail.cli.demo import QUESTIONS
+from inferail.cli.demo.command import QUESTIONS
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from inferail.cli.report import Asked, print_report
-from inferail.cli.timeline import LEGEND
+from inferail.cli.demo.report import Asked, print_report
+from inferail.cli.demo.timeline import LEGEND
 from inferail.types.response import Attempt, Response, Timing, text_message
 from inferail.types.usage import Usage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inferail.cli.timeline import Timeline, briefly, outcome
+from inferail.cli.demo.timeline import Timeline, briefly, outcome
 from inferail.types.response import Attempt, Timing
 
 LIMITED = Attempt("openai", "a", "RateLimitError", 429, 20.0, started=10.0, timing=Timing(total=0.5))

@@ -46,6 +46,7 @@ const PIECES: &[(&str, f32, u8)] = &[
     ("<x>", 0.0, 4),
 ];
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 fn encode(file: &[u8], text: &str) -> Vec<u32> {
     let definition = load::any(file, load::Options::default()).unwrap();
     Tokenizer::new(definition)

@@ -9,8 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from inferail.cli.demo.timeline import LEGEND, Timeline, briefly, outcome
 from inferail.cli.output import dollars, seconds
-from inferail.cli.timeline import LEGEND, Timeline, briefly, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from inferail import Client, Stream
-    from inferail.cli.report import Asked
+    from inferail.cli.demo.report import Asked
     from inferail.telemetry.prices import PriceTable
     from inferail.testing.sandbox import Sandbox
     from inferail.types.response import Response
@@ -61,7 +61,7 @@ def demo(*, ask: str | None, pace: float) -> None:
     """Run the demo; the help text is `_HELP`."""
     from rich.console import Console
 
-    from inferail.cli.report import Asked, print_report
+    from inferail.cli.demo.report import Asked, print_report
     from inferail.telemetry.prices import PriceTable
     from inferail.testing.sandbox import Sandbox
 
@@ -115,7 +115,7 @@ def _prices(table: PriceTable) -> tuple[PriceTable, str]:
 
 def _answer(console: Console, stream: Stream[Any]) -> Response[Any]:
     """Shows the attempts that failed, then the answer as it arrives."""
-    from inferail.cli.timeline import outcome
+    from inferail.cli.demo.timeline import outcome
 
     with stream:
         for attempt in stream.attempts:
