@@ -13,6 +13,11 @@ pub(crate) trait Sink {
     /// For sinks that do not need each token's own length; the others are fed by [`Sink::push`], see [`Sink::LENGTHS`].
     fn extend(&mut self, ids: &[u32], bytes: u32);
 
+    /// Takes the first `count` of `ids`, which are those of one piece of `bytes` bytes.
+    ///
+    /// Copying four is one instruction, copying as many as there are is a call.
+    fn few(&mut self, ids: [u32; 4], count: usize, bytes: u32);
+
     /// Whether the length of every single token is needed: then `extend` is never called with more than one id.
     const LENGTHS: bool = false;
 
@@ -33,6 +38,13 @@ impl Sink for Vec<u32> {
     fn extend(&mut self, ids: &[u32], _bytes: u32) {
         self.extend_from_slice(ids);
     }
+
+    #[inline]
+    fn few(&mut self, ids: [u32; 4], count: usize, _bytes: u32) {
+        let len = self.len();
+        self.extend_from_slice(&ids);
+        self.truncate(len + count);
+    }
 }
 
 /// The first ids of a text: stops once there are `limit`, perhaps a few later.
@@ -51,6 +63,11 @@ impl Sink for First {
     #[inline]
     fn extend(&mut self, ids: &[u32], _bytes: u32) {
         self.ids.extend_from_slice(ids);
+    }
+
+    #[inline]
+    fn few(&mut self, ids: [u32; 4], count: usize, bytes: u32) {
+        self.ids.few(ids, count, bytes);
     }
 
     #[inline]
@@ -75,6 +92,11 @@ impl Sink for Counter {
     #[inline]
     fn extend(&mut self, ids: &[u32], _bytes: u32) {
         self.count += ids.len();
+    }
+
+    #[inline]
+    fn few(&mut self, _ids: [u32; 4], count: usize, _bytes: u32) {
+        self.count += count;
     }
 
     #[inline]
@@ -110,5 +132,11 @@ impl Sink for Spans {
         if let [id] = ids {
             self.push(*id, bytes);
         }
+    }
+
+    #[inline]
+    fn few(&mut self, ids: [u32; 4], count: usize, bytes: u32) {
+        debug_assert!(count <= 1, "a sink of lengths takes one token at a time");
+        self.push(ids[0], bytes);
     }
 }

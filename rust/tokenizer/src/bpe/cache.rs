@@ -1,120 +1,238 @@
-//! What pieces of several tokens were encoded to: bounded, and rebuilt at no cost if it is lost.
+//! What pieces were encoded to: bounded, and rebuilt at no cost if it is lost.
+//!
+//! Most pieces of a text are words that were there before. A line of [`Short`] says everything about two of them, whether they are
+//! one token or four, so that a loop over pieces has one place to look and one branch to take.
 
 use super::table::Word;
 
-/// Slots of the cache of short pieces: 1 MiB, half of a core's second-level cache.
-const SHORT_SLOTS: usize = 1 << 15;
-/// Slots of the cache of long pieces: 1 MiB.
-const LONG_SLOTS: usize = 1 << 13;
-/// Most bytes of a long piece that is kept.
-pub(crate) const LONG_BYTES: usize = 64;
+/// Lines of the cache of short pieces while a text is short, and once it has grown: 2 MiB, as large as a core's
+/// second-level cache.
+const FEW_LINES: usize = 1 << 9;
+const LINES: usize = 1 << 15;
 
-/// Most tokens of a short piece that is kept.
-const SHORT_IDS: usize = 4;
-/// Most tokens of a long piece that is kept.
-const LONG_IDS: usize = 14;
+/// Most tokens of a short piece in a line.
+pub(crate) const FEW: usize = 4;
 
-/// The upper byte of the first id of a short entry is the number of its ids: ids have 24 bits.
+/// The upper byte of the first id of a piece is the number of its ids: ids have 24 bits.
 const COUNT_SHIFT: u32 = 24;
 const ID_MASK: u32 = (1 << COUNT_SHIFT) - 1;
 
-#[derive(Debug, Clone, Copy)]
-#[repr(align(32))]
-struct Short {
-    word: Word,
-    ids: [u32; SHORT_IDS],
-}
+/// Most bytes of a piece of which [`Long`] keeps the tokens.
+const LONG_BYTES: usize = 255;
+/// Slots of the cache of long pieces at first, and most of them: 2 MiB. No more than half of them are taken.
+const FEW_SLOTS: usize = 1 << 8;
+const MANY_SLOTS: usize = 1 << 17;
+/// Most bytes of all long pieces, and most of their ids: 2 MiB each. If there are more, all are forgotten.
+const STORED_BYTES: usize = 1 << 21;
+const STORED_IDS: usize = 1 << 19;
 
+/// Two pieces of up to 15 bytes with their tokens: what the CPU reads from memory at once.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-struct Long {
-    bytes: [u8; LONG_BYTES],
-    len: u32,
-    count: u32,
-    ids: [u32; LONG_IDS],
+struct Line {
+    words: [Word; 2],
+    ids: [[u32; FEW]; 2],
 }
 
-/// The tokens of pieces that were merged before. A new piece takes the place of the one in its slot.
-#[derive(Debug, Default)]
-pub(crate) struct Cache {
-    short: Vec<Short>,
-    long: Vec<Long>,
+impl Line {
+    const EMPTY: Self = Self {
+        words: [Word::NOTHING; 2],
+        ids: [[0; FEW]; 2],
+    };
 }
 
-impl Cache {
-    /// The tokens of a short piece.
+/// The tokens of short pieces. A new piece takes the place of the older one in its line.
+#[derive(Debug)]
+pub(crate) struct Short {
+    lines: Vec<Line>,
+    /// Pieces that were kept before it had grown.
+    kept: usize,
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self {
+            lines: vec![Line::EMPTY; FEW_LINES],
+            kept: 0,
+        }
+    }
+}
+
+impl Short {
+    /// The lines; [`Lines::index`] says which one is a piece's.
     #[inline]
-    pub(crate) fn short(&self, word: Word, hash: u64, take: impl FnOnce(&[u32])) -> bool {
-        let Some(entry) = self
-            .short
-            .get(short_index(hash))
-            .filter(|entry| entry.word == word)
-        else {
-            return false;
-        };
-        let mut ids = entry.ids;
-        let count = (ids[0] >> COUNT_SHIFT) as usize;
-        ids[0] &= ID_MASK;
-        take(&ids[..count.min(SHORT_IDS)]);
-        true
+    pub(crate) fn lines(&self) -> Lines<'_> {
+        Lines {
+            mask: self.lines.len() - 1,
+            lines: &self.lines,
+        }
     }
 
-    /// Keeps the tokens of a short piece, if they fit.
-    #[inline]
-    pub(crate) fn keep_short(&mut self, word: Word, hash: u64, ids: &[u32]) {
-        if ids.len() > SHORT_IDS {
+    /// Keeps the tokens of a piece, if they are few. The lines may be others afterwards.
+    pub(crate) fn keep(&mut self, word: Word, hash: u64, ids: &[u32]) {
+        if ids.len() > FEW {
             return;
         }
-        if self.short.is_empty() {
-            self.short = vec![
-                Short {
-                    word: Word::NOTHING,
-                    ids: [0; SHORT_IDS]
-                };
-                SHORT_SLOTS
-            ];
-        }
-        let mut kept = [0; SHORT_IDS];
+        let mut kept = [0; FEW];
         kept[..ids.len()].copy_from_slice(ids);
         kept[0] |= (ids.len() as u32) << COUNT_SHIFT;
-        self.short[short_index(hash)] = Short { word, ids: kept };
+        if self.lines.len() == FEW_LINES {
+            self.kept += 1;
+            if self.kept > FEW_LINES {
+                self.grow();
+            }
+        }
+        self.put(word, hash, kept);
     }
 
-    /// The tokens of a long piece.
+    fn put(&mut self, word: Word, hash: u64, ids: [u32; FEW]) {
+        let index = self.lines().index(hash);
+        let line = &mut self.lines[index];
+        (line.words[1], line.ids[1]) = (line.words[0], line.ids[0]);
+        (line.words[0], line.ids[0]) = (word, ids);
+    }
+
+    fn grow(&mut self) {
+        let few = std::mem::replace(&mut self.lines, vec![Line::EMPTY; LINES]);
+        for line in few {
+            for (word, ids) in line.words.into_iter().zip(line.ids).rev() {
+                if word != Word::NOTHING {
+                    self.put(word, word.hash(), ids);
+                }
+            }
+        }
+    }
+}
+
+/// The lines of [`Short`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    lines: &'a [Line],
+    mask: usize,
+}
+
+impl Lines<'_> {
     #[inline]
-    pub(crate) fn long(&self, bytes: &[u8], hash: u64) -> Option<&[u32]> {
-        let entry = self.long.get(long_index(hash))?;
-        let kept = entry.bytes.get(..entry.len as usize)?;
-        (kept == bytes).then(|| &entry.ids[..entry.count as usize])
+    pub(crate) fn index(self, hash: u64) -> usize {
+        // The upper bits choose the slot of a table.
+        (hash >> 16) as usize & self.mask
     }
 
-    /// Keeps the tokens of a long piece, if they fit.
-    pub(crate) fn keep_long(&mut self, bytes: &[u8], hash: u64, ids: &[u32]) {
-        if ids.len() > LONG_IDS || bytes.len() > LONG_BYTES {
+    #[inline]
+    pub(crate) fn prefetch(self, hash: u64) {
+        inferail_simd::prefetch(self.lines, self.index(hash));
+    }
+
+    /// The tokens of a piece, and how many they are.
+    #[inline]
+    pub(crate) fn get(self, word: Word, hash: u64) -> Option<([u32; FEW], usize)> {
+        let line = &self.lines[self.index(hash)];
+        let second = line.words[1] == word;
+        // Both are compared before the only branch.
+        if second | (line.words[0] == word) {
+            let mut ids = line.ids[usize::from(second)];
+            let count = (ids[0] >> COUNT_SHIFT) as usize;
+            ids[0] &= ID_MASK;
+            Some((ids, count))
+        } else {
+            None
+        }
+    }
+}
+
+/// A long piece that is kept: where its bytes and its ids are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    hash: u32,
+    bytes: u32,
+    ids: u32,
+    len: u8,
+    /// 0 if the slot is free.
+    count: u16,
+}
+
+/// The tokens of longer pieces, and of short ones that have many.
+#[derive(Debug, Default)]
+pub(crate) struct Long {
+    slots: Vec<Slot>,
+    taken: usize,
+    bytes: Vec<u8>,
+    ids: Vec<u32>,
+}
+
+impl Long {
+    /// The tokens of a piece.
+    #[inline]
+    pub(crate) fn get(&self, piece: &[u8], hash: u64) -> Option<&[u32]> {
+        if piece.len() > LONG_BYTES || self.slots.is_empty() {
+            return None;
+        }
+        let hash = hash as u32;
+        let mut index = self.index(hash);
+        loop {
+            let slot = &self.slots[index];
+            if slot.count == 0 {
+                return None;
+            }
+            if slot.hash == hash
+                && self
+                    .bytes
+                    .get(slot.bytes as usize..)?
+                    .get(..slot.len.into())
+                    == Some(piece)
+            {
+                return self.ids.get(slot.ids as usize..)?.get(..slot.count.into());
+            }
+            index = (index + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// Keeps the tokens of a piece that is not there, if it is not too long.
+    pub(crate) fn keep(&mut self, piece: &[u8], hash: u64, ids: &[u32]) {
+        if piece.len() > LONG_BYTES || ids.is_empty() {
             return;
         }
-        if self.long.is_empty() {
-            let empty = Long {
-                bytes: [0; LONG_BYTES],
-                len: 0,
-                count: 0,
-                ids: [0; LONG_IDS],
-            };
-            self.long = vec![empty; LONG_SLOTS];
+        if self.bytes.len() + piece.len() > STORED_BYTES || self.ids.len() + ids.len() > STORED_IDS
+        {
+            *self = Self::default();
         }
-        let entry = &mut self.long[long_index(hash)];
-        entry.bytes[..bytes.len()].copy_from_slice(bytes);
-        entry.ids[..ids.len()].copy_from_slice(ids);
-        (entry.len, entry.count) = (bytes.len() as u32, ids.len() as u32);
+        if self.taken * 2 >= self.slots.len() {
+            self.grow();
+        }
+        self.put(Slot {
+            hash: hash as u32,
+            bytes: self.bytes.len() as u32,
+            ids: self.ids.len() as u32,
+            len: piece.len() as u8,
+            count: ids.len() as u16,
+        });
+        self.bytes.extend_from_slice(piece);
+        self.ids.extend_from_slice(ids);
+        self.taken += 1;
     }
-}
 
-#[inline]
-fn short_index(hash: u64) -> usize {
-    (hash >> 20) as usize & (SHORT_SLOTS - 1)
-}
+    fn grow(&mut self) {
+        if self.slots.len() == MANY_SLOTS {
+            *self = Self::default();
+        }
+        let more = (self.slots.len() * 4).clamp(FEW_SLOTS, MANY_SLOTS);
+        let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); more]);
+        slots
+            .into_iter()
+            .filter(|slot| slot.count > 0)
+            .for_each(|slot| self.put(slot));
+    }
 
-#[inline]
-fn long_index(hash: u64) -> usize {
-    (hash >> 20) as usize & (LONG_SLOTS - 1)
+    fn put(&mut self, slot: Slot) {
+        let mut index = self.index(slot.hash);
+        while self.slots[index].count != 0 {
+            index = (index + 1) & (self.slots.len() - 1);
+        }
+        self.slots[index] = slot;
+    }
+
+    #[inline]
+    fn index(&self, hash: u32) -> usize {
+        hash as usize & (self.slots.len() - 1)
+    }
 }

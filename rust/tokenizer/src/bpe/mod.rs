@@ -11,7 +11,7 @@ mod table;
 
 use std::sync::{Arc, Mutex};
 
-use self::cache::{Cache, LONG_BYTES};
+use self::cache::{FEW, Long, Short};
 use self::merge::{Merged, Merger};
 pub(crate) use self::merges::Merges;
 use self::table::{NONE, SHORT, Table, Word, hash_long};
@@ -34,7 +34,8 @@ pub(crate) struct Bpe {
 /// What one call at a time writes to.
 #[derive(Debug, Default)]
 struct Work {
-    cache: Cache,
+    short: Short,
+    long: Long,
     merged: Merged,
 }
 
@@ -44,7 +45,11 @@ struct Borrowed<'a> {
     work: Option<Work>,
 }
 
-impl Borrowed<'_> {
+impl<'a> Borrowed<'a> {
+    fn new(idle: &'a Mutex<Vec<Work>>) -> Self {
+        Self { idle, work: None }
+    }
+
     #[inline]
     fn get(&mut self) -> &mut Work {
         // Never waits: a process may have been forked while another thread held the lock, which then stays held.
@@ -103,38 +108,48 @@ impl Bpe {
         sink: &mut S,
     ) -> Result<(), Error> {
         let bytes = text.as_bytes();
-        let mut borrowed = Borrowed {
-            idle: &self.idle,
-            work: None,
-        };
+        let mut borrowed = Borrowed::new(&self.idle);
+        let work = borrowed.get();
         let mut words = [(Word::NOTHING, 0); AHEAD];
         for ends in ends.chunks(AHEAD) {
-            let mut at = begin as usize;
-            for (word, end) in words.iter_mut().zip(ends) {
-                let end = (end & !GAP) as usize;
-                if (1..=SHORT).contains(&(end - at)) {
-                    let found = Word::of(bytes, at, end);
-                    let hash = found.hash();
-                    self.table.prefetch(hash);
-                    *word = (found, hash);
-                }
-                at = end;
-            }
-            for (&(word, hash), &marked) in words.iter().zip(ends) {
-                let end = marked & !GAP;
-                let len = end - begin;
-                if marked & GAP != 0 || len == 0 {
-                } else if len as usize <= SHORT {
-                    let id = self.table.word(word, hash);
-                    if id == NONE {
-                        self.short(text, begin, end, (word, hash), borrowed.get(), sink)?;
-                    } else {
-                        sink.push(id, len);
-                    }
+            let lines = work.short.lines();
+            let mut at = begin;
+            for (word, &end) in words.iter_mut().zip(ends) {
+                // A gap is longer than every piece.
+                let len = end.wrapping_sub(at);
+                let found = if (1..=SHORT as u32).contains(&len) {
+                    Word::of(bytes, at as usize, end as usize)
                 } else {
-                    self.long(text, begin, end, &mut borrowed, sink)?;
+                    Word::NO_PIECE
+                };
+                let hash = found.hash();
+                lines.prefetch(hash);
+                *word = (found, hash);
+                at = end & !GAP;
+            }
+            let mut done = 0;
+            while done < ends.len() {
+                let lines = work.short.lines();
+                for (&(word, hash), &end) in words.iter().zip(ends).skip(done) {
+                    let Some((ids, count)) = lines.get(word, hash) else {
+                        break;
+                    };
+                    done += 1;
+                    let len = end - begin;
+                    begin = end;
+                    if S::LENGTHS && count > 1 {
+                        self.push_all(&ids[..count.min(FEW)], sink);
+                    } else {
+                        sink.few(ids, count, len);
+                    }
                 }
-                begin = end;
+                if let (Some(&word), Some(&end)) = (words.get(done), ends.get(done)) {
+                    if end & GAP == 0 && end > begin {
+                        self.piece(text, begin, end, word, work, sink)?;
+                    }
+                    begin = end & !GAP;
+                    done += 1;
+                }
             }
             if sink.is_full() {
                 break;
@@ -143,84 +158,66 @@ impl Bpe {
         Ok(())
     }
 
-    /// A piece of up to 15 bytes that is no token.
-    fn short<S: Sink>(
+    /// A piece that is not in the cache of short ones.
+    #[inline(never)]
+    fn piece<S: Sink>(
         &self,
         text: &str,
         begin: u32,
         end: u32,
-        (word, hash): (Word, u64),
+        (word, mut hash): (Word, u64),
         work: &mut Work,
         sink: &mut S,
     ) -> Result<(), Error> {
-        if !S::LENGTHS
-            && work
-                .cache
-                .short(word, hash, |ids| sink.extend(ids, end - begin))
-        {
-            return Ok(());
-        }
-        self.merge(text, begin, end, work, sink)?;
-        work.cache.keep_short(word, hash, &work.merged.ids);
-        Ok(())
-    }
-
-    /// A piece of more than 15 bytes.
-    fn long<S: Sink>(
-        &self,
-        text: &str,
-        begin: u32,
-        end: u32,
-        borrowed: &mut Borrowed<'_>,
-        sink: &mut S,
-    ) -> Result<(), Error> {
         let piece = &text[begin as usize..end as usize];
-        if piece.len() > LONG_BYTES.max(self.table.longest()) {
-            return self.merge(text, begin, end, borrowed.get(), sink);
-        }
-        let hash = hash_long(piece.as_bytes());
-        let id = self.table.long(piece.as_bytes(), hash);
+        let is_short = piece.len() <= SHORT;
+        let id = if is_short {
+            self.table.word(word, hash)
+        } else {
+            hash = hash_long(piece.as_bytes());
+            self.table.long(piece.as_bytes(), hash)
+        };
         if id != NONE {
             sink.push(id, end - begin);
+            if is_short {
+                work.short.keep(word, hash, &[id]);
+            }
             return Ok(());
         }
-        let work = borrowed.get();
-        if !S::LENGTHS
-            && let Some(ids) = work.cache.long(piece.as_bytes(), hash)
-        {
-            sink.extend(ids, end - begin);
+        if let Some(ids) = work.long.get(piece.as_bytes(), hash) {
+            self.extend(ids, end - begin, sink);
             return Ok(());
         }
-        self.merge(text, begin, end, work, sink)?;
-        work.cache
-            .keep_long(piece.as_bytes(), hash, &work.merged.ids);
-        Ok(())
-    }
-
-    fn merge<S: Sink>(
-        &self,
-        text: &str,
-        begin: u32,
-        end: u32,
-        work: &mut Work,
-        sink: &mut S,
-    ) -> Result<(), Error> {
-        let piece = &text[begin as usize..end as usize];
         self.merger
             .merge(&self.table, piece, &mut work.merged)
             .map_err(|at| Error::NoToken {
                 offset: begin as usize + at,
             })?;
-        if S::LENGTHS {
-            let mut at = 0;
-            for (&id, &end) in work.merged.ids.iter().zip(&work.merged.ends) {
-                sink.push(id, end - at);
-                at = end;
-            }
+        let ids = &work.merged.ids;
+        self.extend(ids, end - begin, sink);
+        if is_short && ids.len() <= FEW {
+            work.short.keep(word, hash, ids);
         } else {
-            sink.extend(&work.merged.ids, end - begin);
+            work.long.keep(piece.as_bytes(), hash, ids);
         }
         Ok(())
+    }
+
+    #[inline]
+    fn extend<S: Sink>(&self, ids: &[u32], bytes: u32, sink: &mut S) {
+        if S::LENGTHS {
+            self.push_all(ids, sink);
+        } else {
+            sink.extend(ids, bytes);
+        }
+    }
+
+    /// The tokens of a piece one by one: all its bytes are theirs.
+    fn push_all<S: Sink>(&self, ids: &[u32], sink: &mut S) {
+        for &id in ids {
+            let token = self.table.vocabulary().token(id);
+            sink.push(id, token.map_or(0, <[u8]>::len) as u32);
+        }
     }
 }
 

@@ -8,8 +8,6 @@
 
 use std::sync::Arc;
 
-use inferail_simd::prefetch;
-
 use crate::Vocabulary;
 
 /// Most bytes of a token that is kept as a word; the last byte of the word is the length.
@@ -44,6 +42,9 @@ pub(crate) struct Word(u128);
 impl Word {
     /// The word that no text equals.
     pub(crate) const NOTHING: Self = Self(0);
+
+    /// The word of what is no short piece: no text equals it, and nothing is kept for it.
+    pub(crate) const NO_PIECE: Self = Self((LONG as u128) << 120);
 
     /// `bytes[begin..end]`, which must be 1 to 15 bytes.
     #[inline]
@@ -132,7 +133,7 @@ impl Table {
                     word.hash()
                 }
                 _ => {
-                    table.words[id as usize] = Word(u128::from(LONG) << 120);
+                    table.words[id as usize] = Word::NO_PIECE;
                     hash_long(token)
                 }
             };
@@ -147,17 +148,6 @@ impl Table {
 
     pub(crate) fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
-    }
-
-    /// Most bytes of a token.
-    pub(crate) fn longest(&self) -> usize {
-        self.longest
-    }
-
-    /// Asks for the slot of `hash`.
-    #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        prefetch(&self.slots, (hash >> self.shift) as usize);
     }
 
     /// The token of a short word with its hash, or [`NONE`].
