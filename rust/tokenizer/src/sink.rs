@@ -8,24 +8,31 @@ pub(crate) trait Sink {
     /// Takes one token.
     fn push(&mut self, id: u32, bytes: u32);
 
-    /// Takes the tokens of one piece at once, `bytes` being the piece's length.
-    ///
-    /// For sinks that do not need each token's own length; the others are fed by [`Sink::push`], see [`Sink::LENGTHS`].
-    fn extend(&mut self, ids: &[u32], bytes: u32);
+    /// Takes several tokens at once; called only if it [needs](Needs) no more than their ids.
+    fn extend(&mut self, ids: &[u32]);
 
-    /// Takes the first `count` of `ids`, which are those of one piece of `bytes` bytes.
-    ///
-    /// Copying four is one instruction, copying as many as there are is a call.
-    fn few(&mut self, ids: [u32; 4], count: usize, bytes: u32);
+    /// Takes the number of several tokens; called only if it [needs](Needs) no more than that.
+    fn skip(&mut self, _count: usize) {}
 
-    /// Whether the length of every single token is needed: then `extend` is never called with more than one id.
-    const LENGTHS: bool = false;
+    /// What it needs to know of every token.
+    const NEEDS: Needs = Needs::Ids;
 
     /// Whether the encoder may stop: nothing that follows will be taken.
     #[inline]
     fn is_full(&self) -> bool {
         false
     }
+}
+
+/// What a [`Sink`] needs to know of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// That it is there.
+    Count,
+    /// Its id.
+    Ids,
+    /// Its id and its length: it takes one token at a time.
+    Lengths,
 }
 
 impl Sink for Vec<u32> {
@@ -35,15 +42,8 @@ impl Sink for Vec<u32> {
     }
 
     #[inline]
-    fn extend(&mut self, ids: &[u32], _bytes: u32) {
+    fn extend(&mut self, ids: &[u32]) {
         self.extend_from_slice(ids);
-    }
-
-    #[inline]
-    fn few(&mut self, ids: [u32; 4], count: usize, _bytes: u32) {
-        let len = self.len();
-        self.extend_from_slice(&ids);
-        self.truncate(len + count);
     }
 }
 
@@ -61,13 +61,8 @@ impl Sink for First {
     }
 
     #[inline]
-    fn extend(&mut self, ids: &[u32], _bytes: u32) {
+    fn extend(&mut self, ids: &[u32]) {
         self.ids.extend_from_slice(ids);
-    }
-
-    #[inline]
-    fn few(&mut self, ids: [u32; 4], count: usize, bytes: u32) {
-        self.ids.few(ids, count, bytes);
     }
 
     #[inline]
@@ -84,18 +79,20 @@ pub(crate) struct Counter {
 }
 
 impl Sink for Counter {
+    const NEEDS: Needs = Needs::Count;
+
     #[inline]
     fn push(&mut self, _id: u32, _bytes: u32) {
         self.count += 1;
     }
 
     #[inline]
-    fn extend(&mut self, ids: &[u32], _bytes: u32) {
+    fn extend(&mut self, ids: &[u32]) {
         self.count += ids.len();
     }
 
     #[inline]
-    fn few(&mut self, _ids: [u32; 4], count: usize, _bytes: u32) {
+    fn skip(&mut self, count: usize) {
         self.count += count;
     }
 
@@ -114,7 +111,7 @@ pub(crate) struct Spans {
 }
 
 impl Sink for Spans {
-    const LENGTHS: bool = true;
+    const NEEDS: Needs = Needs::Lengths;
 
     #[inline]
     fn push(&mut self, id: u32, bytes: u32) {
@@ -123,20 +120,10 @@ impl Sink for Spans {
         self.ends.push(self.at);
     }
 
-    #[inline]
-    fn extend(&mut self, ids: &[u32], bytes: u32) {
+    fn extend(&mut self, ids: &[u32]) {
         debug_assert!(
-            ids.len() <= 1,
+            ids.is_empty(),
             "a sink of lengths takes one token at a time"
         );
-        if let [id] = ids {
-            self.push(*id, bytes);
-        }
-    }
-
-    #[inline]
-    fn few(&mut self, ids: [u32; 4], count: usize, bytes: u32) {
-        debug_assert!(count <= 1, "a sink of lengths takes one token at a time");
-        self.push(ids[0], bytes);
     }
 }

@@ -3,7 +3,7 @@
 //! Most pieces of a text are words that were there before. A line of [`Short`] says everything about two of them, whether they are
 //! one token or four, so that a loop over pieces has one place to look and one branch to take.
 
-use super::table::Word;
+use super::table::{Counted, Word};
 
 /// Lines of the cache of short pieces while a text is short, and once it has grown: 2 MiB, as large as a core's
 /// second-level cache.
@@ -12,10 +12,6 @@ const LINES: usize = 1 << 15;
 
 /// Most tokens of a short piece in a line.
 pub(crate) const FEW: usize = 4;
-
-/// The upper byte of the first id of a piece is the number of its ids: ids have 24 bits.
-const COUNT_SHIFT: u32 = 24;
-const ID_MASK: u32 = (1 << COUNT_SHIFT) - 1;
 
 /// Most bytes of a piece of which [`Long`] keeps the tokens.
 const LONG_BYTES: usize = 255;
@@ -30,13 +26,13 @@ const STORED_IDS: usize = 1 << 19;
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct Line {
-    words: [Word; 2],
+    words: [Counted; 2],
     ids: [[u32; FEW]; 2],
 }
 
 impl Line {
     const EMPTY: Self = Self {
-        words: [Word::NOTHING; 2],
+        words: [Counted::NOTHING; 2],
         ids: [[0; FEW]; 2],
     };
 }
@@ -75,7 +71,7 @@ impl Short {
         }
         let mut kept = [0; FEW];
         kept[..ids.len()].copy_from_slice(ids);
-        kept[0] |= (ids.len() as u32) << COUNT_SHIFT;
+        let word = word.counted(ids.len());
         if self.lines.len() == FEW_LINES {
             self.kept += 1;
             if self.kept > FEW_LINES {
@@ -85,7 +81,7 @@ impl Short {
         self.put(word, hash, kept);
     }
 
-    fn put(&mut self, word: Word, hash: u64, ids: [u32; FEW]) {
+    fn put(&mut self, word: Counted, hash: u64, ids: [u32; FEW]) {
         let index = self.lines().index(hash);
         let line = &mut self.lines[index];
         (line.words[1], line.ids[1]) = (line.words[0], line.ids[0]);
@@ -96,8 +92,8 @@ impl Short {
         let few = std::mem::replace(&mut self.lines, vec![Line::EMPTY; LINES]);
         for line in few {
             for (word, ids) in line.words.into_iter().zip(line.ids).rev() {
-                if word != Word::NOTHING {
-                    self.put(word, word.hash(), ids);
+                if word != Counted::NOTHING {
+                    self.put(word, word.word().hash(), ids);
                 }
             }
         }
@@ -111,7 +107,7 @@ pub(crate) struct Lines<'a> {
     mask: usize,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
     #[inline]
     pub(crate) fn index(self, hash: u64) -> usize {
         // The upper bits choose the slot of a table.
@@ -123,20 +119,14 @@ impl Lines<'_> {
         inferail_simd::prefetch(self.lines, self.index(hash));
     }
 
-    /// The tokens of a piece, and how many they are.
+    /// The tokens of a piece, and how many of them count.
     #[inline]
-    pub(crate) fn get(self, word: Word, hash: u64) -> Option<([u32; FEW], usize)> {
+    pub(crate) fn get(self, word: Word, hash: u64) -> Option<(&'a [u32; FEW], usize)> {
         let line = &self.lines[self.index(hash)];
-        let second = line.words[1] == word;
-        // Both are compared before the only branch.
-        if second | (line.words[0] == word) {
-            let mut ids = line.ids[usize::from(second)];
-            let count = (ids[0] >> COUNT_SHIFT) as usize;
-            ids[0] &= ID_MASK;
-            Some((ids, count))
-        } else {
-            None
-        }
+        let way = usize::from(line.words[1].is(word));
+        // One comparison more than needed, and one branch that nobody can foretell less.
+        let found = line.words[way];
+        found.is(word).then(|| (&line.ids[way], found.count()))
     }
 }
 

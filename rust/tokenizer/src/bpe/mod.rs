@@ -16,7 +16,7 @@ use self::merge::{Merged, Merger};
 pub(crate) use self::merges::Merges;
 use self::table::{NONE, SHORT, Table, Word, hash_long};
 use crate::pretokenize::GAP;
-use crate::sink::Sink;
+use crate::sink::{Needs, Sink};
 use crate::{Error, Vocabulary};
 
 /// Pieces whose words are hashed, and whose slots are asked for, before the first of them is looked up.
@@ -129,33 +129,62 @@ impl Bpe {
             }
             let mut done = 0;
             while done < ends.len() {
-                let lines = work.short.lines();
-                for (&(word, hash), &end) in words.iter().zip(ends).skip(done) {
-                    let Some((ids, count)) = lines.get(word, hash) else {
-                        break;
-                    };
-                    done += 1;
-                    let len = end - begin;
-                    begin = end;
-                    if S::LENGTHS && count > 1 {
-                        self.push_all(&ids[..count.min(FEW)], sink);
-                    } else {
-                        sink.few(ids, count, len);
-                    }
+                let known = self.known(&work.short, &words[done..], &ends[done..], begin, sink);
+                done += known;
+                if known > 0 {
+                    begin = ends[done - 1];
                 }
-                if let (Some(&word), Some(&end)) = (words.get(done), ends.get(done)) {
-                    if end & GAP == 0 && end > begin {
-                        self.piece(text, begin, end, word, work, sink)?;
-                    }
-                    begin = end & !GAP;
-                    done += 1;
+                let (Some(&word), Some(&end)) = (words.get(done), ends.get(done)) else {
+                    break;
+                };
+                if end & GAP == 0 && end > begin {
+                    self.piece(text, begin, end, word, work, sink)?;
                 }
+                begin = end & !GAP;
+                done += 1;
             }
             if sink.is_full() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Passes on the tokens of pieces up to the first that is not in the cache, and returns how many there were.
+    #[inline]
+    fn known<S: Sink>(
+        &self,
+        short: &Short,
+        words: &[(Word, u64)],
+        ends: &[u32],
+        mut begin: u32,
+        sink: &mut S,
+    ) -> usize {
+        let lines = short.lines();
+        let mut ids = [0; AHEAD * FEW + FEW];
+        let mut len = 0;
+        let mut known = 0;
+        for (&(word, hash), &end) in words.iter().zip(ends) {
+            let Some((found, count)) = lines.get(word, hash) else {
+                break;
+            };
+            match S::NEEDS {
+                Needs::Count => {}
+                // Copying four is one instruction, copying as many as there are is a call.
+                Needs::Ids => ids[len..len + FEW].copy_from_slice(found),
+                Needs::Lengths if count == 1 => sink.push(found[0], end - begin),
+                Needs::Lengths => self.push_all(&found[..count.min(FEW)], sink),
+            }
+            len += count;
+            known += 1;
+            begin = end;
+        }
+        match S::NEEDS {
+            Needs::Count => sink.skip(len),
+            Needs::Ids => sink.extend(&ids[..len]),
+            Needs::Lengths => {}
+        }
+        known
     }
 
     /// A piece that is not in the cache of short ones.
@@ -185,7 +214,7 @@ impl Bpe {
             return Ok(());
         }
         if let Some(ids) = work.long.get(piece.as_bytes(), hash) {
-            self.extend(ids, end - begin, sink);
+            self.extend(ids, sink);
             return Ok(());
         }
         self.merger
@@ -194,7 +223,7 @@ impl Bpe {
                 offset: begin as usize + at,
             })?;
         let ids = &work.merged.ids;
-        self.extend(ids, end - begin, sink);
+        self.extend(ids, sink);
         if is_short && ids.len() <= FEW {
             work.short.keep(word, hash, ids);
         } else {
@@ -204,11 +233,11 @@ impl Bpe {
     }
 
     #[inline]
-    fn extend<S: Sink>(&self, ids: &[u32], bytes: u32, sink: &mut S) {
-        if S::LENGTHS {
-            self.push_all(ids, sink);
-        } else {
-            sink.extend(ids, bytes);
+    fn extend<S: Sink>(&self, ids: &[u32], sink: &mut S) {
+        match S::NEEDS {
+            Needs::Count => sink.skip(ids.len()),
+            Needs::Ids => sink.extend(ids),
+            Needs::Lengths => self.push_all(ids, sink),
         }
     }
 

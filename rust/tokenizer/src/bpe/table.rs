@@ -44,7 +44,7 @@ impl Word {
     pub(crate) const NOTHING: Self = Self(0);
 
     /// The word of what is no short piece: no text equals it, and nothing is kept for it.
-    pub(crate) const NO_PIECE: Self = Self((LONG as u128) << 120);
+    pub(crate) const NO_PIECE: Self = Self(1);
 
     /// `bytes[begin..end]`, which must be 1 to 15 bytes.
     #[inline]
@@ -61,6 +61,11 @@ impl Word {
         Self(word & MASKS[len] | (len as u128) << 120)
     }
 
+    /// The word together with a number below 16.
+    pub(crate) fn counted(self, count: usize) -> Counted {
+        Counted(self.0 | (count as u128) << COUNT_SHIFT)
+    }
+
     /// Where the word belongs in a table: every bit depends on every byte.
     #[inline]
     pub(crate) fn hash(self) -> u64 {
@@ -68,6 +73,35 @@ impl Word {
             self.0 as u64 ^ 0x9E37_79B9_7F4A_7C15,
             (self.0 >> 64) as u64 ^ 0xD1B5_4A32_D192_ED03,
         )
+    }
+}
+
+/// The length of a word has four bits, and so has a number beside it.
+const COUNT_SHIFT: u32 = 124;
+
+/// A word, and a number below 16 that belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted(u128);
+
+impl Counted {
+    /// That of no text.
+    pub(crate) const NOTHING: Self = Self(0);
+
+    /// Whether this is `word`, whatever the number.
+    #[inline]
+    pub(crate) fn is(self, word: Word) -> bool {
+        let difference = self.0 ^ word.0;
+        let upper = (difference >> 64) as u64;
+        difference as u64 | upper << (128 - COUNT_SHIFT) == 0
+    }
+
+    #[inline]
+    pub(crate) fn count(self) -> usize {
+        (self.0 >> COUNT_SHIFT) as usize
+    }
+
+    pub(crate) fn word(self) -> Word {
+        Word(self.0 & !(0xF << COUNT_SHIFT))
     }
 }
 
@@ -133,7 +167,7 @@ impl Table {
                     word.hash()
                 }
                 _ => {
-                    table.words[id as usize] = Word::NO_PIECE;
+                    table.words[id as usize] = Word(u128::from(LONG) << 120);
                     hash_long(token)
                 }
             };

@@ -4,7 +4,7 @@ use super::SentenceBpe;
 use super::merge::Symbols;
 use crate::Error;
 use crate::fragments::{Cache, Key, Remembered, character};
-use crate::sink::Sink;
+use crate::sink::{Needs, Sink};
 
 /// Fragments that are looked up together: enough to hide the way to memory.
 const AHEAD: usize = 16;
@@ -138,12 +138,12 @@ impl<'a, S: Sink> Run<'a, S> {
         self.flush();
         if let [id] = ids {
             self.sink.push(*id, bytes as u32);
-        } else if S::LENGTHS {
+        } else if S::NEEDS == Needs::Lengths {
             for &id in ids {
                 self.sink.push(id, self.model.lengths[id as usize]);
             }
         } else {
-            self.sink.extend(ids, bytes as u32);
+            self.sink.extend(ids);
         }
     }
 
