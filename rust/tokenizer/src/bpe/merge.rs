@@ -107,7 +107,7 @@ impl Merger {
         }
     }
 
-    /// Merges `piece`.
+    /// Merges `piece`, with which `text` begins: a word of 16 bytes is read at once wherever the text goes on behind the piece.
     ///
     /// # Errors
     ///
@@ -115,6 +115,7 @@ impl Merger {
     pub(crate) fn merge(
         &self,
         table: &Table,
+        text: &[u8],
         piece: &str,
         merged: &mut Merged,
     ) -> Result<(), usize> {
@@ -124,7 +125,7 @@ impl Merger {
             return self.heaped(table, piece.as_bytes(), merged);
         }
         if piece.len() <= FEW {
-            return self.scanned::<{ FEW + 1 }>(table, piece, merged);
+            return self.scanned::<{ FEW + 1 }>(table, text, piece, merged);
         }
         let characters = if piece.is_ascii() {
             piece.len()
@@ -134,10 +135,10 @@ impl Merger {
         if characters <= FEW
             && let Some(parts) = self.started::<{ FEW + 1 }>(table, piece)
         {
-            return self.finish(table, piece.as_bytes(), parts, merged);
+            return self.finish(table, (text, piece.len()), parts, merged);
         }
         if piece.len() <= SCANNED {
-            return self.scanned::<{ SCANNED + 1 }>(table, piece, merged);
+            return self.scanned::<{ SCANNED + 1 }>(table, text, piece, merged);
         }
         self.heaped(table, piece.as_bytes(), merged)
     }
@@ -178,30 +179,31 @@ impl Merger {
     fn scanned<const N: usize>(
         &self,
         table: &Table,
+        text: &[u8],
         piece: &str,
         merged: &mut Merged,
     ) -> Result<(), usize> {
         if !piece.is_ascii()
             && let Some(parts) = self.started::<N>(table, piece)
         {
-            return self.finish(table, piece.as_bytes(), parts, merged);
+            return self.finish(table, (text, piece.len()), parts, merged);
         }
         let mut parts = Parts::<N>::new();
         for (at, byte) in piece.bytes().enumerate() {
             parts.push(at, self.bytes[usize::from(byte)]);
         }
-        self.finish(table, piece.as_bytes(), parts, merged)
+        self.finish(table, (text, piece.len()), parts, merged)
     }
 
     fn finish<const N: usize>(
         &self,
         table: &Table,
-        piece: &[u8],
+        (piece, len): (&[u8], usize),
         mut parts: Parts<N>,
         merged: &mut Merged,
     ) -> Result<(), usize> {
         let count = parts.count;
-        parts.begins[count] = piece.len() as u8;
+        parts.begins[count] = len as u8;
         for part in 0..count {
             parts.next[part] = part as u8 + 1;
             parts.before[part + 1] = part as u8;

@@ -217,8 +217,9 @@ impl Bpe {
             self.extend(ids, sink);
             return Ok(());
         }
+        let rest = &text.as_bytes()[begin as usize..];
         self.merger
-            .merge(&self.table, piece, &mut work.merged)
+            .merge(&self.table, rest, piece, &mut work.merged)
             .map_err(|at| Error::NoToken {
                 offset: begin as usize + at,
             })?;

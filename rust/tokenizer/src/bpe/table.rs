@@ -53,10 +53,12 @@ impl Word {
         debug_assert!((1..=SHORT).contains(&len), "a word has 1 to 15 bytes");
         let word = if let Some(window) = bytes[begin..].first_chunk::<16>() {
             u128::from_le_bytes(*window)
+        } else if let Some(window) = bytes.last_chunk::<16>() {
+            u128::from_le_bytes(*window) >> (8 * (16 + begin - bytes.len()))
         } else {
-            let mut window = [0; 16];
-            window[..len].copy_from_slice(&bytes[begin..end]);
-            u128::from_le_bytes(window)
+            // A text of less than 16 bytes.
+            let byte = |word, byte: &u8| word << 8 | u128::from(*byte);
+            bytes[begin..end].iter().rev().fold(0, byte)
         };
         Self(word & MASKS[len] | (len as u128) << 120)
     }
