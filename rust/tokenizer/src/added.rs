@@ -51,6 +51,7 @@ pub(crate) struct Added {
     normalized: Option<Automaton>,
     /// Places in `tokens` by id.
     by_id: HashMap<u32, u32>,
+    only_special: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -109,6 +110,7 @@ impl Added {
             verbatim: Automaton::new(&verbatim)?,
             normalized: Automaton::new(&normalized)?,
             by_id: by_id.map(|(token, place)| (token.id, place)).collect(),
+            only_special: tokens.iter().all(|token| token.special),
             tokens,
         })
     }
@@ -120,6 +122,11 @@ impl Added {
     /// The first token with this id.
     pub(crate) fn by_id(&self, id: u32) -> Option<&AddedToken> {
         self.tokens.get(*self.by_id.get(&id)? as usize)
+    }
+
+    /// Whether nothing is found when special tokens are text.
+    pub(crate) fn only_special(&self) -> bool {
+        self.only_special
     }
 
     /// Whether any token is looked for in the normalised text.

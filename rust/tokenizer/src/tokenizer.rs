@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Pieces that are cut before the model sees them: enough to ask for memory ahead of its use, few enough for the stack.
-const PIECES: usize = 256;
+const PIECES: usize = 128;
 
 /// A tokenizer. Read-only and shared freely between threads.
 #[derive(Debug, Clone)]
@@ -419,6 +419,9 @@ impl Tokenizer {
         sink: &mut S,
     ) -> Result<(), Error> {
         Self::check_length(text)?;
+        if matches!(specials, Specials::AsText) && self.added.only_special() {
+            return self.encode_part(text, 0..text.len(), specials, sink);
+        }
         let wanted = |token: &AddedToken| specials.found(token);
         let mut at = 0;
         for found in self.added.verbatim(text, wanted, specials.refused()) {

@@ -28,44 +28,30 @@ pub(crate) struct Bpe {
     table: Arc<Table>,
     merger: Arc<Merger>,
     /// Caches that no call is using: as many as calls ever ran at the same time.
-    idle: Arc<Mutex<Vec<Work>>>,
+    #[expect(clippy::vec_box, reason = "what is moved in and out is a pointer")]
+    idle: Arc<Mutex<Vec<Box<Work>>>>,
 }
 
 /// What one call at a time writes to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Work {
     short: Short,
     long: Long,
     merged: Merged,
+    /// The short pieces that come next, each with its hash.
+    words: [(Word, u64); AHEAD],
+    /// Their tokens.
+    ids: [u32; AHEAD * FEW],
 }
 
-/// A [`Work`] that goes back when the call ends; taken when it is first needed.
-struct Borrowed<'a> {
-    idle: &'a Mutex<Vec<Work>>,
-    work: Option<Work>,
-}
-
-impl<'a> Borrowed<'a> {
-    fn new(idle: &'a Mutex<Vec<Work>>) -> Self {
-        Self { idle, work: None }
-    }
-
-    #[inline]
-    fn get(&mut self) -> &mut Work {
-        // Never waits: a process may have been forked while another thread held the lock, which then stays held.
-        self.work.get_or_insert_with(|| {
-            let idle = self.idle.try_lock().ok();
-            idle.and_then(|mut idle| idle.pop()).unwrap_or_default()
-        })
-    }
-}
-
-impl Drop for Borrowed<'_> {
-    fn drop(&mut self) {
-        if let Some(work) = self.work.take()
-            && let Ok(mut idle) = self.idle.try_lock()
-        {
-            idle.push(work);
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            short: Short::default(),
+            long: Long::default(),
+            merged: Merged::default(),
+            words: [(Word::NO_PIECE, 0); AHEAD],
+            ids: [0; AHEAD * FEW],
         }
     }
 }
@@ -103,18 +89,33 @@ impl Bpe {
     pub(crate) fn encode<S: Sink>(
         &self,
         text: &str,
+        begin: u32,
+        ends: &[u32],
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        // Never waits: a process may have been forked while another thread held the lock, which then stays held.
+        let idle = self.idle.try_lock().ok();
+        let mut work = idle.and_then(|mut idle| idle.pop()).unwrap_or_default();
+        let done = self.encode_with(&mut work, text, begin, ends, sink);
+        if let Ok(mut idle) = self.idle.try_lock() {
+            idle.push(work);
+        }
+        done
+    }
+
+    fn encode_with<S: Sink>(
+        &self,
+        work: &mut Work,
+        text: &str,
         mut begin: u32,
         ends: &[u32],
         sink: &mut S,
     ) -> Result<(), Error> {
         let bytes = text.as_bytes();
-        let mut borrowed = Borrowed::new(&self.idle);
-        let work = borrowed.get();
-        let mut words = [(Word::NOTHING, 0); AHEAD];
         for ends in ends.chunks(AHEAD) {
             let lines = work.short.lines();
             let mut at = begin;
-            for (word, &end) in words.iter_mut().zip(ends) {
+            for (word, &end) in work.words.iter_mut().zip(ends) {
                 // A gap is longer than every piece.
                 let len = end.wrapping_sub(at);
                 let found = if (1..=SHORT as u32).contains(&len) {
@@ -129,12 +130,12 @@ impl Bpe {
             }
             let mut done = 0;
             while done < ends.len() {
-                let known = self.known(&work.short, &words[done..], &ends[done..], begin, sink);
+                let known = self.known(work, done, ends, begin, sink);
                 done += known;
                 if known > 0 {
                     begin = ends[done - 1];
                 }
-                let (Some(&word), Some(&end)) = (words.get(done), ends.get(done)) else {
+                let (Some(&word), Some(&end)) = (work.words.get(done), ends.get(done)) else {
                     break;
                 };
                 if end & GAP == 0 && end > begin {
@@ -150,21 +151,21 @@ impl Bpe {
         Ok(())
     }
 
-    /// Passes on the tokens of pieces up to the first that is not in the cache, and returns how many there were.
+    /// Passes on the tokens of pieces from the `done`th on, up to the first that is not in the cache, and returns how many.
     #[inline]
     fn known<S: Sink>(
         &self,
-        short: &Short,
-        words: &[(Word, u64)],
+        work: &mut Work,
+        done: usize,
         ends: &[u32],
         mut begin: u32,
         sink: &mut S,
     ) -> usize {
-        let lines = short.lines();
-        let mut ids = [0; AHEAD * FEW + FEW];
+        let lines = work.short.lines();
+        let ids = &mut work.ids;
         let mut len = 0;
         let mut known = 0;
-        for (&(word, hash), &end) in words.iter().zip(ends) {
+        for (&(word, hash), &end) in work.words.iter().zip(ends).skip(done) {
             let Some((found, count)) = lines.get(word, hash) else {
                 break;
             };
