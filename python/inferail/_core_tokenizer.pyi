@@ -2,17 +2,34 @@
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal, TypeAlias, final, overload
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeAlias, final, overload, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inferail.tokenizer.as_tiktoken import Encoding as TiktokenEncoding
+from inferail.tokenizer.counting import TokenCount
 
 _Path: TypeAlias = str | os.PathLike[str]
 _Ids: TypeAlias = Iterable[int] | NDArray[np.integer[Any]]
 _Side: TypeAlias = Literal["left", "right"]
 _Specials: TypeAlias = Literal["all"] | Collection[str]
+
+@type_check_only
+class _Model(Protocol):
+    """A model of pydantic."""
+
+    def model_dump(self) -> dict[str, Any]: ...
+
+@type_check_only
+class _ForChatTemplate(Protocol):
+    """A `Message` or a `Tool` of `inferail`, or anything else that says what a template should see instead of it."""
+
+    def for_chat_template(self) -> Any: ...
+
+# Any value of theirs is a text, a number, a boolean, None, a list, a tuple, a mapping, or again one of these.
+_Item: TypeAlias = Mapping[str, Any] | _Model | _ForChatTemplate
 
 @final
 class Tokenizer:
@@ -26,14 +43,24 @@ class Tokenizer:
 
     @classmethod
     def from_file(
-        cls, path: _Path, *, ids: Literal["file", "hf"] = "file", name: str | None = None, estimate: str | None = None
+        cls,
+        path: _Path,
+        *,
+        ids: Literal["file", "hf"] = "file",
+        config: bytes | _Path | None = None,
+        name: str | None = None,
+        estimate: str | None = None,
     ) -> Tokenizer:
-        """The tokenizer of a `tokenizer.json`, `tekken.json`, SentencePiece `.model` or GGUF file.
+        """The tokenizer of a `tokenizer.json`, `tekken.json`, SentencePiece `.model` or GGUF file, or of a folder with one.
 
         Args:
-            path: The file; what it is, is seen from its first bytes.
+            path: The file; what it is, is seen from its first bytes. Or a folder: the first it has of `tokenizer.json`,
+                `tekken.json` and `tokenizer.model`.
             ids: Which ids added tokens get where the file leaves ids out: those `"file"` says, or those that Hugging Face
                 `tokenizers` counts on with, `"hf"`.
+            config: Where chat templates and the names of special tokens are: a `tokenizer_config.json`, what is in one, or
+                a file that ends in `.jinja`. None takes those of a GGUF file itself, and of the three files named above
+                what is beside them: `tokenizer_config.json`, `chat_template.jinja`, `additional_chat_templates/*.jinja`.
             name: What `.name` says.
             estimate: What `.estimate` says.
 
@@ -47,10 +74,11 @@ class Tokenizer:
         /,
         *,
         ids: Literal["file", "hf"] = "file",
+        config: bytes | _Path | None = None,
         name: str | None = None,
         estimate: str | None = None,
     ) -> Tokenizer:
-        """The tokenizer of what is in a file, as `from_file`."""
+        """The tokenizer of what is in a file, as `from_file`; nothing is beside it."""
     @classmethod
     def from_tiktoken(
         cls,
@@ -58,6 +86,7 @@ class Tokenizer:
         *,
         pattern: str,
         special_tokens: Mapping[str, int] | None = None,
+        config: bytes | _Path | None = None,
         name: str | None = None,
         estimate: str | None = None,
     ) -> Tokenizer:
@@ -67,6 +96,7 @@ class Tokenizer:
             ranks: The file, or what is in it.
             pattern: The regular expression whose matches are encoded each for itself.
             special_tokens: What is found in a text before everything else, and its ids.
+            config: As in `from_file`; nothing is looked for beside the ranks.
             name: What `.name` says.
             estimate: What `.estimate` says.
 
@@ -75,10 +105,10 @@ class Tokenizer:
             ConfigError: The pattern cannot be compiled.
         """
     @classmethod
-    def named(cls, name: str, /, *, estimate: str | None = None) -> Tokenizer:
+    def named(cls, name: str, /, *, config: bytes | _Path | None = None, estimate: str | None = None) -> Tokenizer:
         """A tokenizer that came with the package: `cl100k_base`, `o200k_base`, `o200k_harmony`, `p50k_base`, `r50k_base`.
 
-        Needs no network and no file of yours. What it reads is read once in a process.
+        Needs no network and no file of yours. What it reads is read once in a process. `config` as in `from_tiktoken`.
 
         Raises:
             ConfigError: There is none of that name.
@@ -104,7 +134,8 @@ class Tokenizer:
     ) -> Tokenizer:
         """The tokenizer of a repository of Hugging Face, from its cache on this machine.
 
-        What is not in the cache is downloaded with `huggingface_hub`, the extra `inferail[hub]`.
+        What is not in the cache is downloaded with `huggingface_hub`, the extra `inferail[hub]`. Its chat templates and
+        special tokens come along, as in `from_file`; of `additional_chat_templates` only what is in the cache already.
 
         Raises:
             ConfigError: It is not in the cache, and may not or cannot be downloaded.
@@ -124,6 +155,22 @@ class Tokenizer:
     @property
     def special_tokens(self) -> dict[str, int]:
         """Special tokens and their ids, a new dict every time."""
+    @property
+    def chat_template(self) -> str | dict[str, str] | None:
+        """The chat template; several by name, a new dict every time; None where there is none."""
+    @property
+    def special_tokens_map(self) -> dict[str, str | list[str]]:
+        """How special tokens are spelled, by the names that chat templates use: `bos_token`, `eos_token`, `image_token`.
+
+        From the `tokenizer_config.json` or the GGUF file; those without a name are under `additional_special_tokens`. A new
+        dict every time.
+        """
+    @property
+    def bos_token(self) -> str | None:
+        """How the token that begins a text is spelled, if that is known."""
+    @property
+    def eos_token(self) -> str | None:
+        """How the token that ends an answer is spelled, if that is known."""
     @property
     def pattern(self) -> str | None:
         """The regular expression that cuts a text into pieces, where it was made from ranks."""
@@ -285,6 +332,114 @@ class Tokenizer:
         threads: int | None = None,
     ) -> list[int]:
         """How many tokens each text has, as `count` says."""
+    @overload
+    def apply_chat_template(
+        self,
+        messages: Iterable[_Item],
+        *,
+        tools: Iterable[_Item] | None = None,
+        documents: Iterable[_Item] | None = None,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+        chat_template: str | None = None,
+        tokenize: Literal[True] = True,
+        as_list: Literal[False] = False,
+        disallowed_special: _Specials = (),
+        now: datetime | None = None,
+        **variables: Any,
+    ) -> NDArray[np.uint32]: ...
+    @overload
+    def apply_chat_template(
+        self,
+        messages: Iterable[_Item],
+        *,
+        tools: Iterable[_Item] | None = None,
+        documents: Iterable[_Item] | None = None,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+        chat_template: str | None = None,
+        tokenize: Literal[True] = True,
+        as_list: Literal[True],
+        disallowed_special: _Specials = (),
+        now: datetime | None = None,
+        **variables: Any,
+    ) -> list[int]: ...
+    @overload
+    def apply_chat_template(
+        self,
+        messages: Iterable[_Item],
+        *,
+        tools: Iterable[_Item] | None = None,
+        documents: Iterable[_Item] | None = None,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+        chat_template: str | None = None,
+        tokenize: Literal[False],
+        as_list: bool = False,
+        disallowed_special: _Specials = (),
+        now: datetime | None = None,
+        **variables: Any,
+    ) -> str: ...
+    @overload
+    def apply_chat_template(
+        self,
+        messages: Iterable[_Item],
+        *,
+        tools: Iterable[_Item] | None = None,
+        documents: Iterable[_Item] | None = None,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+        chat_template: str | None = None,
+        tokenize: bool = True,
+        as_list: bool = False,
+        disallowed_special: _Specials = (),
+        now: datetime | None = None,
+        **variables: Any,
+    ) -> NDArray[np.uint32] | list[int] | str:
+        """A conversation as the model reads it, rendered as `transformers` renders it: uint32 `[tokens]`, a list, or text.
+
+        What the rendered text spells of special tokens becomes those tokens; none is put around it.
+
+        Args:
+            messages: Dictionaries, models of pydantic or `Message` objects.
+            tools: JSON schemas of the tools the model may call, or `Tool` objects.
+            documents: What the model may read, for templates that know of such.
+            add_generation_prompt: Whether the text ends with what begins an answer.
+            continue_final_message: Whether it ends inside the last message, for the model to go on with it.
+            chat_template: The name of one of several templates, or the text of another. None takes `tool_use` where there
+                are tools and such a template, `default` otherwise.
+            tokenize: Whether the text is encoded.
+            as_list: Whether ids come as a list.
+            disallowed_special: Special tokens whose spelling in a message is an error; `"all"` means all. Without it, what a
+                user typed can become a control token, as in `transformers`.
+            now: What `strftime_now` writes; None is the local time of the call.
+            **variables: Whatever else the template asks for.
+
+        Raises:
+            ConfigError: There is no template; it refuses the conversation (words that it put together from the conversation
+                are in `.detail`); a message has a special token that is not allowed in it; or an argument holds what JSON
+                does not have.
+            FormatError: The template is broken, does not end, or writes too much; the line is told.
+
+        The GIL is released for conversations of more than 64 KiB.
+        """
+    def count_messages(
+        self, messages: Iterable[_Item], *, model: str | None = None, tools: Iterable[_Item] | None = None
+    ) -> TokenCount:
+        """How many tokens a conversation has, with what begins the answer, and whether that is exact.
+
+        With a chat template the number is that of the rendered conversation. Otherwise, or where `model` is named, it is that
+        of the texts and of what the model's family adds around them (docs/chat-templates.md has the numbers and their
+        sources).
+
+        Args:
+            messages: As in `apply_chat_template`.
+            model: A hosted model or a provider: `"gpt-4o"`, `"anthropic"`. None goes by the name of the tokenizer.
+            tools: As in `apply_chat_template`.
+
+        Raises:
+            ConfigError: As `apply_chat_template`.
+        """
     def decode(self, ids: _Ids, *, skip_special_tokens: bool = False, errors: str = "replace") -> str:
         """The text of `ids`.
 

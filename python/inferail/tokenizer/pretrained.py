@@ -144,10 +144,8 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _load(folder: Path, name: str) -> Tokenizer:
-    vocabulary = next((path for file in VOCABULARIES if (path := folder / file).is_file()), None)
-    if vocabulary is None:
-        raise FormatError(f"{name} has none of {', '.join(VOCABULARIES)}", path=str(folder))
-    return Tokenizer.from_file(vocabulary, name=name)
+    # Finds the vocabulary, and the settings beside it.
+    return Tokenizer.from_file(folder, name=name)
 
 
 def _download(repository: str, revision: str, token: str | None, known: Path | None) -> Path:

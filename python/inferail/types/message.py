@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from inferail.errors import ConfigError
 from inferail.frozen import quick
+from inferail.tokenizer.conversations import message_dictionaries
 
 __all__ = [
     "Audio",
@@ -184,6 +185,10 @@ class Message:
             for part in self.parts
             if not isinstance(part, Reasoning)
         )
+
+    def for_chat_template(self) -> list[dict[str, object]]:
+        """The dictionaries that a chat template reads instead; each result of a tool is one of its own."""
+        return message_dictionaries(self.role, self.parts)
 
     @property
     def text(self) -> str:

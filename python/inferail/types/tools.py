@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inferail.errors import ConfigError
+from inferail.tokenizer.conversations import tool_dictionary
 
 __all__ = ["Tool"]
 
@@ -42,3 +43,7 @@ class Tool:
             raise ConfigError(f"the parameters of tool {self.name!r} must be a JSON Schema: a mapping")
         if self.parameters.get("type", "object") != "object":
             raise ConfigError(f"the parameters of tool {self.name!r} must be a JSON Schema of type object")
+
+    def for_chat_template(self) -> dict[str, object]:
+        """The JSON schema that a chat template reads instead."""
+        return tool_dictionary(self.name, self.description, self.parameters)

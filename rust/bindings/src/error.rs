@@ -15,6 +15,15 @@ pub(crate) fn config_error(py: Python<'_>, message: String) -> PyErr {
     }
 }
 
+/// `ConfigError(message)` with what another party said, which is never printed.
+pub(crate) fn config_error_with(py: Python<'_>, message: String, detail: String) -> PyErr {
+    let error = config_error(py, message);
+    match error.value(py).setattr("detail", detail) {
+        Ok(()) => error,
+        Err(other) => other,
+    }
+}
+
 /// The option `name` as a number of bytes.
 ///
 /// # Errors
@@ -96,7 +105,9 @@ pub(crate) fn tokenizer_error(py: Python<'_>, error: &inferail_tokenizer::Error)
     let message = error.to_string();
     match error {
         Error::Format { offset, .. } => format_error(py, message, *offset),
-        Error::Unsupported { .. } | Error::Incomplete { .. } => format_error(py, message, None),
+        Error::Unsupported { .. } | Error::Incomplete { .. } | Error::Template { .. } => {
+            format_error(py, message, None)
+        }
         _ => config_error(py, message),
     }
 }
@@ -111,7 +122,8 @@ pub(crate) fn with_path(py: Python<'_>, error: PyErr, path: &Path) -> PyErr {
     error
 }
 
-fn format_error(py: Python<'_>, message: String, offset: Option<u64>) -> PyErr {
+/// `FormatError(message)`, with where in a file it is.
+pub(crate) fn format_error(py: Python<'_>, message: String, offset: Option<u64>) -> PyErr {
     make_format_error(py, message, offset).unwrap_or_else(|error| error)
 }
 

@@ -80,6 +80,12 @@ pub enum Error {
         /// What is wrong with it, or missing.
         problem: String,
     },
+    /// Messages that no chat template could be given.
+    #[error("the messages cannot be used: {problem}")]
+    Messages {
+        /// What is wrong with them.
+        problem: String,
+    },
     /// The chat template refuses the conversation.
     #[error("the chat template refuses the conversation: {message}")]
     Refused {

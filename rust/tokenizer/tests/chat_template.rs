@@ -3,8 +3,10 @@
 
 use std::collections::HashSet;
 
-use inferail_tokenizer::Error;
-use inferail_tokenizer::chat_template::{ChatTemplate, MessageTokens, TokenizerConfig, Value};
+use inferail_tokenizer::chat_template::{
+    ChatTemplate, Counted, MessageTokens, TokenizerConfig, Value,
+};
+use inferail_tokenizer::{Definition, Error, PreTokenizerDefinition, Tokenizer, Vocabulary};
 use serde_json::Value as Json;
 
 fn goldens() -> Json {
@@ -156,12 +158,15 @@ fn messages_are_refused_when_they_are_none() {
     ] {
         let rendered = template.apply(&value(&messages), Vec::new(), false);
 
-        assert!(matches!(rendered, Err(Error::Refused { .. })), "{messages}");
+        assert!(
+            matches!(rendered, Err(Error::Messages { .. })),
+            "{messages}"
+        );
     }
     let empty = value(&serde_json::json!([]));
     assert!(matches!(
         template.apply(&empty, Vec::new(), true),
-        Err(Error::Refused { .. })
+        Err(Error::Messages { .. })
     ));
 }
 
@@ -178,7 +183,106 @@ fn families_are_told_apart_and_say_where_their_numbers_are_from() {
             .iter()
             .all(|numbers| !numbers.source.is_empty())
     );
-    assert!(MessageTokens::of("openai").unwrap().estimate.is_none());
+    assert!(MessageTokens::of("gpt-4o").unwrap().estimate.is_none());
+    assert!(MessageTokens::of("openai").unwrap().estimate.is_some());
     assert!(MessageTokens::of("anthropic").unwrap().estimate.is_some());
     assert!(MessageTokens::of("nobody").is_none());
+}
+
+#[test]
+fn family_is_found_by_the_name_of_a_model_or_provider() {
+    for (model, family) in [
+        ("gpt-4o-mini", "gpt-4o"),
+        ("openai:gpt-4-0613", "gpt-4"),
+        ("gpt-4.1", "openai"),
+        ("azure/gpt-5-mini", "openai"),
+        ("o3", "openai"),
+        ("ft:gpt-3.5-turbo:mine", "gpt-4"),
+        ("OpenAI", "openai"),
+        ("us.anthropic.claude-sonnet-4-5-v1:0", "anthropic"),
+        ("anthropic", "anthropic"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "llama3"),
+        ("qwen3:8b", "chatml"),
+        ("google/gemma-3-1b-it", "gemma"),
+        ("gemini-2.5-pro", "gemini"),
+        ("mistral-large-latest", "mistral"),
+        ("deepseek-chat", "deepseek"),
+        ("somebody/something", "unknown"),
+        ("", "unknown"),
+    ] {
+        assert_eq!(MessageTokens::for_model(model).family, family, "{model}");
+    }
+}
+
+/// Every byte is a token.
+fn bytes() -> Tokenizer {
+    let tokens: Vec<[u8; 1]> = (0..=255).map(|byte| [byte]).collect();
+    let vocabulary = Vocabulary::new("test", (0..).zip(tokens.iter().map(|token| &token[..])));
+    let cut = PreTokenizerDefinition::None;
+    Tokenizer::new(Definition::ranks(vocabulary.unwrap(), Vec::new(), cut)).unwrap()
+}
+
+#[test]
+fn messages_count_their_texts_and_what_is_around_them() {
+    let numbers = MessageTokens::of("gpt-4o").unwrap();
+    let messages = serde_json::json!([
+        {"role": "user", "name": "Al", "content": "Hi"},
+        {"role": "user", "content": [{"type": "text", "text": "Hello"}], "unset": null},
+    ]);
+
+    let counted = numbers.count(&bytes(), &value(&messages), &Value::UNDEFINED);
+
+    let texts = 2 * "user".len() + "Al".len() + "Hi".len() + "Hello".len();
+    let tokens = texts + 2 * 3 + 1 + 3;
+    let estimates = Vec::new();
+    assert_eq!(counted, Ok(Counted { tokens, estimates }));
+}
+
+#[test]
+fn count_of_what_is_no_text_is_an_estimate() {
+    let numbers = MessageTokens::of("gpt-4o").unwrap();
+    let mut all = Vec::new();
+    for message in [
+        serde_json::json!({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}),
+        serde_json::json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}),
+    ] {
+        let messages = Value::from(vec![value(&message)]);
+        let counted = numbers.count(&bytes(), &messages, &Value::UNDEFINED);
+        all.push(counted.unwrap());
+    }
+    assert_eq!(all[0].tokens, 3 + 3 + "user".len());
+    assert_eq!(all[1].tokens, 3 + 3 + "assistant".len() + "f{}".len());
+    assert!(all.iter().all(|counted| counted.estimates.len() == 1));
+    assert_ne!(all[0].estimates, all[1].estimates);
+}
+
+#[test]
+fn tools_count_by_the_recipe_or_as_json() {
+    let tool = serde_json::json!({"type": "function", "function": {
+        "name": "rail", "description": "Finds one.", "parameters": {"type": "object", "properties": {
+            "to": {"type": "string", "description": "Where"},
+            "class": {"type": "string", "description": "Which.", "enum": ["1", "22"]},
+        }},
+    }});
+    let tools = Value::from(vec![value(&tool)]);
+
+    let recipe = MessageTokens::of("gpt-4").unwrap();
+    let json = MessageTokens::of("chatml").unwrap();
+
+    let lines = [
+        "rail:Finds one",
+        "to:string:Where",
+        "class:string:Which",
+        "122",
+    ];
+    let expected = 10 + 12 + 3 + 2 * 3 + 3 + lines.concat().len();
+    assert_eq!(recipe.count_tools(&bytes(), &tools), Ok(expected));
+    let spaces =
+        tool.to_string().matches([',', ':']).count() - "rail: Finds one".matches(", ").count();
+    assert_eq!(
+        json.count_tools(&bytes(), &tools),
+        Ok(tool.to_string().len() + spaces)
+    );
+    let counted = recipe.count(&bytes(), &Value::from(Vec::<Value>::new()), &tools);
+    assert_eq!(counted.unwrap().estimates.len(), 1);
 }

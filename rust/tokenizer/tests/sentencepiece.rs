@@ -133,7 +133,11 @@ fn array(kind: u32, values: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn gguf(model: &str) -> Vec<u8> {
-    let entries = [
+    gguf_with(model, Vec::new())
+}
+
+fn gguf_with(model: &str, more: Vec<Vec<u8>>) -> Vec<u8> {
+    let mut entries = vec![
         entry("general.name", 8, &text("tiny")),
         entry("tokenizer.ggml.model", 8, &text(model)),
         entry(
@@ -167,6 +171,7 @@ fn gguf(model: &str) -> Vec<u8> {
             ),
         ),
     ];
+    entries.extend(more);
     let mut file = b"GGUF\x03\0\0\0".to_vec();
     file.extend(0_u64.to_le_bytes());
     file.extend((entries.len() as u64).to_le_bytes());
@@ -186,6 +191,32 @@ fn gguf_file_of_a_sentencepiece_model_encodes_like_it() {
             "{text:?}"
         );
     }
+}
+
+#[test]
+fn gguf_file_has_chat_templates_and_names_of_special_tokens() {
+    let id = |name: &str, id: u32| {
+        let key = format!("tokenizer.ggml.{name}_token_id");
+        entry(&key, 4, &id.to_le_bytes())
+    };
+    let file = gguf_with(
+        "llama",
+        vec![
+            entry("tokenizer.chat_template.tool_use", 8, &text("tools")),
+            entry("tokenizer.chat_template", 8, &text("plain")),
+            id("bos", 1),
+            id("eos", 1_000),
+        ],
+    );
+
+    let config = load::config(&file).unwrap();
+
+    assert_eq!(config.chat_template(None, false), Ok("plain"));
+    assert_eq!(config.chat_template(None, true), Ok("tools"));
+    assert_eq!(config.special_token("bos_token"), Some(PIECES[1].0));
+    assert_eq!(config.special_token("eos_token"), None);
+    assert!(load::config(&gguf("llama")).unwrap().is_empty());
+    assert!(load::config(b"{}").unwrap().is_empty());
 }
 
 #[test]

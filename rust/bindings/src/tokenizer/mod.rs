@@ -1,6 +1,7 @@
 //! The tokenizer as Python sees it.
 
 mod batch;
+mod chat;
 pub(crate) mod encoding;
 mod ids;
 mod origin;

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use inferail_tokenizer::chat_template::TokenizerConfig;
 use inferail_tokenizer::{
     AddedToken, Definition, EncodeOptions, Error, OffsetUnit, PreTokenizerDefinition, Specials,
     Tokenizer, load::ranks as ranks_of,
@@ -11,6 +12,7 @@ use inferail_tokenizer::{
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
+use super::chat::{Chat, config};
 use super::encoding::{PyEncoding, Unit};
 use super::origin::{AddedIds, Origin, Reduced, Source, load, special_tokens};
 use super::specials::{Chosen, Rules};
@@ -24,10 +26,11 @@ use crate::gil::{run, run_sized};
 #[pyclass(frozen, name = "Tokenizer", module = "inferail._core")]
 #[derive(Debug)]
 pub(crate) struct PyTokenizer {
-    inner: Arc<Tokenizer>,
+    pub(super) inner: Arc<Tokenizer>,
     origin: Arc<Origin>,
-    name: Option<String>,
-    estimate: Option<String>,
+    pub(super) chat: Arc<Chat>,
+    pub(super) name: Option<String>,
+    pub(super) estimate: Option<String>,
 }
 
 /// Which end of a text tokens are cut off from or added to.
@@ -56,12 +59,13 @@ impl<'py> FromPyObject<'_, 'py> for Side {
 impl PyTokenizer {
     /// The tokenizer of a `.tiktoken` file.
     #[classmethod]
-    #[pyo3(signature = (ranks, *, pattern, special_tokens=None, name=None, estimate=None))]
+    #[pyo3(signature = (ranks, *, pattern, special_tokens=None, config=None, name=None, estimate=None))]
     fn from_tiktoken(
         class: &Bound<'_, PyType>,
         ranks: Source,
         pattern: String,
         special_tokens: Option<&Bound<'_, PyDict>>,
+        config: Option<Source>,
         name: Option<String>,
         estimate: Option<String>,
     ) -> PyResult<Self> {
@@ -80,33 +84,38 @@ impl PyTokenizer {
         });
         let inner = made.map_err(|error| tokenizer_error(py, &error))?;
         let origin = Origin::Ranks { pattern };
-        Ok(Self::new(inner, origin, name, estimate))
+        let config = config::find(py, config, &[], None)?;
+        Ok(Self::new(inner, origin, config, name, estimate))
     }
 
     /// The tokenizer of a file of any other kind.
     #[classmethod]
-    #[pyo3(signature = (path, *, ids=AddedIds::default(), name=None, estimate=None), text_signature = "(path, *, ids='file', name=None, estimate=None)")]
+    #[pyo3(signature = (path, *, ids=AddedIds::default(), config=None, name=None, estimate=None), text_signature = "(path, *, ids='file', config=None, name=None, estimate=None)")]
     fn from_file(
         class: &Bound<'_, PyType>,
         path: PathBuf,
         ids: AddedIds,
+        config: Option<Source>,
         name: Option<String>,
         estimate: Option<String>,
     ) -> PyResult<Self> {
         let py = class.py();
+        let path = config::vocabulary(py, path)?;
         let file = run(py, || std::fs::read(&path))?;
         let inner = load(py, &file, ids).map_err(|error| with_path(py, error, &path))?;
+        let config = config::find(py, config, &file, Some(&path))?;
         let origin = Origin::file(path, &file, ids);
-        Ok(Self::new(inner, origin, name, estimate))
+        Ok(Self::new(inner, origin, config, name, estimate))
     }
 
     /// The tokenizer of what is in a file of any other kind.
     #[classmethod]
-    #[pyo3(signature = (data, /, *, ids=AddedIds::default(), name=None, estimate=None), text_signature = "(data, /, *, ids='file', name=None, estimate=None)")]
+    #[pyo3(signature = (data, /, *, ids=AddedIds::default(), config=None, name=None, estimate=None), text_signature = "(data, /, *, ids='file', config=None, name=None, estimate=None)")]
     fn from_bytes(
         class: &Bound<'_, PyType>,
         data: &Bound<'_, PyBytes>,
         ids: AddedIds,
+        config: Option<Source>,
         name: Option<String>,
         estimate: Option<String>,
     ) -> PyResult<Self> {
@@ -116,13 +125,19 @@ impl PyTokenizer {
             data: data.clone().unbind(),
             ids,
         };
-        Ok(Self::new(inner, origin, name, estimate))
+        let config = config::find(py, config, data.as_bytes(), None)?;
+        Ok(Self::new(inner, origin, config, name, estimate))
     }
 
     /// A tokenizer that ships with the package.
     #[classmethod]
-    #[pyo3(signature = (name, /, *, estimate=None))]
-    fn named(class: &Bound<'_, PyType>, name: &str, estimate: Option<String>) -> PyResult<Self> {
+    #[pyo3(signature = (name, /, *, config=None, estimate=None))]
+    fn named(
+        class: &Bound<'_, PyType>,
+        name: &str,
+        config: Option<Source>,
+        estimate: Option<String>,
+    ) -> PyResult<Self> {
         let module = class.py().import("inferail.tokenizer.named")?;
         let found = module.getattr("load")?.call1((name,))?;
         let found = found.cast::<Self>()?.get();
@@ -131,6 +146,7 @@ impl PyTokenizer {
             origin: Arc::new(Origin::Named {
                 pattern: found.pattern().map(str::to_owned),
             }),
+            chat: Arc::new(Chat::new(config::find(class.py(), config, &[], None)?)),
             name: Some(name.to_owned()),
             estimate,
         })
@@ -163,6 +179,7 @@ impl PyTokenizer {
         Self {
             inner: Arc::clone(&self.inner),
             origin: Arc::clone(&self.origin),
+            chat: Arc::clone(&self.chat),
             name: self.name.clone(),
             estimate: Some(basis),
         }
@@ -477,6 +494,10 @@ impl PyTokenizer {
         let this = slf.get();
         let options = PyDict::new(slf.py());
         options.set_item("estimate", &this.estimate)?;
+        let config = this.chat.config();
+        if !config.is_empty() {
+            options.set_item("config", PyBytes::new(slf.py(), &config.to_json()))?;
+        }
         this.origin
             .reduce(&slf.get_type(), &this.inner, this.name.as_deref(), &options)
     }
@@ -486,12 +507,14 @@ impl PyTokenizer {
     fn new(
         inner: Tokenizer,
         origin: Origin,
+        config: TokenizerConfig,
         name: Option<String>,
         estimate: Option<String>,
     ) -> Self {
         Self {
             inner: Arc::new(inner),
             origin: Arc::new(origin),
+            chat: Arc::new(Chat::new(config)),
             name,
             estimate,
         }

@@ -18,6 +18,13 @@ const NAMES: [&str; 7] = [
     "mask_token",
 ];
 
+/// Where more special tokens are: in a list, or by names that the model's templates use (`image_token`).
+const ADDITIONAL: [&str; 3] = [
+    "additional_special_tokens",
+    "extra_special_tokens",
+    "model_specific_special_tokens",
+];
+
 /// What `tokenizer_config.json` says about conversations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,7 +33,7 @@ pub struct TokenizerConfig {
     pub chat_templates: Vec<(String, String)>,
     /// Spelling of the special tokens: `("bos_token", "<s>")`, …
     pub special_tokens: Vec<(String, String)>,
-    /// `additional_special_tokens`.
+    /// Special tokens without a name of their own.
     pub additional_special_tokens: Vec<String>,
 }
 
@@ -58,13 +65,23 @@ impl TokenizerConfig {
                 ));
             }
         };
-        let additional_special_tokens = match object.get("additional_special_tokens") {
-            Some(Json::Array(tokens)) => tokens
-                .iter()
-                .filter_map(|token| spelling("additional_special_tokens", Some(token)).transpose())
-                .collect::<Result<_, _>>()?,
-            _ => Vec::new(),
-        };
+        let mut additional_special_tokens = Vec::new();
+        for name in ADDITIONAL {
+            match object.get(name) {
+                Some(Json::Array(tokens)) => {
+                    for token in tokens {
+                        additional_special_tokens.extend(spelling(name, Some(token))?);
+                    }
+                }
+                Some(Json::Object(tokens)) => {
+                    for (name, token) in tokens {
+                        let token = spelling(name, Some(token))?;
+                        special_tokens.extend(token.map(|token| (name.clone(), token)));
+                    }
+                }
+                _ => {}
+            }
+        }
         Ok(Self {
             chat_templates,
             special_tokens,
@@ -72,13 +89,50 @@ impl TokenizerConfig {
         })
     }
 
-    /// The same with the text of `chat_template.jinja`, which goes before the template of the configuration.
+    /// The file's bytes: what [`Self::from_json`] reads as the same.
+    pub fn to_json(&self) -> Vec<u8> {
+        let templates = self.chat_templates.iter();
+        let templates: Vec<Json> = templates
+            .map(|(name, template)| serde_json::json!({"name": name, "template": template}))
+            .collect();
+        let mut object = Map::new();
+        object.insert("chat_template".to_owned(), templates.into());
+        let additional = self.additional_special_tokens.clone();
+        object.insert(ADDITIONAL[0].to_owned(), additional.into());
+        let mut named = Map::new();
+        for (name, token) in &self.special_tokens {
+            let known = NAMES.contains(&name.as_str());
+            let tokens = if known { &mut object } else { &mut named };
+            tokens.insert(name.clone(), token.clone().into());
+        }
+        object.insert(ADDITIONAL[1].to_owned(), named.into());
+        Json::Object(object).to_string().into_bytes()
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same with a template from a file of its own: `chat_template.jinja` is the one called `default`. It goes before
+    /// one of that name that was there.
     #[must_use]
-    pub fn with_template(mut self, source: String) -> Self {
-        self.chat_templates.retain(|(name, _)| name != "default");
-        self.chat_templates
-            .insert(0, ("default".to_owned(), source));
+    pub fn with_template(mut self, name: &str, source: String) -> Self {
+        let templates = &mut self.chat_templates;
+        match templates.iter_mut().find(|(known, _)| known == name) {
+            Some((_, template)) => *template = source,
+            None if name == "default" => templates.insert(0, (name.to_owned(), source)),
+            None => templates.push((name.to_owned(), source)),
+        }
         self
+    }
+
+    /// How the special token called `name` (`bos_token`) is spelled.
+    pub fn special_token(&self, name: &str) -> Option<&str> {
+        let mut tokens = self.special_tokens.iter();
+        tokens
+            .find(|(known, _)| known == name)
+            .map(|(_, token)| token.as_str())
     }
 
     /// The template that `transformers` takes: the one called `name`; without a name `tool_use` where there are tools
@@ -198,10 +252,38 @@ mod tests {
         assert!(config.chat_template(Some("rag"), false).is_err());
         assert_eq!(
             config
-                .with_template("j".to_owned())
+                .with_template("default", "j".to_owned())
                 .chat_template(None, false)
                 .unwrap(),
             "j"
+        );
+    }
+
+    #[test]
+    fn config_reads_tokens_that_only_one_model_has() {
+        let config = TokenizerConfig::from_json(
+            br#"{"extra_special_tokens": {"image_token": "<image>", "end": {"content": "<end>"}}}"#,
+        )
+        .unwrap();
+
+        assert_eq!(config.special_token("image_token"), Some("<image>"));
+        assert_eq!(config.special_token("end"), Some("<end>"));
+        assert_eq!(config.special_token("bos_token"), None);
+    }
+
+    #[test]
+    fn config_is_the_same_when_it_was_written() {
+        let config = TokenizerConfig::from_json(
+            br#"{"bos_token": "<s>", "extra_special_tokens": {"image_token": "<i>"}, "additional_special_tokens": ["<a>"],
+                 "chat_template": [{"name": "default", "template": "d\n{{ x }}"}, {"name": "tool_use", "template": "t"}]}"#,
+        )
+        .unwrap();
+
+        assert_eq!(TokenizerConfig::from_json(&config.to_json()), Ok(config));
+        assert!(
+            TokenizerConfig::from_json(&TokenizerConfig::default().to_json())
+                .unwrap()
+                .is_empty()
         );
     }
 

@@ -17,7 +17,7 @@ const TAG: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
 ///
 /// # Errors
 ///
-/// [`Error::Refused`]: it is no list of dictionaries.
+/// [`Error::Messages`]: it is no list of dictionaries.
 pub(super) fn normalized(messages: &Value) -> Result<Vec<Value>, Error> {
     Ok(plain(messages)?.into_iter().map(with_reasoning).collect())
 }
@@ -29,24 +29,24 @@ pub(super) type Entries = Vec<(Value, Value)>;
 ///
 /// # Errors
 ///
-/// [`Error::Refused`]: it is no list of dictionaries.
+/// [`Error::Messages`]: it is no list of dictionaries.
 pub(super) fn plain(messages: &Value) -> Result<Vec<Entries>, Error> {
     if messages.kind() != ValueKind::Seq {
-        return Err(refused("messages are a list of dictionaries"));
+        return Err(unusable("messages are a list of dictionaries"));
     }
     let messages = messages
         .try_iter()
-        .map_err(|error| refused(error.to_string()))?;
+        .map_err(|error| unusable(error.to_string()))?;
     messages.map(|message| entries(&message)).collect()
 }
 
 fn entries(message: &Value) -> Result<Entries, Error> {
     if message.kind() != ValueKind::Map {
-        return Err(refused("every message is a dictionary"));
+        return Err(unusable("every message is a dictionary"));
     }
     let keys = message
         .try_iter()
-        .map_err(|error| refused(error.to_string()))?;
+        .map_err(|error| unusable(error.to_string()))?;
     Ok(keys
         .filter_map(|key| Some((key.clone(), message.get_item(&key).ok()?)))
         .filter(|(_, value)| !value.is_none())
@@ -83,9 +83,9 @@ fn replace(entries: &mut Entries, name: &str, value: Value) {
 ///
 /// # Errors
 ///
-/// [`Error::Refused`]: there is no message, or no text in its `content`.
+/// [`Error::Messages`]: there is no message, or no text in its `content`.
 pub(super) fn mark_last(messages: &mut [Value]) -> Result<String, Error> {
-    let nothing = || refused("there is no text in the last message that could be continued");
+    let nothing = || unusable("there is no text in the last message that could be continued");
     let last = messages.last_mut().ok_or_else(nothing)?;
     let content = last.get_attr("content").unwrap_or_default();
     if let Some(text) = content.as_str() {
@@ -119,12 +119,12 @@ fn with(map: &Value, name: &str, value: Value) -> Value {
 ///
 /// # Errors
 ///
-/// [`Error::Refused`]: the template does not print that message, or not whole.
+/// [`Error::Messages`]: the template does not print that message, or not whole.
 pub(super) fn continued(mut rendered: String, text: &str) -> Result<String, Error> {
     let mark = TAG.trim_end();
     let printed = rendered.contains(text.trim_matches(is_space));
     let at = rendered.rfind(mark).filter(|_| printed).ok_or_else(|| {
-        refused("the last message cannot be continued: the template does not print it whole")
+        unusable("the last message cannot be continued: the template does not print it whole")
     })?;
     let kept = rendered[at..].starts_with(TAG);
     rendered.truncate(at);
@@ -135,8 +135,8 @@ pub(super) fn continued(mut rendered: String, text: &str) -> Result<String, Erro
     Ok(rendered)
 }
 
-fn refused(problem: impl Into<String>) -> Error {
-    Error::Refused {
-        message: problem.into(),
+fn unusable(problem: impl Into<String>) -> Error {
+    Error::Messages {
+        problem: problem.into(),
     }
 }

@@ -30,10 +30,15 @@ pub(super) fn new(
         !value.is_none() && value.try_iter().is_ok()
     });
     environment.add_function("raise_exception", raise);
-    environment.add_function("strftime_now", move |format: &str| {
-        now(format).map_err(|problem| Error::new(ErrorKind::InvalidOperation, problem))
-    });
+    environment.add_global("strftime_now", clock(now));
     Ok(environment)
+}
+
+/// A value for the variable `strftime_now`, instead of the clock that a template was compiled with.
+pub fn clock(now: impl Fn(&str) -> Result<String, String> + Send + Sync + 'static) -> Value {
+    Value::from_function(move |format: &str| {
+        now(format).map_err(|problem| Error::new(ErrorKind::InvalidOperation, problem))
+    })
 }
 
 /// Whether Python has a length and items of it: texts and dictionaries too.

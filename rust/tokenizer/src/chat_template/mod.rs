@@ -14,15 +14,18 @@ mod message_tokens;
 mod methods;
 mod python;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 
 use minijinja::{Environment, ErrorKind};
 
 pub use minijinja::Value;
+pub use minijinja::value::Tuple;
 
 pub use config::TokenizerConfig;
-pub use message_tokens::MessageTokens;
+pub use environment::clock;
+pub use message_tokens::{Counted, MessageTokens};
 
 use crate::Error;
 
@@ -58,7 +61,10 @@ impl ChatTemplate {
         let mut environment = environment::new(now).map_err(|error| problem(&error))?;
         environment.set_fuel(Some(STEPS));
         environment
-            .add_template_owned("chat", generation::as_scopes(source).into_owned())
+            .add_template_owned(
+                "chat",
+                generation::as_scopes(&with_line_feeds(source)).into_owned(),
+            )
             .map_err(|error| problem(&error))?;
         Ok(Self { environment })
     }
@@ -71,7 +77,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::render`]; [`Error::Refused`] also where `messages` is no list of dictionaries, or its last message has
+    /// Those of [`Self::render`]; [`Error::Messages`] where `messages` is no list of dictionaries, or its last message has
     /// no text to be continued.
     pub fn apply(
         &self,
@@ -122,6 +128,15 @@ impl ChatTemplate {
             line: None,
             problem: "it writes half a character".to_owned(),
         })
+    }
+}
+
+/// The same with every line ended by a line feed, as Jinja reads templates.
+fn with_line_feeds(source: &str) -> Cow<'_, str> {
+    if source.contains('\r') {
+        Cow::Owned(source.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        Cow::Borrowed(source)
     }
 }
 

@@ -9,6 +9,7 @@ mod sniff;
 pub mod tekken;
 pub mod tiktoken;
 
+use crate::chat_template::TokenizerConfig;
 use crate::{Definition, Error, Vocabulary};
 
 pub use sniff::{Format, sniff};
@@ -23,6 +24,18 @@ pub fn ranks(file: &[u8]) -> Result<Vocabulary, Error> {
         compact::read(file)
     } else {
         tiktoken::ranks(file)
+    }
+}
+
+/// What a file says of conversations beside its vocabulary; most kinds have a `tokenizer_config.json` for it instead.
+///
+/// # Errors
+///
+/// Those of [`gguf::config`].
+pub fn config(file: &[u8]) -> Result<TokenizerConfig, Error> {
+    match sniff(file) {
+        Some(Format::Gguf) => gguf::config(file),
+        _ => Ok(TokenizerConfig::default()),
     }
 }
 

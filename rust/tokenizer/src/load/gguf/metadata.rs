@@ -70,6 +70,18 @@ impl<'a> Metadata<'a> {
         }
     }
 
+    /// The texts whose key begins with `prefix`, and what their keys go on with, in the order of the keys.
+    pub(super) fn texts_below(&self, prefix: &str) -> Vec<(&'a str, &'a str)> {
+        let mut found: Vec<(&str, &str)> = (self.0.iter())
+            .filter_map(|(key, value)| match value {
+                Value::Text(text) => Some((key.strip_prefix(prefix)?, *text)),
+                _ => None,
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         match self.0.get(key)? {
             Value::Flag(flag) => Some(*flag),

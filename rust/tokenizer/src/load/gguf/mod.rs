@@ -5,6 +5,7 @@ mod pattern;
 
 use hashbrown::HashMap;
 
+use crate::chat_template::TokenizerConfig;
 use crate::{
     AddedToken, Charsmap, DecoderDefinition, DecoderStep, Definition, Error, Find, ModelDefinition,
     NormalizerDefinition, SentenceBpeDefinition, SentenceMerges, SentenceNormalizer,
@@ -13,6 +14,20 @@ use crate::{
 use metadata::{Metadata, Value};
 
 const FORMAT: &str = "GGUF file";
+
+const TEMPLATE: &str = "tokenizer.chat_template";
+
+/// Keys of special tokens, and what `transformers` calls them. The format itself misspells one; both are read.
+const NAMED: [(&str, &str); 8] = [
+    ("bos", "bos_token"),
+    ("eos", "eos_token"),
+    ("unknown", "unk_token"),
+    ("seperator", "sep_token"),
+    ("separator", "sep_token"),
+    ("padding", "pad_token"),
+    ("cls", "cls_token"),
+    ("mask", "mask_token"),
+];
 
 /// The kinds of tokens, numbered as in a `SentencePiece` model.
 const UNKNOWN: i64 = 2;
@@ -41,6 +56,32 @@ pub fn definition(file: &[u8]) -> Result<Definition, Error> {
             format!("tokenizer.ggml.model {other}"),
         )),
     }
+}
+
+/// What a GGUF file says of conversations: its chat templates, and its special tokens by the names of `transformers`.
+///
+/// # Errors
+///
+/// [`Error::Format`]: it is not such a file.
+pub fn config(file: &[u8]) -> Result<TokenizerConfig, Error> {
+    let metadata = Metadata::read(file, "tokenizer.")?;
+    let mut config = TokenizerConfig::default();
+    if let Some(template) = metadata.text(TEMPLATE) {
+        config = config.with_template("default", template.to_owned());
+    }
+    for (name, template) in metadata.texts_below(&format!("{TEMPLATE}.")) {
+        config = config.with_template(name, template.to_owned());
+    }
+    let texts = metadata.texts("tokenizer.ggml.tokens").unwrap_or_default();
+    for (key, name) in NAMED {
+        let id = metadata.number(&format!("tokenizer.ggml.{key}_token_id"));
+        let token = id.and_then(|id| texts.get(id as usize));
+        if let Some(token) = token.filter(|_| config.special_token(name).is_none()) {
+            let named = (name.to_owned(), (*token).to_owned());
+            config.special_tokens.push(named);
+        }
+    }
+    Ok(config)
 }
 
 struct Tokens<'a> {
