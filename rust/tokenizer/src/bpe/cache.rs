@@ -5,20 +5,20 @@
 
 use super::table::{Counted, Word};
 
-/// Lines of the cache of short pieces while a text is short, and once it has grown: 2 MiB, as large as a core's
+/// Lines of the cache of short pieces while a text is short, and once it has grown: 4 MiB. What is used most stays in a core's
 /// second-level cache.
 const FEW_LINES: usize = 1 << 9;
-const LINES: usize = 1 << 15;
+const LINES: usize = 1 << 16;
 
 /// Most tokens of a short piece in a line.
 pub(crate) const FEW: usize = 4;
 
-/// Most bytes of a piece of which [`Long`] keeps the tokens.
+/// Most bytes of a piece of which [`Kept`] keeps the tokens.
 const LONG_BYTES: usize = 255;
-/// Slots of the cache of long pieces at first, and most of them: 2 MiB. No more than half of them are taken.
+/// Slots of a generation at first, and most of them: 2 MiB. Three quarters of them are taken at most.
 const FEW_SLOTS: usize = 1 << 8;
 const MANY_SLOTS: usize = 1 << 17;
-/// Most bytes of all long pieces, and most of their ids: 2 MiB each. If there are more, all are forgotten.
+/// Most bytes of all pieces of a generation, and most of their ids: 2 MiB each.
 const STORED_BYTES: usize = 1 << 21;
 const STORED_IDS: usize = 1 << 19;
 
@@ -37,7 +37,7 @@ impl Line {
     };
 }
 
-/// The tokens of short pieces. A new piece takes the place of the older one in its line.
+/// The tokens of short pieces, one or few each. A new piece takes the place of the older one in its line.
 #[derive(Debug)]
 pub(crate) struct Short {
     lines: Vec<Line>,
@@ -130,7 +130,50 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// A long piece that is kept: where its bytes and its ids are.
+/// The tokens of every piece that was merged: what does not fit a line, and what lost its place in one.
+///
+/// When the young generation is full, it takes the place of the old one; what is asked for again becomes young again.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    young: Generation,
+    old: Generation,
+}
+
+impl Kept {
+    /// The tokens of a piece.
+    #[inline]
+    pub(crate) fn get(&mut self, piece: &[u8], hash: u64) -> Option<&[u32]> {
+        if piece.len() > LONG_BYTES {
+            return None;
+        }
+        let hash = hash as u32;
+        let slot = if let Some(slot) = self.young.get(piece, hash) {
+            slot
+        } else {
+            let old = self.old.get(piece, hash)?;
+            // The old ones are forgotten if the young ones have no room.
+            let ids = self.old.ids(old).to_vec();
+            self.put(piece, hash, &ids)
+        };
+        Some(self.young.ids(slot))
+    }
+
+    /// Keeps the tokens of a piece that is not there, if it is not too long.
+    pub(crate) fn keep(&mut self, piece: &[u8], hash: u64, ids: &[u32]) {
+        if piece.len() <= LONG_BYTES {
+            self.put(piece, hash as u32, ids);
+        }
+    }
+
+    fn put(&mut self, piece: &[u8], hash: u32, ids: &[u32]) -> Slot {
+        if self.young.is_full(piece, ids) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.put(piece, hash, ids)
+    }
+}
+
+/// A piece that is kept: where its bytes and its ids are.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     hash: u32,
@@ -141,26 +184,22 @@ struct Slot {
     count: u16,
 }
 
-/// The tokens of longer pieces, and of short ones that have many.
+/// Pieces and their tokens, in open addressing.
 #[derive(Debug, Default)]
-pub(crate) struct Long {
+struct Generation {
     slots: Vec<Slot>,
     taken: usize,
     bytes: Vec<u8>,
     ids: Vec<u32>,
 }
 
-impl Long {
-    /// The tokens of a piece.
+impl Generation {
     #[inline]
-    pub(crate) fn get(&self, piece: &[u8], hash: u64) -> Option<&[u32]> {
-        if piece.len() > LONG_BYTES || self.slots.is_empty() {
-            return None;
-        }
-        let hash = hash as u32;
-        let mut index = self.index(hash);
+    fn get(&self, piece: &[u8], hash: u32) -> Option<Slot> {
+        let mut index = hash as usize;
         loop {
-            let slot = &self.slots[index];
+            // Nothing is there before the first piece.
+            let slot = *self.slots.get(index & self.slots.len().wrapping_sub(1))?;
             if slot.count == 0 {
                 return None;
             }
@@ -171,58 +210,49 @@ impl Long {
                     .get(..slot.len.into())
                     == Some(piece)
             {
-                return self.ids.get(slot.ids as usize..)?.get(..slot.count.into());
+                return Some(slot);
             }
-            index = (index + 1) & (self.slots.len() - 1);
+            index += 1;
         }
     }
 
-    /// Keeps the tokens of a piece that is not there, if it is not too long.
-    pub(crate) fn keep(&mut self, piece: &[u8], hash: u64, ids: &[u32]) {
-        if piece.len() > LONG_BYTES || ids.is_empty() {
-            return;
+    fn ids(&self, slot: Slot) -> &[u32] {
+        &self.ids[slot.ids as usize..][..slot.count.into()]
+    }
+
+    fn is_full(&self, piece: &[u8], ids: &[u32]) -> bool {
+        self.taken >= MANY_SLOTS / 4 * 3
+            || self.bytes.len() + piece.len() > STORED_BYTES
+            || self.ids.len() + ids.len() > STORED_IDS
+    }
+
+    fn put(&mut self, piece: &[u8], hash: u32, ids: &[u32]) -> Slot {
+        if self.taken * 4 >= self.slots.len() * 3 {
+            let more = (self.slots.len() * 4).clamp(FEW_SLOTS, MANY_SLOTS);
+            let fewer = std::mem::replace(&mut self.slots, vec![Slot::default(); more]);
+            let taken = fewer.into_iter().filter(|slot| slot.count > 0);
+            taken.for_each(|slot| self.place(slot));
         }
-        if self.bytes.len() + piece.len() > STORED_BYTES || self.ids.len() + ids.len() > STORED_IDS
-        {
-            *self = Self::default();
-        }
-        if self.taken * 2 >= self.slots.len() {
-            self.grow();
-        }
-        self.put(Slot {
-            hash: hash as u32,
+        let slot = Slot {
+            hash,
             bytes: self.bytes.len() as u32,
             ids: self.ids.len() as u32,
             len: piece.len() as u8,
             count: ids.len() as u16,
-        });
+        };
+        self.place(slot);
         self.bytes.extend_from_slice(piece);
         self.ids.extend_from_slice(ids);
         self.taken += 1;
+        slot
     }
 
-    fn grow(&mut self) {
-        if self.slots.len() == MANY_SLOTS {
-            *self = Self::default();
-        }
-        let more = (self.slots.len() * 4).clamp(FEW_SLOTS, MANY_SLOTS);
-        let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); more]);
-        slots
-            .into_iter()
-            .filter(|slot| slot.count > 0)
-            .for_each(|slot| self.put(slot));
-    }
-
-    fn put(&mut self, slot: Slot) {
-        let mut index = self.index(slot.hash);
+    fn place(&mut self, slot: Slot) {
+        let last = self.slots.len() - 1;
+        let mut index = slot.hash as usize & last;
         while self.slots[index].count != 0 {
-            index = (index + 1) & (self.slots.len() - 1);
+            index = (index + 1) & last;
         }
         self.slots[index] = slot;
-    }
-
-    #[inline]
-    fn index(&self, hash: u32) -> usize {
-        hash as usize & (self.slots.len() - 1)
     }
 }

@@ -11,7 +11,7 @@ mod table;
 
 use std::sync::{Arc, Mutex};
 
-use self::cache::{FEW, Long, Short};
+use self::cache::{FEW, Kept, Short};
 use self::merge::{Merged, Merger};
 pub(crate) use self::merges::Merges;
 use self::table::{NONE, SHORT, Table, Word, hash_long};
@@ -36,7 +36,7 @@ pub(crate) struct Bpe {
 #[derive(Debug)]
 struct Work {
     short: Short,
-    long: Long,
+    kept: Kept,
     merged: Merged,
     /// The short pieces that come next, each with its hash.
     words: [(Word, u64); AHEAD],
@@ -48,7 +48,7 @@ impl Default for Work {
     fn default() -> Self {
         Self {
             short: Short::default(),
-            long: Long::default(),
+            kept: Kept::default(),
             merged: Merged::default(),
             words: [(Word::NO_PIECE, 0); AHEAD],
             ids: [0; AHEAD * FEW],
@@ -214,8 +214,11 @@ impl Bpe {
             }
             return Ok(());
         }
-        if let Some(ids) = work.long.get(piece.as_bytes(), hash) {
+        if let Some(ids) = work.kept.get(piece.as_bytes(), hash) {
             self.extend(ids, sink);
+            if is_short {
+                work.short.keep(word, hash, ids);
+            }
             return Ok(());
         }
         let rest = &text.as_bytes()[begin as usize..];
@@ -226,11 +229,10 @@ impl Bpe {
             })?;
         let ids = &work.merged.ids;
         self.extend(ids, sink);
-        if is_short && ids.len() <= FEW {
+        if is_short {
             work.short.keep(word, hash, ids);
-        } else {
-            work.long.keep(piece.as_bytes(), hash, ids);
         }
+        work.kept.keep(piece.as_bytes(), hash, ids);
         Ok(())
     }
 
