@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeAlias, final, overload, type_check_only
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, final, overload, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,19 @@ class _Model(Protocol):
     def model_dump(self) -> dict[str, Any]: ...
 
 @type_check_only
+class _Dataclass(Protocol):
+    """A dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+@type_check_only
 class _ForChatTemplate(Protocol):
     """A `Message` or a `Tool` of `inferail`, or anything else that says what a template should see instead of it."""
 
     def for_chat_template(self) -> Any: ...
 
 # Any value of theirs is a text, a number, a boolean, None, a list, a tuple, a mapping, or again one of these.
-_Item: TypeAlias = Mapping[str, Any] | _Model | _ForChatTemplate
+_Item: TypeAlias = Mapping[str, Any] | _Model | _ForChatTemplate | _Dataclass
 
 @final
 class Tokenizer:
@@ -401,7 +407,7 @@ class Tokenizer:
         What the rendered text spells of special tokens becomes those tokens; none is put around it.
 
         Args:
-            messages: Dictionaries, models of pydantic or `Message` objects.
+            messages: Dictionaries, models of pydantic, dataclasses or `Message` objects.
             tools: JSON schemas of the tools the model may call, or `Tool` objects.
             documents: What the model may read, for templates that know of such.
             add_generation_prompt: Whether the text ends with what begins an answer.

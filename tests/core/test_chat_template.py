@@ -7,6 +7,7 @@ import pickle
 import re
 import threading
 from collections import OrderedDict, UserDict
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -166,6 +167,7 @@ def test_refusal_with_words_of_the_conversation_prints_none_of_them():
         pytest.param(2**127, "more than 128 bits", id="integer"),
         pytest.param(len, "type builtin_function_or_method", id="function"),
         pytest.param(pydantic.BaseModel, "type ModelMetaclass", id="class"),
+        pytest.param(ir.Tool, "type type", id="class-of-ours"),
         pytest.param(np.int64(1), "type int64", id="numpy"),
     ],
 )
@@ -222,10 +224,17 @@ class Turn(pydantic.BaseModel):
     refusal: str | None = None
 
 
+@dataclass
+class Said:
+    role: str
+    content: str | None = None
+
+
 @pytest.mark.parametrize(
     "message",
     [
         pytest.param({"role": "user", "content": "hello", "refusal": None}, id="dict"),
+        pytest.param(Said("user", "hello"), id="dataclass"),
         pytest.param(OrderedDict(role="user", content="hello"), id="dict-of-another-class"),
         pytest.param(UserDict(role="user", content="hello"), id="mapping"),
         pytest.param(MappingProxyType({"role": "user", "content": "hello"}), id="proxy"),

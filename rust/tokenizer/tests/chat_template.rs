@@ -82,9 +82,10 @@ fn conversations_render_as_in_transformers() {
         let variables = given
             .iter()
             .map(|(name, given)| (name.clone(), value(given)));
+        let variables: Vec<_> = variables.collect();
 
         let template = template(golden["template"].as_str().unwrap()).unwrap();
-        let rendered = template.apply(&messages, variables.collect(), continued);
+        let rendered = template.apply(&messages, &variables, continued);
 
         assert_eq!(
             rendered.as_deref().ok(),
@@ -142,9 +143,36 @@ fn config_gives_its_tokens_to_its_template() {
     let messages = value(&serde_json::json!([{"role": "user", "content": "Hi"}]));
 
     let template = template(config.chat_template(None, false).unwrap()).unwrap();
-    let rendered = template.apply(&messages, config.variables(), false);
+    let rendered = template.apply(&messages, &config.variables(), false);
 
     assert_eq!(rendered.unwrap(), "<s>Hi");
+}
+
+#[test]
+fn key_without_a_value_is_left_out_unless_the_template_asks_for_it() {
+    let calling = value(&serde_json::json!([{"role": "assistant", "content": null}]));
+    let rendered = |source: &str| {
+        let template = template(source).unwrap();
+        template.apply(&calling, &[], false)
+    };
+
+    let asking = "{% if messages[0].content is none %}calls{% else %}{{ 'says ' + messages[0].content }}{% endif %}";
+    assert_eq!(rendered("[{{ messages[0].content }}]"), Ok("[]".to_owned()));
+    assert_eq!(rendered(asking), Ok("calls".to_owned()));
+    let failing = "{{ 1 + messages[0].content }}\n{% if messages[0].content is none %}{{ nope() }}{% endif %}";
+    assert!(matches!(
+        rendered(failing),
+        Err(Error::Template { line: Some(1), .. })
+    ));
+}
+
+#[test]
+fn line_ends_of_a_template_are_line_feeds() {
+    let rendered = template("{% if true %}\r\na\rb\r\n{% endif %}{{ 'c\r\n' }}")
+        .unwrap()
+        .render(Value::default());
+
+    assert_eq!(rendered.unwrap(), "a\nb\nc\n");
 }
 
 #[test]
@@ -156,7 +184,7 @@ fn messages_are_refused_when_they_are_none() {
         serde_json::json!(["text"]),
         serde_json::json!({"role": "user"}),
     ] {
-        let rendered = template.apply(&value(&messages), Vec::new(), false);
+        let rendered = template.apply(&value(&messages), &[], false);
 
         assert!(
             matches!(rendered, Err(Error::Messages { .. })),
@@ -165,7 +193,7 @@ fn messages_are_refused_when_they_are_none() {
     }
     let empty = value(&serde_json::json!([]));
     assert!(matches!(
-        template.apply(&empty, Vec::new(), true),
+        template.apply(&empty, &[], true),
         Err(Error::Messages { .. })
     ));
 }

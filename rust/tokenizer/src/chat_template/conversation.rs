@@ -12,14 +12,25 @@ const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
 /// Marks where a message that is to be continued ends. Trimmed, it is still found.
 const TAG: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
 
-/// The messages as templates expect them: no keys whose value is `None` (a `content` of `None` would be printed as one
-/// by most), and reasoning under the name that templates read, whatever it was called.
+/// The messages as most templates expect them: no keys whose value is `None` (a `content` of `None` would be printed), and
+/// reasoning under the name that templates read, whatever it was called.
 ///
 /// # Errors
 ///
 /// [`Error::Messages`]: it is no list of dictionaries.
 pub(super) fn normalized(messages: &Value) -> Result<Vec<Value>, Error> {
     Ok(plain(messages)?.into_iter().map(with_reasoning).collect())
+}
+
+/// The same with those keys, if there are any: some templates ask whether `content` is `None`, and fail without it.
+///
+/// # Errors
+///
+/// [`Error::Messages`]: it is no list of dictionaries.
+pub(super) fn with_none(messages: &Value) -> Result<Option<Vec<Value>>, Error> {
+    let messages = all(messages)?;
+    let some = messages.iter().flatten().any(|(_, value)| value.is_none());
+    Ok(some.then(|| messages.into_iter().map(with_reasoning).collect()))
 }
 
 /// The keys and values of a message.
@@ -31,6 +42,14 @@ pub(super) type Entries = Vec<(Value, Value)>;
 ///
 /// [`Error::Messages`]: it is no list of dictionaries.
 pub(super) fn plain(messages: &Value) -> Result<Vec<Entries>, Error> {
+    let mut messages = all(messages)?;
+    for message in &mut messages {
+        message.retain(|(_, value)| !value.is_none());
+    }
+    Ok(messages)
+}
+
+fn all(messages: &Value) -> Result<Vec<Entries>, Error> {
     if messages.kind() != ValueKind::Seq {
         return Err(unusable("messages are a list of dictionaries"));
     }
@@ -49,13 +68,15 @@ fn entries(message: &Value) -> Result<Entries, Error> {
         .map_err(|error| unusable(error.to_string()))?;
     Ok(keys
         .filter_map(|key| Some((key.clone(), message.get_item(&key).ok()?)))
-        .filter(|(_, value)| !value.is_none())
         .collect())
 }
 
 fn with_reasoning(mut entries: Entries) -> Value {
-    let reasoning = REASONING.iter().find_map(|name| place(&entries, name));
-    if let Some(reasoning) = reasoning.map(|at| entries[at].1.clone()) {
+    let reasoning = REASONING.iter().find_map(|name| {
+        let value = &entries[place(&entries, name)?].1;
+        (!value.is_none()).then(|| value.clone())
+    });
+    if let Some(reasoning) = reasoning {
         if place(&entries, "thinking").is_none() {
             entries.insert(0, (Value::from("thinking"), reasoning.clone()));
         }

@@ -71,7 +71,7 @@ impl ChatTemplate {
 
     /// The text of a conversation, its messages treated as `transformers` treats them.
     ///
-    /// Keys of a message whose value is `None` are left out, and reasoning is found under `reasoning_content`, also where a
+    /// Keys of a message whose value is `None` are left out (unless the template cannot do without), and reasoning is found under `reasoning_content`, also where a
     /// message calls it `thinking` or `reasoning`. `variables` are everything but the messages. With `continued` the text ends
     /// where the last message does, so that the model goes on with it.
     ///
@@ -82,17 +82,35 @@ impl ChatTemplate {
     pub fn apply(
         &self,
         messages: &Value,
-        variables: Vec<(String, Value)>,
+        variables: &[(String, Value)],
         continued: bool,
     ) -> Result<String, Error> {
-        let mut messages = conversation::normalized(messages)?;
+        let normalized = conversation::normalized(messages)?;
+        let rendered = self.render_messages(normalized, variables, continued);
+        if matches!(rendered, Err(Error::Template { .. }))
+            && let Some(whole) = conversation::with_none(messages)?
+        {
+            // What it says of the conversation without them is as good where this does not help either.
+            return self
+                .render_messages(whole, variables, continued)
+                .or(rendered);
+        }
+        rendered
+    }
+
+    fn render_messages(
+        &self,
+        mut messages: Vec<Value>,
+        variables: &[(String, Value)],
+        continued: bool,
+    ) -> Result<String, Error> {
         let last = if continued {
             Some(conversation::mark_last(&mut messages)?)
         } else {
             None
         };
         let messages = ("messages".to_owned(), Value::from(messages));
-        let context = Value::from_pairs(variables.into_iter().chain([messages]));
+        let context = Value::from_pairs(variables.iter().cloned().chain([messages]));
         let rendered = self.render(context)?;
         match last {
             Some(text) => conversation::continued(rendered, &text),

@@ -91,7 +91,7 @@ impl Chat {
         let variables = self.variables(py, &mut values, request)?;
         let continued = request.continue_final_message;
         let done = run_sized(py, values.num_bytes, || {
-            work(template.apply(&messages, variables, continued)?)
+            work(template.apply(&messages, &variables, continued)?)
         });
         done.map_err(|error| match error {
             Error::Refused { message } => refusal(py, message, &source),

@@ -174,15 +174,23 @@ impl<'a> Values<'a> {
         Ok(Value::from_pairs(pairs))
     }
 
-    /// Objects that say what they are: our own, models of pydantic, and mappings.
-    fn other(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+    /// Objects that say what they are: our own, models of pydantic, dataclasses, and mappings.
+    fn other<'py>(&mut self, object: &Bound<'py, PyAny>, depth: usize) -> PyResult<Value> {
         if let Some(method) = method(object, METHOD)? {
             return self.value(&method.call0()?, depth + 1);
         }
         if let Some(dump) = method(object, "model_dump")? {
-            let options = PyDict::new(object.py());
-            options.set_item("exclude_none", true)?;
-            return self.value(&dump.call((), Some(&options))?, depth + 1);
+            return self.value(&dump.call0()?, depth + 1);
+        }
+        if let Some(fields) = object.getattr_opt("__dataclass_fields__")?
+            && let Ok(fields) = fields.cast_into::<PyDict>()
+            && !object.is_instance_of::<PyType>()
+        {
+            let named = |name: Bound<'py, PyAny>| {
+                let value = object.getattr(name.cast::<PyString>()?)?;
+                Ok((name, value))
+            };
+            return self.map(fields.keys().iter().map(named), depth);
         }
         if let Ok(mapping) = object.cast::<PyMapping>() {
             let items = mapping.items()?;
