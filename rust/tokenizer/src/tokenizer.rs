@@ -337,6 +337,11 @@ impl Tokenizer {
         Ok(bytes)
     }
 
+    /// Whether [`Tokenizer::decode`] says what [`Tokenizer::decode_bytes`] does, as text.
+    pub fn joins_bytes(&self) -> bool {
+        matches!(self.decoder, Decoder::Bytes)
+    }
+
     /// The text that `ids` stand for, as Hugging Face `tokenizers` has it: what is no text becomes U+FFFD. Without special
     /// tokens if `skip_special_tokens`.
     ///
@@ -346,7 +351,7 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String, Error> {
         let skipped = |id: &u32| skip_special_tokens && self.is_special(*id);
         let kept = ids.iter().copied().filter(|id| !skipped(id));
-        if matches!(self.decoder, Decoder::Bytes) {
+        if self.joins_bytes() {
             let bytes = if skip_special_tokens {
                 self.decode_bytes(&kept.collect::<Vec<_>>())?
             } else {

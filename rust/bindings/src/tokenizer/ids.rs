@@ -4,15 +4,22 @@ use std::array::from_fn;
 
 use inferail_tokenizer::Tokenizer;
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArray};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyInt, PyList};
+use pyo3::types::{PyBytes, PyInt, PyList};
 
 use crate::error::config_error;
 
 /// Numbers are made in rows of this many, when the first of them is asked for: 3 µs and 10 KiB a row.
 const ROW: usize = 256;
 const ROWS: usize = 1024;
+
+/// Most numbers that are copied to an array: one that keeps memory of ours takes an object more.
+const COPIED: usize = 4096;
+
+/// Numbers from which on [`packed`] is faster.
+const MANY: usize = 64;
 
 /// The numbers below `ROW * ROWS` as objects of Python, made as they are asked for and kept: a list of ready objects takes
 /// a fifth of the time of one whose numbers are made for it.
@@ -45,9 +52,13 @@ pub(crate) fn sequence(py: Python<'_>, ids: Vec<u32>, as_list: bool) -> PyResult
     }
 }
 
-/// `ids` as an array of uint32 without a copy.
+/// `ids` as an array of uint32: few are copied, many are not.
 pub(crate) fn array(py: Python<'_>, ids: Vec<u32>) -> Bound<'_, PyArray1<u32>> {
-    PyArray1::from_vec(py, ids)
+    if ids.len() <= COPIED {
+        PyArray1::from_slice(py, &ids)
+    } else {
+        PyArray1::from_vec(py, ids)
+    }
 }
 
 /// The ids in an array of uint32, in any other array or sequence of whole numbers, or in any iterable of them.
@@ -57,6 +68,11 @@ pub(crate) fn array(py: Python<'_>, ids: Vec<u32>) -> Bound<'_, PyArray1<u32>> {
 /// `ConfigError`: one of them is no id. `TypeError`: one of them is no whole number.
 pub(crate) fn from_python(ids: &Bound<'_, PyAny>, tokenizer: &Tokenizer) -> PyResult<Vec<u32>> {
     if let Ok(list) = ids.cast_exact::<PyList>() {
+        if list.len() >= MANY
+            && let Some(ids) = packed(list)
+        {
+            return Ok(ids);
+        }
         return list.iter().map(|id| from_number(&id, tokenizer)).collect();
     }
     if let Ok(Ok(ids)) = ids.cast::<PyArray1<u32>>().map(PyArrayMethods::to_vec) {
@@ -68,6 +84,19 @@ pub(crate) fn from_python(ids: &Bound<'_, PyAny>, tokenizer: &Tokenizer) -> PyRe
     ids.try_iter()?
         .map(|id| from_number(&id?, tokenizer))
         .collect()
+}
+
+/// The numbers of a list through the `array` of Python, which reads one in half the time that three calls from here take
+/// (9 against 16 ns); nothing if one of them is no number below 2³²: then the slow way says which.
+fn packed(list: &Bound<'_, PyList>) -> Option<Vec<u32>> {
+    let array = list.py().import(intern!(list.py(), "array")).ok()?;
+    let array = array
+        .call_method1(intern!(list.py(), "array"), ("I", list))
+        .ok()?;
+    let bytes = array.call_method0(intern!(list.py(), "tobytes")).ok()?;
+    let (ids, rest) = bytes.cast::<PyBytes>().ok()?.as_bytes().as_chunks::<4>();
+    let all = ids.len() == list.len() && rest.is_empty();
+    all.then(|| ids.iter().map(|id| u32::from_ne_bytes(*id)).collect())
 }
 
 /// One id.

@@ -406,6 +406,12 @@ impl PyTokenizer {
     ) -> PyResult<Bound<'py, PyString>> {
         let py = ids.py();
         if errors == "replace" {
+            if self.inner.joins_bytes() {
+                // Python looks for broken characters while it copies.
+                let bytes = self.bytes(ids, skip_special_tokens)?;
+                return Ok(PyString::from_bytes(py, &bytes)
+                    .unwrap_or_else(|_| PyString::new(py, &String::from_utf8_lossy(&bytes))));
+            }
             let ids = ids::from_python(ids, &self.inner)?;
             let text = run_sized(py, ids.len() * 4, || {
                 self.inner.decode(&ids, skip_special_tokens)
