@@ -1,13 +1,14 @@
 """The part of `_core.pyi` that describes tokenizers. There is no such module: import from `inferail.core`."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, final, overload, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inferail.tokenizer.as_hf import Tokenizer as HuggingFaceTokenizer
 from inferail.tokenizer.as_tiktoken import Encoding as TiktokenEncoding
 from inferail.tokenizer.counting import TokenCount
 
@@ -178,6 +179,21 @@ class Tokenizer:
     def eos_token(self) -> str | None:
         """How the token that ends an answer is spelled, if that is known."""
     @property
+    def added_tokens(self) -> list[dict[str, Any]]:
+        """Every token that is looked for in a text before everything else, special or not.
+
+        Each a dict of `id`, `content`, `special`, the flags `single_word`, `lstrip`, `rstrip` and `normalized` of the file,
+        and whether the model has the token too, `in_model`.
+        """
+    @property
+    def truncation(self) -> dict[str, Any] | None:
+        """How the file says texts are cut: keywords of `encode_detailed`. Nothing does so unless asked to."""
+    @property
+    def padding(self) -> dict[str, Any] | None:
+        """How the file says texts are filled up: `length`, `multiple_of`, `padding_side`, `pad_id`, `pad_type_id`."""
+    def num_added_tokens(self, *, pair: bool = False) -> int:
+        """How many special tokens `add_special_tokens` puts around one text, or two."""
+    @property
     def pattern(self) -> str | None:
         """The regular expression that cuts a text into pieces, where it was made from ranks."""
     @overload
@@ -187,6 +203,7 @@ class Tokenizer:
         *,
         allowed_special: _Specials = (),
         disallowed_special: _Specials = "all",
+        add_special_tokens: bool = False,
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
         as_list: Literal[False] = False,
@@ -198,6 +215,7 @@ class Tokenizer:
         *,
         allowed_special: _Specials = (),
         disallowed_special: _Specials = "all",
+        add_special_tokens: bool = False,
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
         as_list: Literal[True],
@@ -209,6 +227,7 @@ class Tokenizer:
         *,
         allowed_special: _Specials = (),
         disallowed_special: _Specials = "all",
+        add_special_tokens: bool = False,
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
         as_list: bool,
@@ -220,12 +239,14 @@ class Tokenizer:
             allowed_special: Special tokens whose spelling in `text` becomes their id.
             disallowed_special: Special tokens whose spelling is an error; `"all"` means all that are not allowed. The
                 spelling of any other is text.
-            max_tokens: Most tokens; those beyond it are cut off, and on the right never made.
+            add_special_tokens: Whether the tokens that the file says a model expects around a text are put there.
+            max_tokens: Most tokens, those included; others beyond it are cut off, and on the right never made.
             truncation_side: Where they are cut off.
             as_list: Whether to make a list.
 
         Raises:
-            ConfigError: `text` has the spelling of a special token that is not allowed in it.
+            ConfigError: `text` has the spelling of a special token that is not allowed in it, or `max_tokens` is less than
+                the tokens around it.
         """
     @overload
     def encode_ordinary(self, text: str, *, as_list: Literal[False] = False) -> NDArray[np.uint32]: ...
@@ -236,26 +257,50 @@ class Tokenizer:
         """The ids of `text`, special tokens in it being text like any other: what a user typed can never be one."""
     def encode_detailed(
         self,
-        text: str,
-        pair: str | None = None,
+        text: str | Sequence[str],
+        pair: str | Sequence[str] | None = None,
         *,
         allowed_special: _Specials = (),
         disallowed_special: _Specials = "all",
         add_special_tokens: bool = False,
         offsets: Literal["characters", "bytes"] = "characters",
+        max_tokens: int | None = None,
+        truncation_side: _Side = "right",
+        truncate: Literal["longest", "first", "second"] = "longest",
+        stride: int | None = None,
     ) -> Encoding:
         """The tokens of `text`, or of two texts, with where each comes from.
 
         Args:
-            text: Any text.
+            text: Any text, or the words of one: each is encoded for itself and has offsets of its own.
             pair: A second text, for models that read two.
             allowed_special: As in `encode`, for both texts.
             disallowed_special: As in `encode`, for both texts.
             add_special_tokens: Whether the tokens that a model expects around a text are put there.
             offsets: What `Encoding.offsets` counts.
+            max_tokens: Most tokens, those around the texts included.
+            truncation_side: Where tokens are cut off.
+            truncate: Which text of a pair is cut.
+            stride: What is cut off is kept in `Encoding.overflowing`, in parts that share so many tokens with their
+                neighbours; None drops it.
 
         Raises:
-            ConfigError: A text has the spelling of a special token that is not allowed in it.
+            ConfigError: A text has the spelling of a special token that is not allowed in it, or cannot be cut so short.
+        """
+    def encode_unstable(
+        self, text: str, *, allowed_special: _Specials = (), disallowed_special: _Specials = "all"
+    ) -> tuple[list[int], list[list[int]]]:
+        """The ids of a text that goes on: those that stay, and every way the rest may come out.
+
+        The rest are the last piece of the text and what white space is before it. Every token that could begin in it and
+        end behind it is tried: some ten thousand where a text ends in a space. For tokenizers of ranks.
+
+        Returns:
+            The ids that stay whatever follows, and lists of ids of which one follows; the bytes of each begin with the
+            rest of the text. What tiktoken calls `encode_with_unstable`.
+
+        Raises:
+            ConfigError: As `encode`, or the tokenizer is none of ranks.
         """
     @overload
     def encode_batch(
@@ -264,6 +309,7 @@ class Tokenizer:
         *,
         allowed_special: _Specials = (),
         disallowed_special: _Specials = "all",
+        add_special_tokens: bool = False,
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
         as_list: Literal[False] = False,
@@ -276,6 +322,7 @@ class Tokenizer:
         *,
         allowed_special: _Specials = (),
         disallowed_special: _Specials = "all",
+        add_special_tokens: bool = False,
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
         as_list: Literal[True],
@@ -292,6 +339,7 @@ class Tokenizer:
         *,
         allowed_special: _Specials = (),
         disallowed_special: _Specials = "all",
+        add_special_tokens: bool = False,
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
         threads: int | None = None,
@@ -306,6 +354,7 @@ class Tokenizer:
         padding_side: _Side = "right",
         allowed_special: _Specials = (),
         disallowed_special: _Specials = "all",
+        add_special_tokens: bool = False,
         max_tokens: int | None = None,
         truncation_side: _Side = "right",
         threads: int | None = None,
@@ -319,14 +368,28 @@ class Tokenizer:
             padding_side: Where rows are filled.
             allowed_special: As in `encode`.
             disallowed_special: As in `encode`.
+            add_special_tokens: As in `encode`.
             max_tokens: As in `encode`, for each text.
             truncation_side: As in `encode`.
             threads: As in `encode_batch`.
         """
-    def count(self, text: str, *, allowed_special: _Specials = (), disallowed_special: _Specials = ()) -> int:
+    def count(
+        self,
+        text: str,
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = (),
+        add_special_tokens: bool = False,
+    ) -> int:
         """How many tokens `text` has. Unlike for `encode`, special tokens in it are text unless they are allowed."""
     def count_till_limit(
-        self, text: str, limit: int, *, allowed_special: _Specials = (), disallowed_special: _Specials = ()
+        self,
+        text: str,
+        limit: int,
+        *,
+        allowed_special: _Specials = (),
+        disallowed_special: _Specials = (),
+        add_special_tokens: bool = False,
     ) -> int | None:
         """How many tokens `text` has, or None if they are more than `limit`; the rest of the text is then not read."""
     def count_batch(
@@ -335,6 +398,7 @@ class Tokenizer:
         *,
         allowed_special: _Specials = (),
         disallowed_special: _Specials = (),
+        add_special_tokens: bool = False,
         threads: int | None = None,
     ) -> list[int]:
         """How many tokens each text has, as `count` says."""
@@ -478,11 +542,15 @@ class Tokenizer:
         """
     def token_name(self, id: int, /) -> str | None:  # noqa: A002
         """What a token is called in its file (`Ġhello`, `▁hello`, `##lo`); None where no token has that id."""
+    def token_names(self) -> list[str | None]:
+        """What the token of every id is called in its file, as `token_name` says. A new list every time."""
     def vocabulary(self) -> list[bytes | None]:
         """The bytes of every token, by id, special tokens included; None where no token has the id.
 
         For masks of grammars. A new list every time.
         """
+    def as_hf(self) -> HuggingFaceTokenizer:
+        """The same tokenizer in the shape of `tokenizers.Tokenizer`, for code that was written for that."""
     def as_tiktoken(self) -> TiktokenEncoding:
         """The same tokenizer in the shape of `tiktoken.Encoding`, for code that was written for that."""
     def __copy__(self) -> Tokenizer: ...
@@ -514,6 +582,14 @@ class Encoding:
     @property
     def sequence_ids(self) -> list[int | None]:
         """0 for a token of the first text, 1 for one of the second, None for one that was put there."""
+    @property
+    def tokens(self) -> list[str]:
+        """What each token is called, as `Tokenizer.token_name` says; an unknown text of a unigram model by itself."""
+    @property
+    def overflowing(self) -> list[Encoding]:
+        """What truncation left over, if `stride` was given: parts of at most `max_tokens`, completed like the first."""
+    def padded(self, length: int, *, pad_id: int, pad_type_id: int = 0, padding_side: _Side = "right") -> Encoding:
+        """The same with padding, at least `length` tokens; what was left over is filled up too."""
 
 @final
 class StreamingDecoder:

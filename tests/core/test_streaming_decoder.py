@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,3 +55,13 @@ def test_unknown_id_leaves_the_decoder_as_it_was(unknown):
         decoder.feed([104, unknown])
 
     assert decoder.feed(0xA9) == "é"
+
+
+@pytest.mark.parametrize("kind", [np.uint32, np.int64, np.uint16])
+def test_ids_may_be_numbers_of_numpy(kind):
+    decoder = TOKENIZER.streaming_decoder()
+
+    assert decoder.feed(kind(259)) == "hello"
+    assert decoder.feed(np.array([32, 259], kind)) == " hello"
+    with pytest.raises(TypeError):
+        decoder.feed(1.5)  # type: ignore[arg-type]

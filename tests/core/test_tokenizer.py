@@ -17,6 +17,7 @@ from inferail.core import Tokenizer
 from inferail.errors import ConfigError, FormatError
 from tests.core import reference_bpe
 from tests.core.small_tokenizer import END, PAD, PATTERN, SPECIAL, TOKENIZER, TOKENS
+from tests.tokenizer import goldens
 
 
 def test_encode_gives_an_array_of_uint32():
@@ -209,3 +210,18 @@ def test_file_of_no_known_kind_is_a_format_error_with_its_path(tmp_path):
     assert raised.value.path == str(path)
     with pytest.raises(FormatError):
         Tokenizer.from_bytes(b"")
+
+
+def test_text_that_goes_on_has_ids_that_stay_and_what_may_follow():
+    stable, completions = TOKENIZER.encode_unstable("or he")
+
+    assert stable == [262, 32]
+    assert completions == [[256], [258], [259]]
+    assert TOKENIZER.encode_unstable("") == ([], [])
+
+
+def test_text_that_goes_on_is_known_of_ranks_only():
+    tokenizer = Tokenizer.from_bytes(goldens.file("gpt2"))
+
+    with pytest.raises(ConfigError, match="only of a tokenizer of ranks"):
+        tokenizer.encode_unstable("he")

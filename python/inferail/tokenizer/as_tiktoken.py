@@ -1,8 +1,7 @@
 """A tokenizer in the shape of `tiktoken.Encoding`: the same names, arguments, results and exceptions.
 
 What tiktoken does with a pool of Python threads, one call of the Rust core does. A wrong argument raises a `ConfigError`,
-which is a `ValueError`. Left out is `encode_with_unstable`, which
-tiktoken itself calls unstable.
+which is a `ValueError`.
 """
 
 from __future__ import annotations
@@ -85,6 +84,18 @@ class Encoding:
     def encode_ordinary_batch(self, text: list[str], *, num_threads: int = 8) -> list[list[int]]:
         """The ids of each text, special tokens in it being text."""
         return self.tokenizer.encode_batch(text, disallowed_special=(), as_list=True, threads=num_threads)
+
+    def encode_with_unstable(
+        self,
+        text: str,
+        *,
+        allowed_special: Literal["all"] | AbstractSet[str] = frozenset(),
+        disallowed_special: Literal["all"] | Collection[str] = "all",
+    ) -> tuple[list[int], list[list[int]]]:
+        """The ids that stay if `text` goes on, and every way the rest may come out, in the order of ids."""
+        return self.tokenizer.encode_unstable(
+            text, allowed_special=allowed_special, disallowed_special=disallowed_special
+        )
 
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
         """The id of the token that is written so; `KeyError` where there is none."""

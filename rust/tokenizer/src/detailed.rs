@@ -1,11 +1,11 @@
 //! Encoding with all that is known about each token.
 
 use crate::added::Refused;
-use crate::normalize::Aligned;
+use crate::normalize::{Aligned, Normalizer};
 use crate::postprocess::{Spaces, trim};
 use crate::pretokenize::GAP;
 use crate::sink::Spans;
-use crate::{Direction, Encoding, Error, Padding, Specials, Tokenizer, Truncation};
+use crate::{Encoding, Error, Padding, Specials, Tokenizer, Truncation};
 
 /// What [`Tokenizer::encode_detailed`] does.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ pub struct EncodeOptions<'a> {
     pub offsets: OffsetUnit,
     /// To what length the text is cut, if at all.
     pub truncation: Option<Truncation>,
+    /// Whether what truncation leaves over is kept, [`Encoding::overflowing`].
+    pub overflowing: bool,
     /// To what length the tokens are filled up, if at all. [`crate::PadTo::Longest`] is for [`Encoding::pad`] over a batch.
     pub padding: Option<Padding>,
 }
@@ -29,6 +31,7 @@ impl Default for EncodeOptions<'_> {
             add_special_tokens: true,
             offsets: OffsetUnit::Characters,
             truncation: None,
+            overflowing: false,
             padding: None,
         }
     }
@@ -45,41 +48,59 @@ pub enum OffsetUnit {
     Characters,
 }
 
+/// A text to encode.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A text that somebody has cut already: each part is encoded for itself, is a word, and has offsets of its own.
+    Words(&'a [&'a str]),
+}
+
+impl<'a> From<&'a str> for Input<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// The tokens of a text without anything around them, and the white space of each if offsets leave it out.
+type Recorded = (Encoding, Vec<Spaces>);
+
 impl Tokenizer {
     /// The tokens of `text`, or of the pair `text` and `pair`, with all that is known about each.
     ///
     /// # Errors
     ///
     /// As [`Tokenizer::encode`], and [`Error::CannotTruncate`].
-    pub fn encode_detailed(
+    pub fn encode_detailed<'a>(
         &self,
-        text: &str,
-        pair: Option<&str>,
+        text: impl Into<Input<'a>>,
+        pair: Option<Input<'a>>,
         options: &EncodeOptions<'_>,
     ) -> Result<Encoding, Error> {
-        let (mut first, first_spaces) = self.record(text, options)?;
-        let second = pair.map(|pair| self.record(pair, options)).transpose()?;
-        let (mut second, second_spaces) = second.unzip();
-        if let Some(truncation) = options.truncation {
-            let added = if options.add_special_tokens {
-                self.post_processor.added_tokens(pair.is_some())
-            } else {
-                0
-            };
-            truncation.apply(&mut first, second.as_mut(), added)?;
-        }
-        if let Some(prefix_space) = self.post_processor.trim_offsets {
-            let left = options
-                .truncation
-                .is_some_and(|truncation| truncation.direction == Direction::Left);
-            trim(&mut first, &first_spaces, left, prefix_space);
-            if let (Some(second), Some(spaces)) = (&mut second, &second_spaces) {
-                trim(second, spaces, left, prefix_space);
+        let first = self.record_input(text.into(), options)?;
+        let second = pair
+            .map(|pair| self.record_input(pair, options))
+            .transpose()?;
+        let lengths = (first.0.len(), second.as_ref().map(|second| second.0.len()));
+        let added = match options.truncation {
+            Some(_) if options.add_special_tokens => {
+                self.post_processor.added_tokens(second.is_some())
             }
+            _ => 0,
+        };
+        let (one, two) = match options.truncation {
+            Some(truncation) => truncation.share(lengths.0, lengths.1, added)?,
+            None => (lengths.0, lengths.1.unwrap_or(0)),
+        };
+        let first = self.shortened(first, one, options)?;
+        let second = second.map(|second| self.shortened(second, two, options));
+        let second = second.transpose()?;
+        if let (Some(truncation), Some(second)) = (options.truncation, &second) {
+            truncation.check_parts(first.overflowing.len(), second.overflowing.len())?;
         }
-        let mut encoding =
-            self.post_processor
-                .apply(&first, second.as_ref(), options.add_special_tokens);
+        let specials = options.add_special_tokens;
+        let mut encoding = self.post_processor.apply(&first, second.as_ref(), specials);
         if let Some(padding) = &options.padding {
             let length = encoding.len();
             encoding.pad(padding, length);
@@ -87,17 +108,58 @@ impl Tokenizer {
         Ok(encoding)
     }
 
-    /// The tokens of one text without anything around them, and the white space of each.
-    fn record(
+    /// At most `limit` tokens and, if wanted, what is left over.
+    fn shortened(
         &self,
-        text: &str,
+        (encoding, spaces): Recorded,
+        limit: usize,
         options: &EncodeOptions<'_>,
-    ) -> Result<(Encoding, Vec<Spaces>), Error> {
+    ) -> Result<Encoding, Error> {
+        let length = encoding.len();
+        let part = |range: std::ops::Range<usize>| {
+            let mut part = encoding.part(range.clone());
+            if let Some(prefix_space) = self.post_processor.trim_offsets {
+                trim(&mut part, &spaces[range], prefix_space);
+            }
+            part
+        };
+        let parts = match options.truncation {
+            Some(truncation) => truncation.parts(length, limit, options.overflowing)?,
+            None => std::iter::once(0..length).collect(),
+        };
+        let mut parts = parts.into_iter().map(part);
+        let mut kept = parts.next().unwrap_or_default();
+        kept.overflowing = parts.collect();
+        Ok(kept)
+    }
+
+    fn record_input(
+        &self,
+        input: Input<'_>,
+        options: &EncodeOptions<'_>,
+    ) -> Result<Recorded, Error> {
+        let words = match input {
+            Input::Text(text) => return self.record(text, options),
+            Input::Words(words) => words,
+        };
+        let (mut joined, mut spaces) = Recorded::default();
+        for (word, number) in words.iter().zip(0..) {
+            let (mut encoding, mut more) = self.record(word, options)?;
+            encoding.words.fill(Some(number));
+            joined.extend(encoding);
+            spaces.append(&mut more);
+        }
+        Ok((joined, spaces))
+    }
+
+    /// The tokens of one text without anything around them, and the white space of each.
+    fn record(&self, text: &str, options: &EncodeOptions<'_>) -> Result<Recorded, Error> {
         Self::check_length(text)?;
         let mut recorder = Recorder {
             encoding: Encoding::default(),
             spaces: self.post_processor.trim_offsets.map(|_| Vec::new()),
             word: 0,
+            spelled: self.model.spelled(),
         };
         let wanted = |token: &_| options.specials.found(token);
         let refused = options.specials.refused();
@@ -107,11 +169,9 @@ impl Tokenizer {
                 self.record_part(text, at..found.begin, options, &mut recorder)?;
             }
             let token = &text[found.begin..found.end];
-            recorder.token(
-                found.token.id,
-                token,
-                [found.begin as u32, found.end as u32],
-            );
+            let offsets = [found.begin as u32, found.end as u32];
+            let name = self.id_to_token(found.token.id);
+            recorder.token(found.token.id, token, name.as_deref(), offsets);
             at = found.end;
         }
         if at < text.len() {
@@ -143,7 +203,13 @@ impl Tokenizer {
             }
             let origin = aligned.origin(found.begin, found.end);
             let token = &aligned.text[found.begin..found.end];
-            recorder.token(found.token.id, token, origin.unwrap_or_default());
+            // Spaces stand for markers there.
+            let marked =
+                matches!(self.normalizer, Normalizer::Sentence(_)).then(|| token.replace(' ', "▁"));
+            let token = marked.as_deref().unwrap_or(token);
+            let name = self.id_to_token(found.token.id);
+            let offsets = origin.unwrap_or_default();
+            recorder.token(found.token.id, token, name.as_deref(), offsets);
             at = found.end;
         }
         if at < aligned.text.len() {
@@ -170,7 +236,8 @@ impl Tokenizer {
                 for (&id, &to) in spans.ids.iter().zip(&spans.ends) {
                     let origin = text.origin(from as usize, to as usize);
                     let origin = origin.unwrap_or_default();
-                    recorder.encoding.push(id, origin, recorder.word);
+                    let spelling = recorder.spelling(id, text.text.get(from as usize..to as usize));
+                    recorder.encoding.push(id, origin, recorder.word, spelling);
                     if let Some(spaces) = &mut recorder.spaces {
                         let token = self.id_to_token(id).unwrap_or_default();
                         spaces.push(Spaces::of(&token));
@@ -192,16 +259,30 @@ struct Recorder {
     spaces: Option<Vec<Spaces>>,
     /// The place of the next piece.
     word: u32,
+    /// The token that is called what it stands for, and whether spaces in that are written as `▁`.
+    spelled: Option<(u32, bool)>,
 }
 
 impl Recorder {
-    /// An added token, found as `text`.
-    fn token(&mut self, id: u32, text: &str, offsets: [u32; 2]) {
+    /// An added token called `name`, found as `text`.
+    fn token(&mut self, id: u32, text: &str, name: Option<&str>, offsets: [u32; 2]) {
         if let Some(spaces) = &mut self.spaces {
             spaces.push(Spaces::of(text));
         }
-        self.encoding.push(id, offsets, self.word);
+        let spelling = (name != Some(text)).then(|| text.into());
+        self.encoding.push(id, offsets, self.word, spelling);
         self.word += 1;
+    }
+
+    /// What a token of the model is called that stands for `text`, if it has no name of its own.
+    fn spelling(&self, id: u32, text: Option<&str>) -> Option<Box<str>> {
+        let (_, metaspace) = self.spelled.filter(|(unknown, _)| *unknown == id)?;
+        let text = text?;
+        Some(if metaspace {
+            text.replace(' ', "▁").into()
+        } else {
+            text.into()
+        })
     }
 }
 

@@ -28,13 +28,14 @@ mod sink;
 mod streaming;
 mod tokenizer;
 mod unigram;
+mod unstable;
 mod vocabulary;
 mod wordpiece;
 
 pub use added::AddedToken;
 pub use decode::{DecoderDefinition, DecoderStep, StreamingDecoder};
 pub use definition::{Definition, ModelDefinition};
-pub use detailed::{EncodeOptions, OffsetUnit};
+pub use detailed::{EncodeOptions, Input, OffsetUnit};
 pub use error::Error;
 pub use normalize::{
     Charsmap, NormalForm, NormalizerDefinition, NormalizerStep, SentenceNormalizer,
@@ -51,5 +52,6 @@ pub use sentence_bpe::{SentenceBpeDefinition, SentenceMerges, UnknownCharacters}
 pub use streaming::Utf8Stream;
 pub use tokenizer::{Specials, Tokenizer};
 pub use unigram::UnigramDefinition;
+pub use unstable::Unstable;
 pub use vocabulary::Vocabulary;
 pub use wordpiece::WordPieceDefinition;

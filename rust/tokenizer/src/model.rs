@@ -66,4 +66,13 @@ impl Model {
             Self::WordPiece(model) => model.encode(text, begin, ends, sink),
         }
     }
+
+    /// The token that is called what it stands for, in the words of the reference, and whether spaces in that are written
+    /// as `▁`.
+    pub(crate) fn spelled(&self) -> Option<(u32, bool)> {
+        match self {
+            Self::Unigram(model) => model.spelled(),
+            _ => None,
+        }
+    }
 }

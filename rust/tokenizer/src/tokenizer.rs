@@ -12,6 +12,7 @@ use crate::normalize::{Aligned, Normalizer};
 use crate::pool::map_batch;
 use crate::pretokenize::{GAP, PreTokenizer};
 use crate::sink::{Counter, First, Sink};
+use crate::unstable::sorted;
 use crate::{
     AddedToken, Definition, Error, Padding, PostProcessorDefinition, Truncation, Vocabulary,
     alphabet,
@@ -41,6 +42,8 @@ pub struct Tokenizer {
     others: HashMap<u32, (String, Box<[u8]>)>,
     /// What each token becomes, if the decoder changes it; filled when it is first asked for.
     decoded: OnceLock<Vocabulary>,
+    /// Ids in the order of their bytes; filled when they are first asked for.
+    sorted: OnceLock<Box<[u32]>>,
     truncation: Option<Truncation>,
     padding: Option<Padding>,
 }
@@ -136,6 +139,7 @@ impl Tokenizer {
             post_processor: definition.post_processor,
             byte_level,
             decoded: OnceLock::new(),
+            sorted: OnceLock::new(),
             truncation: definition.truncation,
             padding: definition.padding,
         })
@@ -277,6 +281,11 @@ impl Tokenizer {
         self.added.tokens()
     }
 
+    /// What is put around the tokens of a text.
+    pub fn post_processor(&self) -> &PostProcessorDefinition {
+        &self.post_processor
+    }
+
     /// The bytes of token `id`, which has to be one.
     ///
     /// # Errors
@@ -383,6 +392,11 @@ impl Tokenizer {
     fn unknown(&self, id: u32) -> Error {
         let limit = self.limit();
         Error::UnknownId { id, limit }
+    }
+
+    /// The ids of the vocabulary in the order of their bytes.
+    pub(crate) fn sorted(&self) -> &[u32] {
+        self.sorted.get_or_init(|| sorted(&self.vocabulary))
     }
 
     /// What each token becomes that is not the first. One that depends on its neighbours stays as it is.

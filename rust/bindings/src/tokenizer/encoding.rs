@@ -1,10 +1,13 @@
 //! `Encoding`.
 
-use inferail_tokenizer::{Encoding, OffsetUnit};
+use std::sync::Arc;
+
+use inferail_tokenizer::{Encoding, OffsetUnit, PadTo, Padding, Tokenizer};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 
 use super::ids;
+use super::tokenizer::Side;
 use crate::error::config_error;
 
 /// What offsets count, as Python says it.
@@ -31,11 +34,20 @@ impl<'py> FromPyObject<'_, 'py> for Unit {
 #[derive(Debug)]
 pub(crate) struct PyEncoding {
     inner: Encoding,
+    tokenizer: Arc<Tokenizer>,
 }
 
 impl PyEncoding {
-    pub(crate) fn new(inner: Encoding) -> Self {
-        Self { inner }
+    pub(crate) fn new(inner: Encoding, tokenizer: &Arc<Tokenizer>) -> Self {
+        let tokenizer = Arc::clone(tokenizer);
+        Self { inner, tokenizer }
+    }
+
+    fn name(&self, id: u32, spelling: Option<&str>) -> String {
+        match spelling {
+            Some(spelling) => spelling.to_owned(),
+            None => self.tokenizer.id_to_token(id).unwrap_or_default(),
+        }
     }
 }
 
@@ -86,5 +98,45 @@ impl PyEncoding {
     #[getter]
     fn sequence_ids(&self) -> Vec<Option<u32>> {
         self.inner.sequences.clone()
+    }
+
+    /// What each token is called.
+    #[getter]
+    fn tokens(&self) -> Vec<String> {
+        let tokens = self.inner.ids.iter().zip(&self.inner.spellings);
+        tokens
+            .map(|(id, spelling)| self.name(*id, spelling.as_deref()))
+            .collect()
+    }
+
+    /// What truncation left over.
+    #[getter]
+    fn overflowing(&self) -> Vec<Self> {
+        let parts = self.inner.overflowing.iter();
+        parts
+            .map(|part| Self::new(part.clone(), &self.tokenizer))
+            .collect()
+    }
+
+    /// The same, filled up.
+    #[pyo3(
+        signature = (length, *, pad_id, pad_type_id=0, padding_side=Side::Right),
+        text_signature = "($self, length, *, pad_id, pad_type_id=0, padding_side='right')"
+    )]
+    fn padded(&self, length: usize, pad_id: u32, pad_type_id: u32, padding_side: Side) -> Self {
+        let padding = Padding {
+            to: PadTo::Fixed(length),
+            multiple_of: None,
+            direction: padding_side.direction(),
+            id: pad_id,
+            type_id: pad_type_id,
+        };
+        let mut padded = self.inner.clone();
+        padded.pad(&padding, length);
+        Self::new(padded, &self.tokenizer)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Encoding of {} tokens>", self.inner.len())
     }
 }

@@ -2,11 +2,14 @@
 
 mod batch;
 mod chat;
+mod detailed;
 pub(crate) mod encoding;
 mod ids;
 mod origin;
+mod settings;
 mod specials;
 pub(crate) mod streaming_decoder;
+mod surround;
 mod text;
 #[expect(clippy::module_inception, reason = "the class the folder is about")]
 pub(crate) mod tokenizer;

@@ -85,13 +85,27 @@ impl Rules {
         text: &str,
         work: impl FnOnce(Specials<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let allowed = |token: &AddedToken| self.allowed.has(token);
+        self.check(tokenizer, text)?;
+        self.with(work)
+    }
+
+    /// Makes sure that `text` has no special token that it must not have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DisallowedSpecial`].
+    pub(crate) fn check(&self, tokenizer: &Tokenizer, text: &str) -> Result<(), Error> {
         match &self.disallowed {
-            Chosen::None => {}
+            Chosen::None => Ok(()),
             // All that are not allowed, as in tiktoken.
-            Chosen::All => tokenizer.refuse(text, |token| !self.allowed.has(token))?,
-            chosen @ Chosen::These(_) => tokenizer.refuse(text, |token| chosen.has(token))?,
+            Chosen::All => tokenizer.refuse(text, |token| !self.allowed.has(token)),
+            chosen @ Chosen::These(_) => tokenizer.refuse(text, |token| chosen.has(token)),
         }
+    }
+
+    /// Calls `work` with the special tokens it should find.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(Specials<'_>) -> T) -> T {
+        let allowed = |token: &AddedToken| self.allowed.has(token);
         match &self.allowed {
             Chosen::None => work(Specials::AsText),
             Chosen::All => work(Specials::All),

@@ -47,7 +47,8 @@ impl PyStreamingDecoder {
     #[pyo3(signature = (ids, /))]
     fn feed(&self, ids: &Bound<'_, PyAny>) -> PyResult<String> {
         let py = ids.py();
-        let ids = if ids.is_instance_of::<PyInt>() {
+        // What cannot be gone through is one number, of Python or of numpy.
+        let ids = if ids.is_instance_of::<PyInt>() || !ids.hasattr("__iter__")? {
             vec![ids::from_number(ids, &self.tokenizer)?]
         } else {
             ids::from_python(ids, &self.tokenizer)?

@@ -6,19 +6,21 @@ use std::sync::Arc;
 
 use inferail_tokenizer::chat_template::TokenizerConfig;
 use inferail_tokenizer::{
-    AddedToken, Definition, EncodeOptions, Error, OffsetUnit, PreTokenizerDefinition, Specials,
+    AddedToken, Definition, Error, OffsetUnit, PreTokenizerDefinition, Specials, Strategy,
     Tokenizer, load::ranks as ranks_of,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
 use super::chat::{Chat, config};
+use super::detailed::{Cut, Texts, Which};
 use super::encoding::{PyEncoding, Unit};
 use super::origin::{AddedIds, Origin, Reduced, Source, load, special_tokens};
 use super::specials::{Chosen, Rules};
 use super::streaming_decoder::PyStreamingDecoder;
+use super::surround::{Shape, added};
 use super::text::to_text;
-use super::{batch, ids};
+use super::{batch, detailed, ids, settings};
 use crate::error::{config_error, tokenizer_error, with_path};
 use crate::gil::{run, run_sized};
 
@@ -209,6 +211,30 @@ impl PyTokenizer {
         special_tokens(py, &self.inner)
     }
 
+    /// Every token that is looked for in a text before everything else.
+    #[getter]
+    fn added_tokens<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        settings::added_tokens(py, &self.inner)
+    }
+
+    /// To what length the file says texts are cut.
+    #[getter]
+    fn truncation<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        settings::truncation(py, &self.inner)
+    }
+
+    /// To what length the file says texts are filled up.
+    #[getter]
+    fn padding<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        settings::padding(py, &self.inner)
+    }
+
+    /// How many special tokens are put around one text, or two.
+    #[pyo3(signature = (*, pair=false))]
+    fn num_added_tokens(&self, pair: bool) -> usize {
+        self.inner.post_processor().added_tokens(pair)
+    }
+
     /// The regular expression that cuts a text into pieces.
     #[getter]
     fn pattern(&self) -> Option<&str> {
@@ -217,21 +243,28 @@ impl PyTokenizer {
 
     /// The ids of `text`.
     #[pyo3(
-        signature = (text, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, as_list=false),
-        text_signature = "($self, text, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', as_list=False)"
+        signature = (text, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, add_special_tokens=false, max_tokens=None, truncation_side=Side::Right, as_list=false),
+        text_signature = "($self, text, *, allowed_special=(), disallowed_special='all', add_special_tokens=False, max_tokens=None, truncation_side='right', as_list=False)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode<'py>(
         &self,
         text: &Bound<'py, PyString>,
         allowed_special: Chosen,
         disallowed_special: Chosen,
+        add_special_tokens: bool,
         max_tokens: Option<usize>,
         truncation_side: Side,
         as_list: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rules = Rules::new(allowed_special, disallowed_special);
+        let shape = Shape {
+            add_special_tokens,
+            max_tokens,
+            side: truncation_side,
+        };
         let ids = self.with_text(text, &rules, |text, specials| {
-            self.cut(text, specials, max_tokens, truncation_side)
+            shape.encode(&self.inner, text, specials)
         })?;
         ids::sequence(text.py(), ids, as_list)
     }
@@ -251,39 +284,42 @@ impl PyTokenizer {
 
     /// The tokens of `text` with all that is known about each.
     #[pyo3(
-        signature = (text, pair=None, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, add_special_tokens=false, offsets=Unit(OffsetUnit::Characters)),
-        text_signature = "($self, text, pair=None, *, allowed_special=(), disallowed_special='all', add_special_tokens=False, offsets='characters')"
+        signature = (text, pair=None, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, add_special_tokens=false, offsets=Unit(OffsetUnit::Characters), max_tokens=None, truncation_side=Side::Right, truncate=Which(Strategy::LongestFirst), stride=None),
+        text_signature = "($self, text, pair=None, *, allowed_special=(), disallowed_special='all', add_special_tokens=False, offsets='characters', max_tokens=None, truncation_side='right', truncate='longest', stride=None)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode_detailed(
         &self,
-        text: &Bound<'_, PyString>,
-        pair: Option<&Bound<'_, PyString>>,
+        text: &Bound<'_, PyAny>,
+        pair: Option<&Bound<'_, PyAny>>,
         allowed_special: Chosen,
         disallowed_special: Chosen,
         add_special_tokens: bool,
         offsets: Unit,
+        max_tokens: Option<usize>,
+        truncation_side: Side,
+        truncate: Which,
+        stride: Option<usize>,
     ) -> PyResult<PyEncoding> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        let pair = pair.map(to_text).transpose()?;
-        let pair = pair.as_deref();
-        let encoding = self.with_text(text, &rules, |text, specials| {
-            rules.apply(&self.inner, pair.unwrap_or_default(), |_| Ok(()))?;
-            let options = EncodeOptions {
-                specials,
-                add_special_tokens,
-                offsets: offsets.0,
-                truncation: None,
-                padding: None,
-            };
-            self.inner.encode_detailed(text, pair, &options)
-        })?;
-        Ok(PyEncoding::new(encoding))
+        let cut = Cut {
+            max_tokens,
+            side: truncation_side,
+            which: truncate,
+            stride,
+        };
+        let (py, first) = (text.py(), Texts::new(text)?);
+        let second = pair.map(Texts::new).transpose()?;
+        let texts = (&first, second.as_ref());
+        let (inner, unit) = (&self.inner, offsets.0);
+        let encoding = detailed::encode(py, inner, texts, &rules, add_special_tokens, unit, cut)?;
+        Ok(PyEncoding::new(encoding, inner))
     }
 
     /// The ids of each text.
     #[pyo3(
-        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, as_list=false, threads=None),
-        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', as_list=False, threads=None)"
+        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, add_special_tokens=false, max_tokens=None, truncation_side=Side::Right, as_list=false, threads=None),
+        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', add_special_tokens=False, max_tokens=None, truncation_side='right', as_list=False, threads=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode_batch<'py>(
@@ -291,39 +327,52 @@ impl PyTokenizer {
         texts: &Bound<'py, PyAny>,
         allowed_special: Chosen,
         disallowed_special: Chosen,
+        add_special_tokens: bool,
         max_tokens: Option<usize>,
         truncation_side: Side,
         as_list: bool,
         threads: Option<NonZeroUsize>,
     ) -> PyResult<Bound<'py, PyList>> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        let rows = self.rows(texts, &rules, max_tokens, truncation_side, threads)?;
+        let shape = Shape {
+            add_special_tokens,
+            max_tokens,
+            side: truncation_side,
+        };
+        let rows = self.rows(texts, &rules, shape, threads)?;
         batch::rows(texts.py(), rows, as_list)
     }
 
     /// The ids of all texts in a row, and where each text's begin.
     #[pyo3(
-        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, threads=None),
-        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', threads=None)"
+        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::All, add_special_tokens=false, max_tokens=None, truncation_side=Side::Right, threads=None),
+        text_signature = "($self, texts, *, allowed_special=(), disallowed_special='all', add_special_tokens=False, max_tokens=None, truncation_side='right', threads=None)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode_batch_flat<'py>(
         &self,
         texts: &Bound<'py, PyAny>,
         allowed_special: Chosen,
         disallowed_special: Chosen,
+        add_special_tokens: bool,
         max_tokens: Option<usize>,
         truncation_side: Side,
         threads: Option<NonZeroUsize>,
     ) -> PyResult<batch::Flat<'py>> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        let rows = self.rows(texts, &rules, max_tokens, truncation_side, threads)?;
+        let shape = Shape {
+            add_special_tokens,
+            max_tokens,
+            side: truncation_side,
+        };
+        let rows = self.rows(texts, &rules, shape, threads)?;
         Ok(batch::flat(texts.py(), &rows))
     }
 
     /// The ids of each text in a rectangle.
     #[pyo3(
-        signature = (texts, *, pad_id, length=None, padding_side=Side::Right, allowed_special=Chosen::None, disallowed_special=Chosen::All, max_tokens=None, truncation_side=Side::Right, threads=None),
-        text_signature = "($self, texts, *, pad_id, length=None, padding_side='right', allowed_special=(), disallowed_special='all', max_tokens=None, truncation_side='right', threads=None)"
+        signature = (texts, *, pad_id, length=None, padding_side=Side::Right, allowed_special=Chosen::None, disallowed_special=Chosen::All, add_special_tokens=false, max_tokens=None, truncation_side=Side::Right, threads=None),
+        text_signature = "($self, texts, *, pad_id, length=None, padding_side='right', allowed_special=(), disallowed_special='all', add_special_tokens=False, max_tokens=None, truncation_side='right', threads=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn encode_batch_padded<'py>(
@@ -334,36 +383,44 @@ impl PyTokenizer {
         padding_side: Side,
         allowed_special: Chosen,
         disallowed_special: Chosen,
+        add_special_tokens: bool,
         max_tokens: Option<usize>,
         truncation_side: Side,
         threads: Option<NonZeroUsize>,
     ) -> PyResult<batch::Padded<'py>> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        let rows = self.rows(texts, &rules, max_tokens, truncation_side, threads)?;
+        let shape = Shape {
+            add_special_tokens,
+            max_tokens,
+            side: truncation_side,
+        };
+        let rows = self.rows(texts, &rules, shape, threads)?;
         batch::padded(texts.py(), &rows, pad_id, length, padding_side)
     }
 
     /// How many tokens `text` has.
     #[pyo3(
-        signature = (text, *, allowed_special=Chosen::None, disallowed_special=Chosen::None),
-        text_signature = "($self, text, *, allowed_special=(), disallowed_special=())"
+        signature = (text, *, allowed_special=Chosen::None, disallowed_special=Chosen::None, add_special_tokens=false),
+        text_signature = "($self, text, *, allowed_special=(), disallowed_special=(), add_special_tokens=False)"
     )]
     fn count(
         &self,
         text: &Bound<'_, PyString>,
         allowed_special: Chosen,
         disallowed_special: Chosen,
+        add_special_tokens: bool,
     ) -> PyResult<usize> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        self.with_text(text, &rules, |text, specials| {
+        let count = self.with_text(text, &rules, |text, specials| {
             self.inner.count(text, specials)
-        })
+        })?;
+        Ok(count + added(&self.inner, add_special_tokens))
     }
 
     /// How many tokens `text` has, or None if they are more than `limit`.
     #[pyo3(
-        signature = (text, limit, *, allowed_special=Chosen::None, disallowed_special=Chosen::None),
-        text_signature = "($self, text, limit, *, allowed_special=(), disallowed_special=())"
+        signature = (text, limit, *, allowed_special=Chosen::None, disallowed_special=Chosen::None, add_special_tokens=false),
+        text_signature = "($self, text, limit, *, allowed_special=(), disallowed_special=(), add_special_tokens=False)"
     )]
     fn count_till_limit(
         &self,
@@ -371,28 +428,36 @@ impl PyTokenizer {
         limit: usize,
         allowed_special: Chosen,
         disallowed_special: Chosen,
+        add_special_tokens: bool,
     ) -> PyResult<Option<usize>> {
         let rules = Rules::new(allowed_special, disallowed_special);
-        self.with_text(text, &rules, |text, specials| {
+        let around = added(&self.inner, add_special_tokens);
+        let Some(limit) = limit.checked_sub(around) else {
+            return Ok(None);
+        };
+        let count = self.with_text(text, &rules, |text, specials| {
             self.inner.count_till_limit(text, specials, limit)
-        })
+        })?;
+        Ok(count.map(|count| count + around))
     }
 
     /// How many tokens each text has.
     #[pyo3(
-        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::None, threads=None),
-        text_signature = "($self, texts, *, allowed_special=(), disallowed_special=(), threads=None)"
+        signature = (texts, *, allowed_special=Chosen::None, disallowed_special=Chosen::None, add_special_tokens=false, threads=None),
+        text_signature = "($self, texts, *, allowed_special=(), disallowed_special=(), add_special_tokens=False, threads=None)"
     )]
     fn count_batch(
         &self,
         texts: &Bound<'_, PyAny>,
         allowed_special: Chosen,
         disallowed_special: Chosen,
+        add_special_tokens: bool,
         threads: Option<NonZeroUsize>,
     ) -> PyResult<Vec<usize>> {
         let rules = Rules::new(allowed_special, disallowed_special);
+        let around = added(&self.inner, add_special_tokens);
         batch::each(texts, &self.inner, &rules, threads, |text, specials| {
-            self.inner.count(text, specials)
+            Ok(self.inner.count(text, specials)? + around)
         })
     }
 
@@ -469,11 +534,45 @@ impl PyTokenizer {
         Ok(self.inner.id_to_token(ids::from_number(id, &self.inner)?))
     }
 
+    /// What the token of every id is called.
+    fn token_names(&self) -> Vec<Option<String>> {
+        let ids = 0..self.inner.limit();
+        ids.map(|id| self.inner.id_to_token(id)).collect()
+    }
+
     /// The bytes of every id.
     fn vocabulary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let tokens = (0..self.inner.limit())
             .map(|id| (self.inner.token_bytes(id)).map(|token| PyBytes::new(py, token)));
         PyList::new(py, tokens.collect::<Vec<_>>())
+    }
+
+    /// The ids of `text` that stay if it goes on, and what may follow them.
+    #[pyo3(
+        signature = (text, *, allowed_special=Chosen::None, disallowed_special=Chosen::All),
+        text_signature = "($self, text, *, allowed_special=(), disallowed_special='all')"
+    )]
+    fn encode_unstable(
+        &self,
+        text: &Bound<'_, PyString>,
+        allowed_special: Chosen,
+        disallowed_special: Chosen,
+    ) -> PyResult<(Vec<u32>, Vec<Vec<u32>>)> {
+        if self.origin.pattern().is_none() {
+            let problem = "only of a tokenizer of ranks is it known what a text may go on as";
+            return Err(config_error(text.py(), problem.to_owned()));
+        }
+        let rules = Rules::new(allowed_special, disallowed_special);
+        let made = self.with_text(text, &rules, |text, specials| {
+            self.inner.encode_unstable(text, specials)
+        })?;
+        Ok((made.stable, made.completions.into_iter().collect()))
+    }
+
+    /// The same, in the shape of `tokenizers.Tokenizer`.
+    fn as_hf<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let module = slf.py().import("inferail.tokenizer.as_hf")?;
+        module.getattr("Tokenizer")?.call1((slf,))
     }
 
     /// The same, in the shape of `tiktoken.Encoding`.
@@ -526,34 +625,15 @@ impl PyTokenizer {
         }
     }
 
-    /// All ids of `text`, or as many as are wanted.
-    fn cut(
-        &self,
-        text: &str,
-        specials: Specials<'_>,
-        max_tokens: Option<usize>,
-        side: Side,
-    ) -> Result<Vec<u32>, Error> {
-        match (max_tokens, side) {
-            (None, _) => self.inner.encode(text, specials),
-            (Some(limit), Side::Right) => self.inner.encode_first(text, specials, limit),
-            (Some(limit), Side::Left) => {
-                let mut ids = self.inner.encode(text, specials)?;
-                Ok(ids.split_off(ids.len().saturating_sub(limit)))
-            }
-        }
-    }
-
     fn rows(
         &self,
         texts: &Bound<'_, PyAny>,
         rules: &Rules,
-        max_tokens: Option<usize>,
-        side: Side,
+        shape: Shape,
         threads: Option<NonZeroUsize>,
     ) -> PyResult<Vec<Vec<u32>>> {
         batch::each(texts, &self.inner, rules, threads, |text, specials| {
-            self.cut(text, specials, max_tokens, side)
+            shape.encode(&self.inner, text, specials)
         })
     }
 

@@ -1,5 +1,7 @@
 //! The tokens of a text with all that is known about each.
 
+use std::ops::Range;
+
 use super::{Direction, PadTo, Padding};
 
 /// The tokens of a text, or of a pair of texts: one entry for each token in every list.
@@ -19,6 +21,11 @@ pub struct Encoding {
     pub words: Vec<Option<u32>>,
     /// 0 for a token of the first text, 1 for one of the second.
     pub sequences: Vec<Option<u32>>,
+    /// What it is called where that is not the name its id has: an added token found with white space around it, a text
+    /// that is unknown.
+    pub spellings: Vec<Option<Box<str>>>,
+    /// What truncation left over, in parts of at most the same length, if that was asked for.
+    pub overflowing: Vec<Self>,
 }
 
 impl Encoding {
@@ -33,7 +40,13 @@ impl Encoding {
     }
 
     /// Puts a token behind the others.
-    pub(crate) fn push(&mut self, id: u32, offsets: [u32; 2], word: u32) {
+    pub(crate) fn push(
+        &mut self,
+        id: u32,
+        offsets: [u32; 2],
+        word: u32,
+        spelling: Option<Box<str>>,
+    ) {
         self.ids.push(id);
         self.type_ids.push(0);
         self.offsets.push(offsets);
@@ -41,6 +54,7 @@ impl Encoding {
         self.attention_mask.push(true);
         self.words.push(Some(word));
         self.sequences.push(None);
+        self.spellings.push(spelling);
     }
 
     /// Puts tokens of the post-processor behind the others.
@@ -53,44 +67,62 @@ impl Encoding {
             self.attention_mask.push(true);
             self.words.push(None);
             self.sequences.push(None);
+            self.spellings.push(None);
         }
     }
 
-    /// Puts the tokens of a text behind the others.
-    pub(super) fn append(&mut self, other: &Self, type_id: u32, sequence: u32) {
-        let length = other.len();
-        self.ids.extend_from_slice(&other.ids);
-        self.type_ids.extend(std::iter::repeat_n(type_id, length));
-        self.offsets.extend_from_slice(&other.offsets);
-        self.special_tokens_mask
-            .extend_from_slice(&other.special_tokens_mask);
-        self.attention_mask.extend_from_slice(&other.attention_mask);
-        self.words.extend_from_slice(&other.words);
-        self.sequences
-            .extend(std::iter::repeat_n(Some(sequence), length));
+    /// The same tokens, those of a text of a pair.
+    pub(super) fn labelled(&self, type_id: u32, sequence: u32) -> Self {
+        let mut labelled = self.clone();
+        labelled.type_ids.fill(type_id);
+        labelled.sequences.fill(Some(sequence));
+        let overflowing = self.overflowing.iter();
+        labelled.overflowing = overflowing
+            .map(|part| part.labelled(type_id, sequence))
+            .collect();
+        labelled
     }
 
-    /// Keeps `length` tokens: the first if truncated on the right, the last if on the left.
-    pub(crate) fn truncate(&mut self, length: usize, direction: Direction) {
-        fn cut<T>(of: &mut Vec<T>, length: usize, direction: Direction) {
-            match direction {
-                Direction::Right => of.truncate(length),
-                Direction::Left => {
-                    of.drain(..of.len().saturating_sub(length));
-                }
-            }
+    /// Puts the tokens of `other` behind the others. What either left over is joined with all of the other one, as Hugging
+    /// Face does it: every part of this one with `other` and each of its parts, and this one with each part of `other`.
+    pub(super) fn append(&mut self, other: &Self) {
+        let mut overflowing = Vec::new();
+        for mine in &self.overflowing {
+            overflowing.push(mine.joined(other));
+            overflowing.extend(other.overflowing.iter().map(|theirs| mine.joined(theirs)));
         }
-        cut(&mut self.ids, length, direction);
-        cut(&mut self.type_ids, length, direction);
-        cut(&mut self.offsets, length, direction);
-        cut(&mut self.special_tokens_mask, length, direction);
-        cut(&mut self.attention_mask, length, direction);
-        cut(&mut self.words, length, direction);
-        cut(&mut self.sequences, length, direction);
+        let theirs = other.overflowing.iter();
+        overflowing.extend(theirs.map(|theirs| self.joined(theirs)));
+        self.extend(other.clone());
+        self.overflowing = overflowing;
     }
 
-    /// Fills up with padding; `longest` is the length of the longest of the batch.
+    fn joined(&self, other: &Self) -> Self {
+        let mut joined = self.clone();
+        joined.append(other);
+        joined
+    }
+
+    /// The tokens in `range`.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        Self {
+            ids: self.ids[range.clone()].to_vec(),
+            type_ids: self.type_ids[range.clone()].to_vec(),
+            offsets: self.offsets[range.clone()].to_vec(),
+            special_tokens_mask: self.special_tokens_mask[range.clone()].to_vec(),
+            attention_mask: self.attention_mask[range.clone()].to_vec(),
+            words: self.words[range.clone()].to_vec(),
+            sequences: self.sequences[range.clone()].to_vec(),
+            spellings: self.spellings[range].to_vec(),
+            overflowing: Vec::new(),
+        }
+    }
+
+    /// Fills up with padding, and what is left over as well; `longest` is the length of the longest of the batch.
     pub fn pad(&mut self, padding: &Padding, longest: usize) {
+        for part in &mut self.overflowing {
+            part.pad(padding, longest);
+        }
         let mut length = match padding.to {
             PadTo::Longest => longest,
             PadTo::Fixed(length) => length,
@@ -105,13 +137,15 @@ impl Encoding {
         match padding.direction {
             Direction::Right => self.extend(pads),
             Direction::Left => {
-                let text = std::mem::replace(self, pads);
+                let mut text = std::mem::replace(self, pads);
+                self.overflowing = std::mem::take(&mut text.overflowing);
                 self.extend(text);
             }
         }
     }
 
-    fn extend(&mut self, other: Self) {
+    /// Puts the tokens of `other` behind the others, not what it left over.
+    pub(crate) fn extend(&mut self, other: Self) {
         self.ids.extend(other.ids);
         self.type_ids.extend(other.type_ids);
         self.offsets.extend(other.offsets);
@@ -119,5 +153,6 @@ impl Encoding {
         self.attention_mask.extend(other.attention_mask);
         self.words.extend(other.words);
         self.sequences.extend(other.sequences);
+        self.spellings.extend(other.spellings);
     }
 }

@@ -50,6 +50,22 @@ impl PostProcessorDefinition {
             .sum()
     }
 
+    /// The ids of one text with special tokens around them.
+    pub fn surround(&self, ids: Vec<u32>) -> Vec<u32> {
+        let Some(template) = &self.single else {
+            return ids;
+        };
+        let mut joined = Vec::with_capacity(ids.len() + self.added_tokens(false));
+        for piece in template {
+            match piece {
+                TemplatePiece::Sequence { second: false, .. } => joined.extend_from_slice(&ids),
+                TemplatePiece::Sequence { .. } => {}
+                TemplatePiece::Special { ids, .. } => joined.extend_from_slice(ids),
+            }
+        }
+        joined
+    }
+
     /// The texts as one, with special tokens if `specials`.
     pub(crate) fn apply(
         &self,
@@ -59,9 +75,9 @@ impl PostProcessorDefinition {
     ) -> Encoding {
         let mut joined = Encoding::default();
         let Some(template) = self.template(second.is_some()) else {
-            joined.append(first, 0, 0);
+            joined.append(&first.labelled(0, 0));
             if let Some(second) = second {
-                joined.append(second, 1, 1);
+                joined.append(&second.labelled(1, 1));
             }
             return joined;
         };
@@ -70,14 +86,16 @@ impl PostProcessorDefinition {
                 TemplatePiece::Sequence {
                     second: false,
                     type_id,
-                } => joined.append(first, *type_id, 0),
+                } => joined.append(&first.labelled(*type_id, 0)),
                 TemplatePiece::Sequence { type_id, .. } => {
                     if let Some(second) = second {
-                        joined.append(second, *type_id, 1);
+                        joined.append(&second.labelled(*type_id, 1));
                     }
                 }
                 TemplatePiece::Special { ids, type_id } if specials => {
-                    joined.push_special(ids, *type_id);
+                    let mut put = Encoding::default();
+                    put.push_special(ids, *type_id);
+                    joined.append(&put);
                 }
                 TemplatePiece::Special { .. } => {}
             }

@@ -19,18 +19,12 @@ impl Spaces {
     }
 }
 
-/// Takes white space off the offsets. `spaces` is that of all tokens the text had before it was truncated, on the left if
-/// `left`.
+/// Takes white space off the offsets. `spaces` is that of each token.
 ///
 /// With `prefix_space` one space at the beginning of the text is one that the tokenizer put there, which has no offset of
 /// its own.
-pub(crate) fn trim(encoding: &mut Encoding, spaces: &[Spaces], left: bool, prefix_space: bool) {
-    let missing = if left {
-        spaces.len().saturating_sub(encoding.len())
-    } else {
-        0
-    };
-    let tokens = spaces.iter().skip(missing).zip(&mut encoding.offsets);
+pub(crate) fn trim(encoding: &mut Encoding, spaces: &[Spaces], prefix_space: bool) {
+    let tokens = spaces.iter().zip(&mut encoding.offsets);
     for (index, (spaces, [begin, end])) in tokens.enumerate() {
         // Of more than one at the beginning none was put there.
         let is_put = spaces.leading == 1 && prefix_space && (index == 0 || *begin == 0);

@@ -1,7 +1,11 @@
 //! No more tokens than a model can read, and as many in each row of a batch.
 
-use super::Encoding;
+use std::ops::Range;
+
 use crate::Error;
+
+/// The most parts that a pair of texts is cut into: each part of one is joined with each of the other.
+const MOST_PARTS: usize = 1 << 16;
 
 /// At which end tokens are left out, or padding is put in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct Truncation {
     pub strategy: Strategy,
     /// At which end.
     pub direction: Direction,
+    /// How many tokens two neighbouring parts share, where what is left over is wanted too.
+    pub stride: usize,
 }
 
 /// As many tokens in each row of a batch.
@@ -64,42 +70,96 @@ pub enum PadTo {
 }
 
 impl Truncation {
-    /// Truncates a text or a pair of texts, to which `added` special tokens will be added.
+    /// How many tokens stay of a text of `one` and of another of `two` tokens, if there is one, to which `added` special
+    /// tokens will be added.
     ///
     /// # Errors
     ///
     /// [`Error::CannotTruncate`]: the text that may be truncated is too short for that, or not there.
-    pub(crate) fn apply(
+    pub(crate) fn share(
         &self,
-        first: &mut Encoding,
-        mut second: Option<&mut Encoding>,
+        one: usize,
+        two: Option<usize>,
         added: usize,
-    ) -> Result<(), Error> {
+    ) -> Result<(usize, usize), Error> {
         let refused = || Error::CannotTruncate {
             limit: self.max_length,
         };
         let limit = self.max_length.checked_sub(added).ok_or_else(refused)?;
-        let lengths = (
-            first.len(),
-            second.as_ref().map_or(0, |second| second.len()),
-        );
+        let lengths = (one, two.unwrap_or(0));
         let excess = (lengths.0 + lengths.1).saturating_sub(limit);
         if excess == 0 {
-            return Ok(());
+            return Ok(lengths);
         }
-        let (one, two) = match (self.strategy, &second) {
-            _ if limit == 0 => (0, 0),
-            (Strategy::LongestFirst, None) => (limit, 0),
-            (Strategy::LongestFirst, Some(_)) => share(lengths, limit),
-            (Strategy::OnlyFirst, _) if lengths.0 > excess => (lengths.0 - excess, lengths.1),
+        match (self.strategy, two) {
+            _ if limit == 0 => Ok((0, 0)),
+            (Strategy::LongestFirst, None) => Ok((limit, 0)),
+            (Strategy::LongestFirst, Some(_)) => Ok(share(lengths, limit)),
+            (Strategy::OnlyFirst, _) if lengths.0 > excess => Ok((lengths.0 - excess, lengths.1)),
             (Strategy::OnlySecond, Some(_)) if lengths.1 > excess => {
-                (lengths.0, lengths.1 - excess)
+                Ok((lengths.0, lengths.1 - excess))
             }
-            (Strategy::OnlyFirst | Strategy::OnlySecond, _) => return Err(refused()),
+            (Strategy::OnlyFirst | Strategy::OnlySecond, _) => Err(refused()),
+        }
+    }
+
+    /// Which of `length` tokens are in each part of at most `limit`: first those that stay, then what is left over, if
+    /// that is wanted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CannotTruncate`]: as many tokens are shared as a part has.
+    pub(crate) fn parts(
+        &self,
+        length: usize,
+        limit: usize,
+        overflowing: bool,
+    ) -> Result<Vec<Range<usize>>, Error> {
+        if limit >= length {
+            return Ok(std::iter::once(0..length).collect());
+        }
+        let first = match self.direction {
+            Direction::Right => 0..limit,
+            Direction::Left => length - limit..length,
         };
-        first.truncate(one, self.direction);
-        if let Some(second) = &mut second {
-            second.truncate(two, self.direction);
+        if !overflowing {
+            return Ok(vec![first]);
+        }
+        if limit == 0 {
+            return Ok(vec![first, 0..length]);
+        }
+        let step = limit.checked_sub(self.stride).filter(|step| *step > 0);
+        let step = step.ok_or(Error::CannotTruncate {
+            limit: self.max_length,
+        })?;
+        let mut parts = vec![first];
+        for shift in (step..).step_by(step) {
+            // From the left: where a part begins is as far from the beginning as its end is from the end otherwise.
+            let (begin, end) = (shift, (shift + limit).min(length));
+            if parts.last().is_some_and(|part| match self.direction {
+                Direction::Right => part.end == length,
+                Direction::Left => part.start == 0,
+            }) {
+                break;
+            }
+            parts.push(match self.direction {
+                Direction::Right => begin..end,
+                Direction::Left => length - end..length - begin,
+            });
+        }
+        Ok(parts)
+    }
+
+    /// Makes sure that the parts of two texts are few enough to be joined, each with each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CannotTruncate`]: they are not.
+    pub(crate) fn check_parts(&self, one: usize, two: usize) -> Result<(), Error> {
+        if two > 1 && one.saturating_mul(two) > MOST_PARTS {
+            return Err(Error::CannotTruncate {
+                limit: self.max_length,
+            });
         }
         Ok(())
     }

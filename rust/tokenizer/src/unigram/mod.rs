@@ -33,6 +33,8 @@ pub(crate) struct Unigram {
     unknown_score: f64,
     joints: Joints,
     unknown: UnknownCharacters,
+    /// Whether the text has spaces where the tokens have `▁`.
+    metaspace: bool,
     /// The bytes of text that each id stands for.
     lengths: Box<[u32]>,
     single_precision: bool,
@@ -99,11 +101,17 @@ impl Unigram {
             scores: scores.into(),
             unknown_score: lowest - UNKNOWN_PENALTY,
             unknown: definition.unknown.clone(),
+            metaspace: definition.metaspace,
             lengths: lengths.into(),
             single_precision: definition.single_precision,
             split: definition.split,
             workers: Pool::new(),
         })
+    }
+
+    /// The unknown token, which the reference calls by the text it stands for, and whether spaces in that are `▁`.
+    pub(crate) fn spelled(&self) -> Option<(u32, bool)> {
+        Some((self.unknown.token?, self.metaspace))
     }
 
     /// Encodes the pieces of `text` that begin at byte `begin` and end at `ends`, as the pre-tokenizer wrote them.

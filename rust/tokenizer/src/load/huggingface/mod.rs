@@ -149,6 +149,7 @@ fn truncation(part: &Value) -> Result<Truncation, Error> {
             other => return Err(Error::unsupported(FORMAT, format!("truncation {other}"))),
         },
         direction: direction(part),
+        stride: part.get("stride").and_then(Value::as_u64).unwrap_or(0) as usize,
     })
 }
 
