@@ -1,10 +1,12 @@
 //! Byte pair encoding of pieces.
 
+mod borders;
 mod cache;
 mod characters;
 mod listed;
 mod merge;
 mod merges;
+mod parts;
 #[cfg(test)]
 mod reference;
 mod table;
@@ -14,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use self::cache::{FEW, Kept, Short};
 use self::merge::{Merged, Merger};
 pub(crate) use self::merges::Merges;
+use self::parts::Parts;
 use self::table::{NONE, SHORT, Table, Word, hash_long};
 use crate::pretokenize::GAP;
 use crate::sink::{Needs, Sink};
@@ -27,6 +30,7 @@ const AHEAD: usize = 64;
 pub(crate) struct Bpe {
     table: Arc<Table>,
     merger: Arc<Merger>,
+    parts: Arc<Parts>,
     /// Caches that no call is using: as many as calls ever ran at the same time.
     #[expect(clippy::vec_box, reason = "what is moved in and out is a pointer")]
     idle: Arc<Mutex<Vec<Box<Work>>>>,
@@ -38,6 +42,8 @@ struct Work {
     short: Short,
     kept: Kept,
     merged: Merged,
+    /// The tokens of a piece that was cut.
+    ids_of_parts: Vec<u32>,
     /// The short pieces that come next, each with its hash.
     words: [(Word, u64); AHEAD],
     /// Their tokens.
@@ -50,6 +56,7 @@ impl Default for Work {
             short: Short::default(),
             kept: Kept::default(),
             merged: Merged::default(),
+            ids_of_parts: Vec::new(),
             words: [(Word::NO_PIECE, 0); AHEAD],
             ids: [0; AHEAD * FEW],
         }
@@ -61,6 +68,7 @@ impl Bpe {
         let table = Table::new(vocabulary);
         Self {
             merger: Arc::new(Merger::new(&table)),
+            parts: Arc::new(Parts::new(&table)),
             table: Arc::new(table),
             idle: Arc::default(),
         }
@@ -207,9 +215,12 @@ impl Bpe {
             hash = hash_long(piece.as_bytes());
             self.table.long(piece.as_bytes(), hash)
         };
+        let is_ascii = piece.is_ascii();
         if id != NONE {
             sink.push(id, end - begin);
-            if is_short {
+            // What is kept is good for a part of a piece too; no part that is only ASCII is looked for.
+            let (merger, table) = (&self.merger, &self.table);
+            if is_short && (is_ascii || self.parts.is_made(merger, table, id, piece, work)) {
                 work.short.keep(word, hash, &[id]);
             }
             return Ok(());
@@ -222,12 +233,19 @@ impl Bpe {
             return Ok(());
         }
         let rest = &text.as_bytes()[begin as usize..];
-        self.merger
-            .merge(&self.table, rest, piece, &mut work.merged)
-            .map_err(|at| Error::NoToken {
-                offset: begin as usize + at,
-            })?;
-        let ids = &work.merged.ids;
+        let no_token = |at| Error::NoToken {
+            offset: begin as usize + at,
+        };
+        let (merger, table) = (&self.merger, &self.table);
+        let ids = if is_ascii {
+            let merged = merger.merge(table, rest, piece, &mut work.merged);
+            merged.map_err(no_token)?;
+            &work.merged.ids
+        } else {
+            let merged = self.parts.merge(merger, table, rest, piece, work);
+            merged.map_err(no_token)?;
+            &work.ids_of_parts
+        };
         self.extend(ids, sink);
         if is_short {
             work.short.keep(word, hash, ids);
