@@ -1,7 +1,7 @@
 //! Scanners for the patterns of well-known tokenizers: the same pieces, without a regular expression engine.
 //!
 //! [`window`] cuts 64 bytes at a time with bit masks, [`step`] one piece at a time where that is not enough.
-//! Measured in `benches/rust/benches/pretokenize.rs`.
+//! Measured with all that follows in `benches/rust/benches/tokenizer.rs`.
 
 #![expect(
     clippy::inline_always,
