@@ -1,6 +1,7 @@
 //! Batches on several threads.
 //!
-//! The threads live as long as the call: about 20 µs each, against milliseconds for a batch that is worth sharing. In return
+//! The threads live as long as the call: to start one and wait for it takes 25 µs (median of 2,000 on 2 busy cores, 10 at
+//! best, 2026-11-26), and 64 KiB of text take 260 µs where all of it was seen before. In return
 //! nothing spins or waits between calls, nothing is left locked in a child that a process forks, and work may
 //! borrow from its caller without `unsafe`.
 
