@@ -22,8 +22,12 @@ const FORMAT: &str = "unigram model";
 /// How much less an unknown character scores than the worst token.
 const UNKNOWN_PENALTY: f64 = 10.0;
 
-/// What a symbol scores in place of its score, see [`bonus`].
-const SYMBOL_SCORE: f64 = 0.0;
+/// What a symbol scores for every byte but the first.
+const SYMBOL_SCORE: f64 = 0.1;
+
+/// Sums beyond this are set back to zero, and those ahead of them by as much, where sums are of 32 bits: `SentencePiece`
+/// 0.2.3.
+const LARGEST_SUM: f64 = 100_000.0;
 
 /// A prepared model.
 #[derive(Debug, Clone)]
@@ -31,6 +35,8 @@ pub(crate) struct Unigram {
     trie: Trie,
     scores: Box<[f64]>,
     unknown_score: f64,
+    /// The largest score there is, without its sign.
+    steepest: f64,
     joints: Joints,
     unknown: UnknownCharacters,
     /// Whether the text has spaces where the tokens have `▁`.
@@ -88,10 +94,14 @@ impl Unigram {
             lengths[id as usize] = text.len() as u32;
             texts.push((text, id));
         }
-        let (lowest, highest) = extremes(definition);
         for &id in &definition.symbols {
-            scores[id as usize] = bonus(lengths[id as usize], highest);
+            let token = vocabulary.token(id).unwrap_or_default();
+            scores[id as usize] = symbol_score(token.len());
         }
+        let unknown_score = unknown_score(definition);
+        let steepest = scores
+            .iter()
+            .fold(unknown_score.abs(), |most, score| most.max(score.abs()));
         for &id in definition.unknown.bytes.as_deref().into_iter().flatten() {
             lengths[id as usize] = 1;
         }
@@ -99,7 +109,8 @@ impl Unigram {
             joints: Joints::new(texts.iter().map(|(text, _)| text.as_str())),
             trie: Trie::new(texts.into_iter().map(|(text, id)| (text.into_bytes(), id)))?,
             scores: scores.into(),
-            unknown_score: lowest - UNKNOWN_PENALTY,
+            unknown_score,
+            steepest,
             unknown: definition.unknown.clone(),
             metaspace: definition.metaspace,
             lengths: lengths.into(),
@@ -141,20 +152,23 @@ impl Unigram {
     }
 }
 
-/// The lowest and the highest score of a token that is no symbol.
-fn extremes(definition: &UnigramDefinition) -> (f64, f64) {
-    let mut extremes = (f64::from(f32::MAX), f64::from(f32::MIN_POSITIVE));
-    for (score, id) in definition.scores.iter().zip(0..) {
-        if let Some(score) = score
-            && !definition.symbols.contains(&id)
-        {
-            extremes = (extremes.0.min(*score), extremes.1.max(*score));
-        }
+/// What an unknown character scores: less than every token that is no symbol.
+fn unknown_score(definition: &UnigramDefinition) -> f64 {
+    let scores = definition.scores.iter().zip(0..);
+    let plain = scores.filter(|(_, id)| !definition.symbols.contains(id));
+    let lowest = plain
+        .filter_map(|(score, _)| *score)
+        .fold(f64::from(f32::MAX), f64::min);
+    let score = lowest - UNKNOWN_PENALTY;
+    if definition.single_precision {
+        f64::from(score as f32)
+    } else {
+        score
     }
-    extremes
 }
 
-/// What a symbol of `bytes` bytes scores: next to nothing where all scores are negative, so that it beats all others.
-fn bonus(bytes: u32, highest: f64) -> f64 {
-    f64::from(bytes as f32 * highest as f32) + SYMBOL_SCORE
+/// What a symbol of `bytes` bytes scores, as its token is written: more than all of its parts together, and with each byte more,
+/// so that the longest is taken (`GetUserDefinedScore` of `SentencePiece` 0.2.3).
+fn symbol_score(bytes: usize) -> f64 {
+    f64::from((SYMBOL_SCORE * (bytes as f64 - 1.0)) as f32)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{SYMBOL_SCORE, UNKNOWN_PENALTY, UnigramDefinition};
+use super::{LARGEST_SUM, UnigramDefinition};
 use crate::Vocabulary;
 
 /// The parts of `text`, in which `▁` stands where the model has it, and their ids; unknown characters have none.
@@ -29,12 +29,19 @@ pub(crate) fn encode(
     let lowest = plain
         .map(|(_, score)| *score)
         .fold(f64::from(f32::MAX), f64::min);
+    let unknown = round(lowest - 10.0);
     let characters: Vec<char> = text.chars().collect();
     // For every place the best sum, where its last token begins and what that is.
     let mut best: Vec<Option<(f64, usize, Option<u32>)>> = vec![None; characters.len() + 1];
     best[0] = Some((0.0, 0, None));
     for begin in 0..characters.len() {
         let sum = best[begin].unwrap().0;
+        let set_back = definition.single_precision && sum.abs() > LARGEST_SUM;
+        let offset = if set_back { sum } else { 0.0 };
+        for (score, ..) in best[begin..].iter_mut().flatten() {
+            *score = round(*score - offset);
+        }
+        let sum = sum - offset;
         let mut alone = false;
         for end in begin + 1..=characters.len() {
             let part: String = characters[begin..end].iter().collect();
@@ -42,7 +49,7 @@ pub(crate) fn encode(
                 continue;
             };
             let score = if definition.symbols.contains(&id) {
-                SYMBOL_SCORE
+                f64::from((0.1 * (part.len() as f64 - 1.0)) as f32)
             } else {
                 score
             };
@@ -52,7 +59,7 @@ pub(crate) fn encode(
             }
             alone |= end == begin + 1;
         }
-        let score = round(sum + (lowest - UNKNOWN_PENALTY));
+        let score = round(sum + unknown);
         if !alone && best[begin + 1].is_none_or(|best| score > best.0) {
             best[begin + 1] = Some((score, begin, None));
         }

@@ -1,6 +1,6 @@
 //! One text through the model.
 
-use super::Unigram;
+use super::{LARGEST_SUM, Unigram};
 use crate::Error;
 use crate::fragments::{Cache, Key, Remembered};
 use crate::sink::Sink;
@@ -122,7 +122,9 @@ impl<'a, S: Sink> Run<'a, S> {
     /// The best way to a place was better than the others by `margin` at least. Each of at most `bytes` additions is wrong by
     /// half a unit in the last place of the largest sum: the sums of both ways together by less than this.
     fn is_clear(&self, margin: f32, bytes: usize) -> bool {
-        f64::from(margin) > self.error(bytes)
+        let reach = self.sum.abs() + bytes as f64 * self.model.steepest;
+        let sets_back = self.model.single_precision && reach > LARGEST_SUM;
+        f64::from(margin) > self.error(bytes) && !sets_back
     }
 
     fn error(&self, bytes: usize) -> f64 {
@@ -131,8 +133,9 @@ impl<'a, S: Sink> Run<'a, S> {
         } else {
             f64::EPSILON
         };
-        let bytes = bytes as f64;
-        bytes * unit * (self.sum.abs() + bytes * self.model.unknown_score.abs())
+        // One more for where sums are set back.
+        let bytes = bytes as f64 + 1.0;
+        bytes * unit * (self.sum.abs() + bytes * self.model.steepest)
     }
 
     fn round(&self, score: f64) -> f64 {
@@ -178,6 +181,9 @@ impl<'a, S: Sink> Run<'a, S> {
         nodes[0].score = self.sum;
         let mut at = 0;
         while at < bytes.len() {
+            if single && nodes[at].score.abs() > LARGEST_SUM {
+                set_back(&mut nodes[at..]);
+            }
             let sum = nodes[at].score;
             let length = length(bytes[at]).min(bytes.len() - at);
             let mut alone = false;
@@ -268,6 +274,17 @@ impl Node {
             self.second = self.second.max(score);
         }
     }
+}
+
+/// Subtracts the first sum from all that have been reached.
+#[cold]
+fn set_back(nodes: &mut [Node]) {
+    let offset = nodes[0].score;
+    for node in nodes.iter_mut().filter(|node| node.begin != UNREACHED) {
+        node.score = f64::from((node.score - offset) as f32);
+        node.second -= offset;
+    }
+    nodes[0].score = 0.0;
 }
 
 /// The bytes of a character, by its first one.

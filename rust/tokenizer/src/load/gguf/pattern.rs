@@ -2,31 +2,23 @@
 
 use crate::{PreTokenizerDefinition, Scheme};
 
-const LLAMA3: &str = concat!(
-    r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}",
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-);
-const QWEN2: &str = concat!(
-    r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}",
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-);
-const TEKKEN: &str = concat!(
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
-    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
-    r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-);
-
 /// The pre-tokenizer of this name, and whether its models take a piece that is a token without merging.
+///
+/// The names are those of llama.cpp. The patterns are those of the tokenizers that the files were made of, where llama.cpp has
+/// an approximation of them: it knows no `ſ` in `'s`, and takes marks for no part of a word in `gpt-4o` and `tekken`.
 pub(super) fn of(name: &str) -> Option<(PreTokenizerDefinition, bool)> {
-    let pattern = |pattern: &str| PreTokenizerDefinition::Pattern(pattern.to_owned());
-    Some(match name {
+    let (scheme, ignore_merges) = match name {
         "gpt-2" | "phi-2" | "roberta-bpe" | "mpt" | "olmo" | "jina-es" | "jina-de"
-        | "jina-v2-es" | "jina-v2-de" => (PreTokenizerDefinition::Scheme(Scheme::R50k), false),
-        "llama3" | "llama-v3" | "llama-bpe" => (pattern(LLAMA3), true),
-        "dbrx" | "smaug-bpe" | "chatglm-bpe" | "glm4" => (pattern(LLAMA3), false),
-        "qwen2" | "stablelm2" => (pattern(QWEN2), false),
-        "gpt-4o" => (PreTokenizerDefinition::Scheme(Scheme::O200k), false),
-        "tekken" => (pattern(TEKKEN), true),
+        | "jina-v2-es" | "jina-v2-de" | "exaone4" | "modern-bert" => (Scheme::R50k, false),
+        "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "midm-2.0" | "lfm2"
+        | "jina-v5-nano" => (Scheme::Llama3, true),
+        "dbrx" | "smaug-bpe" | "chatglm-bpe" | "glm4" => (Scheme::Llama3, false),
+        "qwen2" | "deepseek-r1-qwen" | "stablelm2" | "megrez" | "hunyuan" | "solar-open"
+        | "grok-2" | "kormo" | "f2llmv2" => (Scheme::Qwen2, false),
+        "qwen35" => (Scheme::Qwen35, false),
+        "gpt-4o" | "llama4" | "kanana2" => (Scheme::O200k, false),
+        "tekken" => (Scheme::Tekken, true),
         _ => return None,
-    })
+    };
+    Some((PreTokenizerDefinition::Scheme(scheme), ignore_merges))
 }
