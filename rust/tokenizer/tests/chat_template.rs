@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use inferail_tokenizer::chat_template::{
-    ChatTemplate, Counted, MessageTokens, TokenizerConfig, Value,
+    ChatTemplate, Counted, MAX_TEMPLATE_BYTES, MessageTokens, TokenizerConfig, Value,
 };
 use inferail_tokenizer::{Definition, Error, PreTokenizerDefinition, Tokenizer, Vocabulary};
 use serde_json::Value as Json;
@@ -134,6 +134,44 @@ fn template_ends_when_it_would_not() {
 
         assert!(matches!(rendered, Err(Error::Template { .. })), "{source}");
     }
+}
+
+/// Everything that calls itself for what it finds inside would end the process, if its stack were that of the caller.
+#[test]
+fn template_that_nests_as_deep_as_it_can_ends_nothing_else() {
+    for part in [
+        "+x",
+        "~x",
+        "|trim",
+        ".x",
+        "()",
+        ".strip()",
+        " or x",
+        " if x else x",
+        " is defined",
+        "**x",
+    ] {
+        let source = format!("{{{{ x{} }}}}", part.repeat(3_900 / part.len()));
+        let _ = template(&source).and_then(|template| template.render(Value::default()));
+    }
+    for prefix in ["-", "not ", "("] {
+        let source = format!("{{{{ {}x }}}}", prefix.repeat(3_900 / prefix.len()));
+        let _ = template(&source).and_then(|template| template.render(Value::default()));
+    }
+    let elif = format!("{{% if x %}}{}{{% endif %}}", "{% elif x %}".repeat(2_000));
+    assert!(template(&elif).is_ok());
+    let source = "{% set ns = namespace(a=[], b=[]) %}{% for i in range(50000) %}{% set ns.a = [ns.a] %}\
+                  {% set ns.b = {1: ns.b} %}{% endfor %}{{ ns.a == ns.b }}{{ ns.a | length }}";
+    let rendered = template(source).unwrap().render(Value::default());
+    assert_eq!(rendered.as_deref(), Ok("False1"));
+}
+
+#[test]
+fn template_is_refused_when_it_is_too_long() {
+    let source = " ".repeat(MAX_TEMPLATE_BYTES + 1);
+
+    assert!(matches!(template(&source), Err(Error::Template { .. })));
+    assert!(template(&source[1..]).is_ok());
 }
 
 #[test]

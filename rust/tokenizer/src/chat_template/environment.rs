@@ -24,7 +24,9 @@ pub(super) fn new(
     environment.set_formatter(print);
     environment.add_filter("tojson", to_json);
     environment.add_filter("trim", methods::trim);
-    environment.add_filter("string", |value: Value| python::text(&value));
+    environment.add_filter("string", |state: &State<'_, '_>, value: &Value| {
+        python::text(value, python::room(state))
+    });
     environment.add_test("sequence", is_sequence);
     environment.add_test("iterable", |value: &Value| {
         !value.is_none() && value.try_iter().is_ok()
@@ -48,10 +50,10 @@ fn is_sequence(value: &Value) -> bool {
 }
 
 /// Writes a value as Python's `str` would.
-fn print(output: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+fn print(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) => output.write_str(text),
-        None => output.write_str(&python::text(value)),
+        None => output.write_str(&python::text(value, python::room(state))?),
     }
     .map_err(Error::from)
 }
@@ -61,7 +63,12 @@ fn print(output: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Resul
     clippy::needless_pass_by_value,
     reason = "what minijinja calls takes its arguments so"
 )]
-fn to_json(value: &Value, given: Rest<Value>, options: Kwargs) -> Result<String, Error> {
+fn to_json(
+    state: &State<'_, '_>,
+    value: &Value,
+    given: Rest<Value>,
+    options: Kwargs,
+) -> Result<String, Error> {
     let mut given = given.0.into_iter();
     let mut option = |name: &str| -> Result<Option<Value>, Error> {
         let value = match given.next() {
@@ -80,7 +87,7 @@ fn to_json(value: &Value, given: Rest<Value>, options: Kwargs) -> Result<String,
         return Err(Error::from(ErrorKind::TooManyArguments));
     }
     options.assert_all_used()?;
-    python::json(value, &style)
+    python::json(value, &style, python::room(state))
 }
 
 fn indentation(value: Value) -> Result<String, Error> {

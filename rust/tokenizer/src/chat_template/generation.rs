@@ -35,6 +35,33 @@ pub(super) fn as_scopes(source: &str) -> Cow<'_, str> {
     Cow::Owned(written)
 }
 
+/// The most bytes that one tag of `source` has, strings and comments left out.
+pub(super) fn longest_tag(source: &str) -> usize {
+    let (mut longest, mut rest) = (0, source);
+    while let Some(begin) = next_opening(rest) {
+        let (tag, after) = rest[begin..].split_at(end_of(&rest[begin..]));
+        rest = after;
+        if tag.starts_with("{#") {
+            continue;
+        }
+        let (mut quote, mut escaped, mut bytes) = (None, false, 0);
+        for byte in tag.bytes() {
+            match quote {
+                Some(open) => {
+                    if byte == open && !escaped {
+                        quote = None;
+                    }
+                    escaped = byte == b'\\' && !escaped;
+                }
+                None if matches!(byte, b'"' | b'\'') => quote = Some(byte),
+                None => bytes += 1,
+            }
+        }
+        longest = longest.max(bytes);
+    }
+    longest
+}
+
 /// Where the next `{%`, `{{` or `{#` is.
 fn next_opening(text: &str) -> Option<usize> {
     text.as_bytes()
@@ -90,13 +117,22 @@ fn word(tag: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::as_scopes;
+    use super::{as_scopes, longest_tag};
 
     #[test]
     fn generation_becomes_a_scope_and_keeps_its_white_space_control() {
         let source = "{%- generation -%}a{%+endgeneration%}";
 
         assert_eq!(as_scopes(source), "{%- with -%}a{%+endwith%}");
+    }
+
+    #[test]
+    fn tags_are_measured_without_strings_and_comments() {
+        assert_eq!(longest_tag("no tag"), 0);
+        assert_eq!(
+            longest_tag("{# a comment #}{{ 'it\\'s' + \"%}\" }}{% x %}"),
+            9
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::{conversation, python};
+use super::{MAX_OUTPUT_BYTES, conversation, python};
 use crate::{Error, Specials, Tokenizer};
 
 /// What a family of models adds around the texts of a conversation, in tokens.
@@ -317,11 +317,8 @@ impl<'a> Count<'a> {
     }
 
     fn json(&mut self, value: &Value) -> Result<(), Error> {
-        let json = python::json(value, &python::JsonStyle::default());
-        let json = json.map_err(|error| Error::Messages {
-            problem: error.to_string(),
-        })?;
-        self.text(&json)
+        let json = python::json(value, &python::JsonStyle::default(), MAX_OUTPUT_BYTES);
+        self.text(&json.map_err(|error| unusable(&error))?)
     }
 
     /// A value of a message.
@@ -382,13 +379,20 @@ impl<'a> Count<'a> {
             let options = items(&attribute(&property, "enum"));
             self.tokens += PROPERTY * options.len().saturating_sub(1);
             for option in options {
-                self.text(&python::text(&option))?;
+                let option = python::text(&option, MAX_OUTPUT_BYTES);
+                self.text(&option.map_err(|error| unusable(&error))?)?;
             }
             // The cookbook says nothing of what is deeper: the same again.
             self.properties(&property, deep - 1)?;
             self.properties(&attribute(&property, "items"), deep - 1)?;
         }
         Ok(())
+    }
+}
+
+fn unusable(error: &minijinja::Error) -> Error {
+    Error::Messages {
+        problem: error.to_string(),
     }
 }
 

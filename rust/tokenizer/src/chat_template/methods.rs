@@ -6,6 +6,8 @@
 use minijinja::value::{Kwargs, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 
+use super::python;
+
 /// Calls `method` of `value`, as `set_unknown_method_callback` asks for.
 pub(super) fn call(
     state: &mut State<'_, '_>,
@@ -13,8 +15,16 @@ pub(super) fn call(
     method: &str,
     arguments: &[Value],
 ) -> Result<Value, Error> {
+    // The engine counts what a method gives, not what it reads.
+    let read = match value.as_str() {
+        Some(text) => text.len() as u64 / python::BYTES_PER_FUEL,
+        None => value.len().unwrap_or(0) as u64,
+    };
+    state.consume_fuel(read)?;
+    let most = state.fuel_levels().map_or(u64::MAX, |(_, left)| left);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
     if let Some(text) = value.as_str()
-        && let Some(answer) = of_text(text, method, arguments)?
+        && let Some(answer) = of_text(text, method, arguments, most)?
     {
         return Ok(answer);
     }
@@ -28,16 +38,21 @@ pub(super) fn call(
     minijinja_contrib::pycompat::unknown_method_callback(state, value, method, arguments)
 }
 
-/// The methods of `str` that are written here.
-fn of_text(text: &str, method: &str, arguments: &[Value]) -> Result<Option<Value>, Error> {
+/// The methods of `str` that are written here. None gives a list of more than `most` pieces.
+fn of_text(
+    text: &str,
+    method: &str,
+    arguments: &[Value],
+    most: usize,
+) -> Result<Option<Value>, Error> {
     let answer = match method {
         "strip" => Value::from(strip(text, arguments, true, true)?),
         "lstrip" => Value::from(strip(text, arguments, true, false)?),
         "rstrip" => Value::from(strip(text, arguments, false, true)?),
         "isspace" => Value::from(!text.is_empty() && text.chars().all(is_space)),
-        "split" => split(text, arguments, false)?,
-        "rsplit" => split(text, arguments, true)?,
-        "splitlines" => Value::from(lines(text, arguments)?),
+        "split" => split(text, arguments, false, most)?,
+        "rsplit" => split(text, arguments, true, most)?,
+        "splitlines" => Value::from(lines(text, arguments, most)?),
         "find" => Value::from(position(text, arguments, first)?.unwrap_or(-1)),
         "rfind" => Value::from(position(text, arguments, last)?.unwrap_or(-1)),
         "index" => Value::from(position(text, arguments, first)?.ok_or_else(absent)?),
@@ -60,13 +75,17 @@ fn of_text(text: &str, method: &str, arguments: &[Value]) -> Result<Option<Value
 }
 
 /// The filter `trim`, which is `str.strip` of what is printed.
-pub(super) fn trim(value: &Value, characters: Option<&str>) -> String {
-    let text = super::python::text(value);
+pub(super) fn trim(
+    state: &State<'_, '_>,
+    value: &Value,
+    characters: Option<&str>,
+) -> Result<String, Error> {
+    let text = python::text(value, python::room(state))?;
     let falls = |character: char| match characters {
         Some(characters) => characters.contains(character),
         None => is_space(character),
     };
-    text.trim_matches(falls).to_owned()
+    Ok(text.trim_matches(falls).to_owned())
 }
 
 /// Whether Python's `str.isspace` calls it white space.
@@ -102,7 +121,7 @@ fn strip<'a>(
 }
 
 /// `str.split` and, from the right, `str.rsplit`.
-fn split(text: &str, arguments: &[Value], from_right: bool) -> Result<Value, Error> {
+fn split(text: &str, arguments: &[Value], from_right: bool, most: usize) -> Result<Value, Error> {
     let (separator, at_most, options): (Option<Value>, Option<i64>, Kwargs) = from_args(arguments)?;
     let separator = match separator {
         Some(separator) => Some(separator),
@@ -113,7 +132,8 @@ fn split(text: &str, arguments: &[Value], from_right: bool) -> Result<Value, Err
         None => options.get::<Option<i64>>("maxsplit")?.unwrap_or(-1),
     };
     options.assert_all_used()?;
-    let splits = usize::try_from(at_most).unwrap_or(usize::MAX);
+    // One more than are allowed is enough to see that there are too many.
+    let splits = usize::try_from(at_most).unwrap_or(usize::MAX).min(most);
     let pieces = match separator.filter(|separator| !separator.is_none()) {
         None => at_spaces(text, splits, from_right),
         Some(separator) => match separator.as_str() {
@@ -127,6 +147,9 @@ fn split(text: &str, arguments: &[Value], from_right: bool) -> Result<Value, Err
             }
         },
     };
+    if pieces.len() > most {
+        return Err(Error::from(ErrorKind::OutOfFuel));
+    }
     Ok(pieces.into_iter().map(Value::from).collect())
 }
 
@@ -175,7 +198,7 @@ fn at_spaces(text: &str, splits: usize, from_right: bool) -> Vec<&str> {
 }
 
 /// `str.splitlines`: at each of Python's line ends.
-fn lines(text: &str, arguments: &[Value]) -> Result<Vec<String>, Error> {
+fn lines(text: &str, arguments: &[Value], most: usize) -> Result<Vec<String>, Error> {
     let (keep, options): (Option<bool>, Kwargs) = from_args(arguments)?;
     let keep = match keep {
         Some(keep) => keep,
@@ -198,6 +221,9 @@ fn lines(text: &str, arguments: &[Value]) -> Result<Vec<String>, Error> {
                 line.push('\n');
             }
             found.push(std::mem::take(&mut line));
+            if found.len() > most {
+                return Err(Error::from(ErrorKind::OutOfFuel));
+            }
         }
     }
     if !line.is_empty() {

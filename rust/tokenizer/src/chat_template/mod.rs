@@ -35,9 +35,30 @@ const STEPS: u64 = 5_000_000;
 /// Most bytes of one rendered conversation.
 pub const MAX_OUTPUT_BYTES: usize = 256 << 20;
 
+/// Most bytes of a template. The longest in use have 40,000.
+pub const MAX_TEMPLATE_BYTES: usize = 128 << 10;
+
+/// Most bytes of one tag, strings left out: a chain of operators takes a time to compile that grows with its square.
+pub const MAX_TAG_BYTES: usize = 4 << 10;
+
+/// What compiling takes of the stack for one byte of a template: `x+x+x…` is compiled as deep as it is long. Chains of each
+/// operator took at most 900 bytes of stack for each of theirs (x86-64, minijinja 3.1.0).
+const STACK_PER_BYTE: usize = 2 << 10;
+
+/// The stack of a rendering that may nest lists as deep as it takes steps: 300 bytes a step were seen in comparing them.
+/// Memory is only taken of it where it is used.
+const DEEP_STACK: usize = 1 << 30;
+
+/// The longest template that is rendered where it was asked for, if nothing in it could go round in circles.
+const SHORT: usize = 4 << 10;
+
+/// What a template needs to build something deeper in each round than in the one before.
+const CIRCLES: [&str; 3] = ["namespace", "macro", "recursive"];
+
 /// A compiled chat template. Read-only and shared freely between threads.
 pub struct ChatTemplate {
     environment: Environment<'static>,
+    runs_apart: bool,
 }
 
 impl fmt::Debug for ChatTemplate {
@@ -53,20 +74,42 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// [`Error::Template`]: it is not Jinja, with the line.
+    /// [`Error::Template`]: it is not Jinja, with the line, or longer than [`MAX_TEMPLATE_BYTES`] or, in one tag,
+    /// [`MAX_TAG_BYTES`].
     pub fn new(
         source: &str,
         now: impl Fn(&str) -> Result<String, String> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
+        let long = |what: &str, bytes: usize, most: usize| {
+            let problem = format!("{what} has {bytes} bytes, more than {most}");
+            let error = Error::Template {
+                line: None,
+                problem,
+            };
+            if bytes > most { Err(error) } else { Ok(()) }
+        };
+        long("it", source.len(), MAX_TEMPLATE_BYTES)?;
+        let tag = generation::longest_tag(source);
+        long("one of its tags", tag, MAX_TAG_BYTES)?;
         let mut environment = environment::new(now).map_err(|error| problem(&error))?;
         environment.set_fuel(Some(STEPS));
-        environment
-            .add_template_owned(
-                "chat",
-                generation::as_scopes(&with_line_feeds(source)).into_owned(),
-            )
-            .map_err(|error| problem(&error))?;
-        Ok(Self { environment })
+        let owned = generation::as_scopes(&with_line_feeds(source)).into_owned();
+        let stack = (1 << 20) + STACK_PER_BYTE * owned.len();
+        apart(stack, || {
+            environment
+                .add_template_owned("chat", owned)
+                .map_err(|error| problem(&error))
+        })?;
+        let circles = CIRCLES.iter().any(|word| source.contains(word));
+        Ok(Self {
+            environment,
+            runs_apart: circles || source.len() > SHORT,
+        })
+    }
+
+    /// Whether rendering takes a thread of its own, for its stack: who asks for it must hold no lock that the clock takes.
+    pub fn runs_apart(&self) -> bool {
+        self.runs_apart
     }
 
     /// The text of a conversation, its messages treated as `transformers` treats them.
@@ -128,6 +171,14 @@ impl ChatTemplate {
     /// [`Error::Refused`]: the template called `raise_exception`. [`Error::Template`]: it uses something that is not
     /// there, does not end, or writes more than [`MAX_OUTPUT_BYTES`].
     pub fn render(&self, context: Value) -> Result<String, Error> {
+        if self.runs_apart {
+            apart(DEEP_STACK, || self.render_here(context))
+        } else {
+            self.render_here(context)
+        }
+    }
+
+    fn render_here(&self, context: Value) -> Result<String, Error> {
         let template = self
             .environment
             .get_template("chat")
@@ -147,6 +198,27 @@ impl ChatTemplate {
             problem: "it writes half a character".to_owned(),
         })
     }
+}
+
+/// Does `work` on a thread with a stack of so many bytes, as everything that calls itself for what it finds inside would
+/// otherwise end the process.
+fn apart<T: Send>(
+    stack: usize,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> Result<T, Error> {
+    let failed = |problem: &str| Error::Template {
+        line: None,
+        problem: problem.to_owned(),
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("chat-template".to_owned())
+            .stack_size(stack)
+            .spawn_scoped(scope, work)
+            .map_err(|_| failed("there is no memory for its stack"))?;
+        let done = thread.join();
+        done.unwrap_or_else(|_| Err(failed("it is a fault of the engine, please report it")))
+    })
 }
 
 /// The same with every line ended by a line feed, as Jinja reads templates.

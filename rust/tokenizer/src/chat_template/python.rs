@@ -3,76 +3,109 @@
 use std::fmt::Write;
 
 use minijinja::value::ValueKind;
-use minijinja::{Error, ErrorKind, Value};
+use minijinja::{Error, ErrorKind, State, Value};
 
 /// How deep lists and maps may be nested: what writes them calls itself.
 const DEPTH: usize = 200;
 
+/// Bytes that may be written yet: a list that holds a list twice, and so on, has no end to speak of.
+pub(super) fn room(state: &State<'_, '_>) -> usize {
+    let fuel = state.fuel_levels().map_or(u64::MAX, |(_, left)| left);
+    // Walking through a value takes sixteen times as long as copying bytes.
+    usize::try_from(fuel.saturating_mul(BYTES_PER_FUEL / 16))
+        .unwrap_or(usize::MAX)
+        .min(super::MAX_OUTPUT_BYTES)
+}
+
+/// What the engine lets a template write for one step.
+pub(super) const BYTES_PER_FUEL: u64 = 64;
+
 /// `str(value)`; nothing for what is not defined.
-pub(super) fn text(value: &Value) -> String {
+///
+/// # Errors
+///
+/// It is longer than `room`.
+pub(super) fn text(value: &Value, room: usize) -> Result<String, Error> {
     match value.as_str() {
-        Some(text) => text.to_owned(),
-        None if value.is_undefined() => String::new(),
+        Some(text) => Ok(text.to_owned()),
+        None if value.is_undefined() => Ok(String::new()),
         None => {
-            let mut written = String::new();
-            repr(value, &mut written, DEPTH);
-            written
+            let mut written = Repr {
+                written: String::new(),
+                room,
+            };
+            written.value(value, DEPTH)?;
+            Ok(written.written)
         }
     }
 }
 
-/// `repr(value)`.
-fn repr(value: &Value, written: &mut String, depth: usize) {
-    match value.kind() {
-        ValueKind::None | ValueKind::Undefined => written.push_str("None"),
-        ValueKind::Bool => written.push_str(if value.is_true() { "True" } else { "False" }),
-        ValueKind::Number => written.push_str(&number(value)),
-        ValueKind::String => repr_text(value.as_str().unwrap_or_default(), written),
-        ValueKind::Seq | ValueKind::Iterable => list(value, written, depth),
-        ValueKind::Map => dictionary(value, written, depth),
-        _ => written.push_str(&value.to_string()),
-    }
+/// `repr(value)`, in the making.
+struct Repr {
+    written: String,
+    room: usize,
 }
 
-fn list(value: &Value, written: &mut String, depth: usize) {
-    let (open, close) = if value.is_tuple() {
-        ('(', ')')
-    } else {
-        ('[', ']')
-    };
-    let items = value.try_iter().into_iter().flatten().enumerate();
-    written.push(open);
-    for (place, item) in items {
-        if place > 0 {
-            written.push_str(", ");
+impl Repr {
+    fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
+        if self.written.len() > self.room {
+            return Err(Error::from(ErrorKind::OutOfFuel));
         }
-        deeper(&item, written, depth);
-    }
-    if value.is_tuple() && value.len() == Some(1) {
-        written.push(',');
-    }
-    written.push(close);
-}
-
-fn dictionary(value: &Value, written: &mut String, depth: usize) {
-    let keys = value.try_iter().into_iter().flatten().enumerate();
-    written.push('{');
-    for (place, key) in keys {
-        if place > 0 {
-            written.push_str(", ");
+        let written = &mut self.written;
+        match value.kind() {
+            ValueKind::None | ValueKind::Undefined => written.push_str("None"),
+            ValueKind::Bool => written.push_str(if value.is_true() { "True" } else { "False" }),
+            ValueKind::Number => written.push_str(&number(value)),
+            ValueKind::String => repr_text(value.as_str().unwrap_or_default(), written),
+            ValueKind::Seq | ValueKind::Iterable => self.list(value, depth)?,
+            ValueKind::Map => self.dictionary(value, depth)?,
+            _ => written.push_str(&value.to_string()),
         }
-        deeper(&key, written, depth);
-        written.push_str(": ");
-        deeper(&value.get_item(&key).unwrap_or_default(), written, depth);
+        Ok(())
     }
-    written.push('}');
-}
 
-fn deeper(value: &Value, written: &mut String, depth: usize) {
-    if depth == 0 {
-        written.push_str("...");
-    } else {
-        repr(value, written, depth - 1);
+    fn list(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
+        let (open, close) = if value.is_tuple() {
+            ('(', ')')
+        } else {
+            ('[', ']')
+        };
+        let items = value.try_iter().into_iter().flatten().enumerate();
+        self.written.push(open);
+        for (place, item) in items {
+            if place > 0 {
+                self.written.push_str(", ");
+            }
+            self.deeper(&item, depth)?;
+        }
+        if value.is_tuple() && value.len() == Some(1) {
+            self.written.push(',');
+        }
+        self.written.push(close);
+        Ok(())
+    }
+
+    fn dictionary(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
+        let keys = value.try_iter().into_iter().flatten().enumerate();
+        self.written.push('{');
+        for (place, key) in keys {
+            if place > 0 {
+                self.written.push_str(", ");
+            }
+            self.deeper(&key, depth)?;
+            self.written.push_str(": ");
+            self.deeper(&value.get_item(&key).unwrap_or_default(), depth)?;
+        }
+        self.written.push('}');
+        Ok(())
+    }
+
+    fn deeper(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
+        if depth == 0 {
+            self.written.push_str("...");
+            return Ok(());
+        }
+        self.value(value, depth - 1)
     }
 }
 
@@ -145,10 +178,11 @@ pub(super) struct JsonStyle {
 ///
 /// # Errors
 ///
-/// The value is not one that JSON has, or is nested too deeply.
-pub(super) fn json(value: &Value, style: &JsonStyle) -> Result<String, Error> {
+/// The value is not one that JSON has, is nested too deeply, or its JSON is longer than `room`.
+pub(super) fn json(value: &Value, style: &JsonStyle, room: usize) -> Result<String, Error> {
     let mut writer = JsonWriter {
         style,
+        room,
         written: String::new(),
     };
     writer.value(value, 0)?;
@@ -157,6 +191,7 @@ pub(super) fn json(value: &Value, style: &JsonStyle) -> Result<String, Error> {
 
 struct JsonWriter<'a> {
     style: &'a JsonStyle,
+    room: usize,
     written: String,
 }
 
@@ -167,6 +202,10 @@ impl JsonWriter<'_> {
                 ErrorKind::BadSerialization,
                 "the value is nested too deeply",
             ));
+        }
+        let indent = self.style.indent.as_ref().map_or(0, String::len);
+        if self.written.len() + indent.saturating_mul(depth + 1) > self.room {
+            return Err(Error::from(ErrorKind::OutOfFuel));
         }
         match value.kind() {
             ValueKind::None => self.written.push_str("null"),
@@ -220,7 +259,7 @@ impl JsonWriter<'_> {
                 self.text(text);
             } else {
                 // Python turns numbers, booleans and None into the text that JSON has for them.
-                let written = json(&key, &JsonStyle::default())?;
+                let written = json(&key, &JsonStyle::default(), self.room)?;
                 self.text(&written);
             }
             let style = self.style;
@@ -283,5 +322,22 @@ impl JsonWriter<'_> {
     fn escape(&mut self, unit: u16) {
         // Writing to a String does not fail.
         let _ = write!(self.written, "\\u{unit:04x}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minijinja::Value;
+
+    use super::{JsonStyle, json, text};
+
+    #[test]
+    fn list_that_holds_a_list_twice_and_so_on_is_not_written() {
+        let doubled = |list: Value, _| Value::from(vec![list.clone(), list]);
+        let list = (0..60).fold(Value::from("a"), doubled);
+
+        assert!(text(&list, 10_000).is_err());
+        assert!(json(&list, &JsonStyle::default(), 10_000).is_err());
+        assert_eq!(text(&Value::from(vec![1]), 10_000).unwrap(), "[1]");
     }
 }

@@ -90,7 +90,13 @@ impl Chat {
         let messages = values.messages(request.messages)?;
         let variables = self.variables(py, &mut values, request)?;
         let continued = request.continue_final_message;
-        let done = run_sized(py, values.num_bytes, || {
+        // The thread that it runs on may ask Python for the time.
+        let size = if template.runs_apart() {
+            usize::MAX
+        } else {
+            values.num_bytes
+        };
+        let done = run_sized(py, size, || {
             work(template.apply(&messages, &variables, continued)?)
         });
         done.map_err(|error| match error {
