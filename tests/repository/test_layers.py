@@ -20,7 +20,7 @@ RUST_FLOORS: dict[str, set[str]] = {
     "inferail-http": {"inferail-wire"},
     "inferail-tokenizer": {"inferail-simd"},
     "inferail-bindings": {"inferail-http", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
-    "inferail-benches": {"inferail-http", "inferail-sse", "inferail-wire"},
+    "inferail-benches": {"inferail-http", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
 }
 
 # What `import inferail` has to do without: each costs tens of milliseconds.
