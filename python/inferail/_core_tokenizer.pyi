@@ -541,7 +541,10 @@ class Tokenizer:
             ConfigError: No token has that id.
         """
     def token_name(self, id: int, /) -> str | None:  # noqa: A002
-        """What a token is called in its file (`Ġhello`, `▁hello`, `##lo`); None where no token has that id."""
+        """What a token is called in its file (`Ġhello`, `▁hello`, `##lo`); None where no token has that id.
+
+        Files of ranks have no names: theirs are the bytes in the alphabet of GPT-2, `Ġhello`.
+        """
     def token_names(self) -> list[str | None]:
         """What the token of every id is called in its file, as `token_name` says. A new list every time."""
     def vocabulary(self) -> list[bytes | None]:

@@ -158,3 +158,13 @@ def test_facades_of_files_are_made_with_the_names_of_hugging_face(tmp_path):
     made.append(as_hf.Tokenizer.from_pretrained(str(tmp_path)))
 
     assert len({tuple(one.encode("hello world").ids) for one in made}) == 1
+
+
+def test_tokens_of_ranks_have_names_of_their_own():
+    facade = Tokenizer.named("r50k_base").as_hf()
+
+    vocabulary = facade.get_vocab()
+
+    assert len(vocabulary) == facade.get_vocab_size() == 50_257
+    assert facade.encode("Hello world é").tokens[:2] == ["Hello", "Ġworld"]
+    assert facade.token_to_id("Ġworld") == facade.encode(" world").ids[0]

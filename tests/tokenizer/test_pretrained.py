@@ -281,7 +281,7 @@ def test_cached_tokenizer_counts_exactly_for_a_model_of_its_family(cache):
     _put(cache, WHOLE)
     shutil.move(cache / "models--org--name", cache / "models--deepseek-ai--DeepSeek-V3")
 
-    tokenizer = Tokenizer.for_model("deepseek:deepseek-chat")
+    tokenizer = Tokenizer.for_model("openrouter:deepseek/deepseek-v3.1")
 
     assert tokenizer.estimate is None
     assert tokenizer.name == "deepseek-ai/DeepSeek-V3"

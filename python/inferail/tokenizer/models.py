@@ -42,7 +42,7 @@ _OPENAI: Final[tuple[tuple[str, str], ...]] = (
 
 # The repository that has the tokenizer of all models of a family.
 _PUBLIC: Final[tuple[tuple[str, str], ...]] = (
-    ("deepseek-ai/DeepSeek-V3", "deepseek-chat* deepseek-reasoner* deepseek-v3* deepseek-r1 deepseek-r1-0528*"),
+    ("deepseek-ai/DeepSeek-V3", "deepseek-v3* deepseek-r1 deepseek-r1-0528*"),
     ("Qwen/Qwen3-8B", "qwen3-[0-9]* qwen3:*"),
     ("Qwen/Qwen2.5-7B-Instruct", "qwen2.5-[0-9]* qwen2.5:*"),
     ("meta-llama/Llama-3.1-8B-Instruct", "llama-3.[123]* llama3.[123]* meta-llama-3.[123]*"),

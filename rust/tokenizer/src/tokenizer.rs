@@ -311,13 +311,18 @@ impl Tokenizer {
         }
     }
 
-    /// What token `id` is called, in the words of the format.
+    /// What token `id` is called, in the words of the format; of ranks, which have no names, its bytes in the alphabet of
+    /// GPT-2, so that no two have the same.
     pub fn id_to_token(&self, id: u32) -> Option<String> {
         if let Some((content, _)) = self.others.get(&id) {
             return Some(content.clone());
         }
         let bytes = self.vocabulary.token(id)?;
-        Some(if self.byte_level {
+        let is_nameless = matches!(
+            (&self.decoder, &self.model),
+            (Decoder::Bytes, Model::Bpe(_))
+        );
+        Some(if self.byte_level || is_nameless {
             alphabet::token(bytes)
         } else {
             String::from_utf8_lossy(bytes).into_owned()

@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::OnceLock;
 
+use super::backtrack::Backtracker;
 use super::characters::Characters;
 use super::table::{NONE, Table};
 
-/// Most parts whose ranks are scanned for the lowest; more have a heap.
+/// Most bytes of a piece whose ranks are scanned for the lowest; what is longer is searched or has a heap.
 const SCANNED: usize = 128;
 /// Most parts of nearly every piece: their arrays are cleared in a moment.
 const FEW: usize = 24;
@@ -18,8 +19,8 @@ const NEVER: i32 = i32::MAX;
 /// Ids below this fit beside a place.
 const RANK_LIMIT: u32 = 1 << 23;
 
-/// Most bytes of a scanned piece: places in it are bytes.
-const PLACES: usize = 255;
+/// Fewest bytes of a piece for which [`Backtracker`] is asked: it has to learn about tokens first.
+const BACKTRACKED: usize = 256;
 
 /// Merges, and what makes the first rounds of it quick.
 #[derive(Debug)]
@@ -33,13 +34,14 @@ pub(crate) struct Merger {
     scannable: bool,
     /// Made when the first piece beyond ASCII is merged: it takes some milliseconds.
     characters: OnceLock<Characters>,
+    /// Made when the first long piece is merged.
+    backtracker: OnceLock<Option<Backtracker>>,
 }
 
-/// The tokens of a piece, and where each ends.
+/// The tokens of a piece.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     pub(crate) ids: Vec<u32>,
-    pub(crate) ends: Vec<u32>,
 }
 
 /// The parts of a piece while it is merged: a list in arrays.
@@ -104,7 +106,19 @@ impl Merger {
             longest,
             scannable,
             characters: OnceLock::new(),
+            backtracker: OnceLock::new(),
         }
+    }
+
+    /// The token of a byte, or [`NONE`].
+    #[inline]
+    pub(super) fn byte(&self, byte: u8) -> u32 {
+        self.bytes[usize::from(byte)]
+    }
+
+    /// Whether every byte is a token.
+    pub(super) fn has_all_bytes(&self) -> bool {
+        !self.bytes.contains(&NONE)
     }
 
     /// Merges `piece`, with which `text` begins: a word of 16 bytes is read at once wherever the text goes on behind the piece.
@@ -120,10 +134,21 @@ impl Merger {
         merged: &mut Merged,
     ) -> Result<(), usize> {
         merged.ids.clear();
-        merged.ends.clear();
-        if !self.scannable || piece.len() > PLACES {
-            return self.heaped(table, piece.as_bytes(), merged);
+        if self.scannable && piece.len() <= SCANNED {
+            return self.short(table, text, piece, merged);
         }
+        self.long(table, piece.as_bytes(), merged)
+    }
+
+    /// Merges a piece of at most [`SCANNED`] bytes.
+    #[inline]
+    fn short(
+        &self,
+        table: &Table,
+        text: &[u8],
+        piece: &str,
+        merged: &mut Merged,
+    ) -> Result<(), usize> {
         if piece.len() <= FEW {
             return self.scanned::<{ FEW + 1 }>(table, text, piece, merged);
         }
@@ -137,15 +162,24 @@ impl Merger {
         {
             return self.finish(table, (text, piece.len()), parts, merged);
         }
-        if piece.len() <= SCANNED {
-            return self.scanned::<{ SCANNED + 1 }>(table, text, piece, merged);
+        self.scanned::<{ SCANNED + 1 }>(table, text, piece, merged)
+    }
+
+    /// Merges a piece of any length.
+    fn long(&self, table: &Table, piece: &[u8], merged: &mut Merged) -> Result<(), usize> {
+        let backtracker = || Backtracker::new(self, table);
+        if piece.len() >= BACKTRACKED
+            && let Some(backtracker) = self.backtracker.get_or_init(backtracker)
+            && backtracker.encode(self, table, piece, &mut merged.ids)
+        {
+            return Ok(());
         }
-        self.heaped(table, piece.as_bytes(), merged)
+        self.heaped(table, piece, merged)
     }
 
     /// The token of two neighbours, or [`NONE`]: `piece[begin..end]` has two bytes or more.
     #[inline]
-    fn joined(&self, table: &Table, piece: &[u8], begin: usize, end: usize) -> u32 {
+    pub(super) fn joined(&self, table: &Table, piece: &[u8], begin: usize, end: usize) -> u32 {
         let pair = both(piece[begin], piece[begin + 1]);
         let (len, longest) = (end - begin, self.longest[pair]);
         if len == 2 {
@@ -157,11 +191,14 @@ impl Merger {
         }
     }
 
+    fn characters(&self, table: &Table) -> &Characters {
+        self.characters
+            .get_or_init(|| Characters::new(table, |first, second| self.pairs[both(first, second)]))
+    }
+
     /// Parts that are characters where that is safe, if there is room for them.
     fn started<const N: usize>(&self, table: &Table, piece: &str) -> Option<Parts<N>> {
-        let characters = self.characters.get_or_init(|| {
-            Characters::new(table, |first, second| self.pairs[both(first, second)])
-        });
+        let characters = self.characters(table);
         let mut parts = Parts::new();
         let mut fits = true;
         let pair = |first, second| self.pairs[both(first, second)];
@@ -245,13 +282,17 @@ impl Merger {
             }
             merged.ids.push(parts.tokens[part]);
             part = parts.next[part].into();
-            merged.ends.push(parts.begins[part].into());
         }
         Ok(())
     }
 
     /// Merges a long piece: the next pair comes from a heap, O(n log n).
-    fn heaped(&self, table: &Table, piece: &[u8], merged: &mut Merged) -> Result<(), usize> {
+    pub(super) fn heaped(
+        &self,
+        table: &Table,
+        piece: &[u8],
+        merged: &mut Merged,
+    ) -> Result<(), usize> {
         let len = piece.len();
         let mut next: Vec<u32> = (1..=len as u32 + 1).collect();
         let mut before: Vec<u32> = (0..=len as u32)
@@ -304,7 +345,6 @@ impl Merger {
             }
             merged.ids.push(tokens[place]);
             place = next[place] as usize;
-            merged.ends.push(place as u32);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Byte pair encoding of pieces.
 
+mod backtrack;
 mod borders;
 mod cache;
 mod characters;

@@ -6,6 +6,8 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
+use super::backtrack::Backtracker;
+use super::merge::Merged;
 use super::{Bpe, Merges, reference};
 use crate::sink::Spans;
 use crate::{Vocabulary, load};
@@ -119,6 +121,108 @@ proptest! {
     ) {
         for (model, ranks) in &*SHIPPED {
             compare(model, ranks, &pieces);
+        }
+    }
+}
+
+/// Tokens that are text.
+static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let tokens = SHIPPED[0]
+        .1
+        .keys()
+        .map(|token| String::from_utf8(token.clone()));
+    tokens.filter_map(Result::ok).collect()
+});
+
+/// Long pieces of few different parts: whole tokens, their begins and single letters, repeated and in a row.
+fn long_pieces() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        2 => "[ab]{1,9}|[a-z]{1,7}| {1,40}|\\n{1,9}|[!-/]{1,9}|[A-Za-z0-9+/]{1,20}",
+        1 => "[的一是不了人我在有他]{1,9}|[一-龥]{1,9}|[ぁ-ん]{1,9}|[가-힣]{1,9}|[а-я]{1,9}|\\PC{1,9}",
+        1 => any::<[prop::sample::Index; 2]>().prop_map(|[token, cut]| {
+            let token: Vec<char> = token.get(&TOKENS).chars().collect();
+            token[..=cut.index(token.len())].iter().collect()
+        }),
+    ];
+    let parts = proptest::collection::vec((part, 1..20_usize), 1..9);
+    parts.prop_map(|parts| {
+        let repeated = parts.iter().map(|(part, count)| part.repeat(*count));
+        repeated.collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 24 } else { 2000 }))]
+
+    #[test]
+    fn long_pieces_of_shipped_vocabularies_become_what_the_reference_says(piece in long_pieces()) {
+        for (model, ranks) in &*SHIPPED {
+            compare_long(model, ranks, &piece);
+        }
+    }
+
+    #[test]
+    fn long_pieces_of_made_up_vocabularies_become_what_the_reference_says(
+        parts in proptest::collection::vec((any::<u16>(), any::<u16>()), 0..300),
+        shuffled in proptest::bool::weighted(0.3),
+        pieces in proptest::collection::vec(
+            "[ab]{256,400}|[abо]{200,300}|(a{1,9}b){100,200}|[しこoaи]{200,300}|a{256,600}",
+            1..6,
+        ),
+    ) {
+        let mut tokens = made_up(&parts);
+        if shuffled && tokens.len() > 258 {
+            // Ids that are lower than those of their halves, and bytes among the others.
+            tokens[256..].reverse();
+            tokens.swap(97, 257);
+        }
+        let numbered = tokens.iter().enumerate().map(|(id, token)| (id as u32, token.as_slice()));
+        let model = Bpe::new(Arc::new(Vocabulary::new("test", numbered).unwrap()));
+        let ranks = tokens.iter().cloned().zip(0..).collect();
+        for piece in pieces {
+            compare_long(&model, &ranks, &piece);
+        }
+    }
+}
+
+/// As [`compare`] for one piece, without and with a heap. The reference is quadratic and sees the begin of it.
+fn compare_long(model: &Bpe, ranks: &BTreeMap<Vec<u8>, u32>, piece: &str) {
+    let begin = piece
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|at| *at <= 400)
+        .last();
+    compare(model, ranks, &[piece[..begin.unwrap_or(0)].to_owned()]);
+    if ranks.contains_key(piece.as_bytes()) {
+        return;
+    }
+    let mut merged = [Merged::default(), Merged::default()];
+    let text = piece.as_bytes();
+    model
+        .merger
+        .heaped(&model.table, text, &mut merged[0])
+        .unwrap();
+    model
+        .merger
+        .merge(&model.table, text, piece, &mut merged[1])
+        .unwrap();
+    assert_eq!(merged[1].ids, merged[0].ids, "{piece:?}");
+    let known = Backtracker::new(&model.merger, &model.table).unwrap();
+    let mut ids = Vec::new();
+    if known.encode(&model.merger, &model.table, text, &mut ids) {
+        assert_eq!(ids, merged[0].ids, "{piece:?}");
+    }
+}
+
+#[test]
+fn every_token_of_shipped_vocabularies_can_be_searched_for() {
+    for (model, ranks) in &*SHIPPED {
+        let known = Backtracker::new(&model.merger, &model.table).unwrap();
+        let every = if cfg!(debug_assertions) { 17 } else { 1 };
+        for (token, id) in ranks.iter().step_by(every) {
+            let mut ids = Vec::new();
+            assert!(known.encode(&model.merger, &model.table, token, &mut ids));
+            assert_eq!(ids, [*id]);
         }
     }
 }
