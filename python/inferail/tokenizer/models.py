@@ -54,7 +54,7 @@ _PUBLIC: Final[tuple[tuple[str, str], ...]] = (
 _ESTIMATED: Final[tuple[tuple[str, str], ...]] = (
     ("Anthropic has published no tokenizer since Claude 2", "claude-* anthropic.claude-* *.anthropic.claude-*"),
     ("Google has published no tokenizer of Gemini", "gemini-*"),
-    ("xAI has published no tokenizer of this model", "grok-*"),
+    ("which tokenizer of xAI this model has is not known", "grok-*"),
     ("Amazon has published no tokenizer of Nova", "nova-* amazon.nova-* *.amazon.nova-*"),
     (
         "tiktoken does not name the encoding of this model",
