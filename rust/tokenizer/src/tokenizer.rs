@@ -339,14 +339,14 @@ impl Tokenizer {
             return self.decode(ids, false).map(String::into_bytes);
         }
         let mut bytes = Vec::with_capacity(ids.len() * 4);
+        let mut is_begun = false;
         for &id in ids {
             if let (Decoder::Bytes, Model::Bpe(model)) = (&self.decoder, &self.model)
                 && model.append(id, &mut bytes)
             {
                 continue;
             }
-            let is_first = bytes.is_empty();
-            self.append_bytes(id, is_first, &mut bytes)?;
+            self.append_bytes(id, &mut is_begun, &mut bytes)?;
         }
         Ok(bytes)
     }
@@ -378,16 +378,20 @@ impl Tokenizer {
         self.decoder.decode(tokens.collect::<Result<_, _>>()?)
     }
 
-    /// Puts the bytes that `id` stands for behind `bytes`; `is_first` if nothing came out of a token before.
+    /// Puts the bytes that `id` stands for behind `bytes`. The first token that is something inside a text begins the text, even if
+    /// nothing is left of it there: one space.
     pub(crate) fn append_bytes(
         &self,
         id: u32,
-        is_first: bool,
+        is_begun: &mut bool,
         bytes: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        if self.sees_neighbours || (is_first && !matches!(self.decoder, Decoder::Bytes)) {
+        if self.sees_neighbours || (!*is_begun && !self.joins_bytes()) {
             let token = self.id_to_token(id).ok_or_else(|| self.unknown(id))?;
             bytes.extend(self.decoder.alone(&token, true)?);
+            *is_begun = self
+                .token_bytes(id)
+                .is_some_and(|inside| !inside.is_empty());
         } else {
             bytes.extend_from_slice(self.require(id)?);
         }

@@ -8,7 +8,7 @@ use crate::{Error, Tokenizer, Utf8Stream};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StreamingDecoder {
     utf8: Utf8Stream,
-    /// Whether something has come out of a token before.
+    /// Whether a token has come that is something.
     is_begun: bool,
 }
 
@@ -26,8 +26,7 @@ impl StreamingDecoder {
     pub fn step(&mut self, tokenizer: &Tokenizer, id: u32) -> Result<String, Error> {
         let mut text = String::new();
         let mut bytes = Vec::new();
-        tokenizer.append_bytes(id, !self.is_begun, &mut bytes)?;
-        self.is_begun |= !bytes.is_empty();
+        tokenizer.append_bytes(id, &mut self.is_begun, &mut bytes)?;
         self.utf8.feed(&bytes, &mut text);
         Ok(text)
     }
