@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -108,7 +108,23 @@ def test_sentencepiece_has_the_ids_between_symbols(both, mixed):
 
 def test_sentencepiece_has_the_text_of_ids(both, mixed):
     ours, theirs = both
-    for ids in theirs.encode(mixed[:DETAILED]):
+    given = [*mixed[:DETAILED], *(" " * spaces + "a" + " " * spaces for spaces in range(4))]
+    for ids in _ids_of(theirs, given):
         assert ours.decode(ids) == theirs.decode(ids), ids
+
+
+def test_a_streamed_text_is_the_whole_text(both, mixed):
+    ours, theirs = both
+    for ids in _ids_of(theirs, mixed[:DETAILED]):
         decoder = ours.streaming_decoder()
         assert "".join(map(decoder.feed, ids)) + decoder.finish() == ours.decode(ids), ids
+
+
+def _ids_of(theirs: Any, given: list[str]) -> Iterator[list[int]]:
+    """Of texts, and of tokens that no text has: with a marker before every part."""
+    marker, unknown = theirs.piece_to_id("▁"), theirs.unk_id()
+    for ids in theirs.encode(given):
+        yield ids
+        yield [marker, marker, *ids]
+        yield [marker, unknown, *ids, marker]
+        yield [unknown, marker, *ids, marker, marker]

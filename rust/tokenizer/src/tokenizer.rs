@@ -379,7 +379,7 @@ impl Tokenizer {
     }
 
     /// Puts the bytes that `id` stands for behind `bytes`. The first token that is something inside a text begins the text, even if
-    /// nothing is left of it there: one space.
+    /// nothing is left of it there (one space), unless the decoder goes on until something is left.
     pub(crate) fn append_bytes(
         &self,
         id: u32,
@@ -388,10 +388,14 @@ impl Tokenizer {
     ) -> Result<(), Error> {
         if self.sees_neighbours || (!*is_begun && !self.joins_bytes()) {
             let token = self.id_to_token(id).ok_or_else(|| self.unknown(id))?;
-            bytes.extend(self.decoder.alone(&token, true)?);
-            *is_begun = self
-                .token_bytes(id)
-                .is_some_and(|inside| !inside.is_empty());
+            let left = self.decoder.alone(&token, true)?;
+            *is_begun = if self.decoder.begins_with_what_is_left() {
+                !left.is_empty()
+            } else {
+                self.token_bytes(id)
+                    .is_some_and(|inside| !inside.is_empty())
+            };
+            bytes.extend(left);
         } else {
             bytes.extend_from_slice(self.require(id)?);
         }

@@ -56,6 +56,13 @@ pub enum DecoderStep {
         /// How often at the end, at most.
         stop: usize,
     },
+    /// A marker is left out where the text begins, as in `SentencePiece`. Stands before the steps that make text of markers.
+    Begin {
+        /// The marker.
+        marker: char,
+        /// Whether that goes on until a token is more than a marker; one token only, else.
+        every: bool,
+    },
     /// The mark of a word's last token becomes a space.
     Suffix(String),
     /// What models of speech do: equal neighbours are one token, padding goes.
@@ -109,6 +116,13 @@ impl Decoder {
         self.alone("a", false).is_err()
     }
 
+    /// Whether the text begins with the first token of which something is left; with the first that is something, else.
+    pub(crate) fn begins_with_what_is_left(&self) -> bool {
+        let every =
+            |step: &Step| matches!(step, Step::Other(DecoderStep::Begin { every: true, .. }));
+        matches!(self, Self::Steps(steps) if steps.iter().any(every))
+    }
+
     /// The text of tokens that are text.
     ///
     /// # Errors
@@ -149,15 +163,20 @@ impl Decoder {
                 Step::Replace { pattern, content } if !fused => {
                     text = replace(&text, pattern, content)?;
                 }
-                Step::Other(DecoderStep::ByteFallback) => {
-                    if let Some(byte) = byte(&text) {
-                        return Ok(vec![byte]);
-                    }
-                }
+                Step::Other(DecoderStep::ByteFallback) => match byte(&text) {
+                    Some(byte) if byte.is_ascii() => text = char::from(byte).to_string(),
+                    Some(byte) => return Ok(vec![byte]),
+                    None => {}
+                },
                 Step::Other(DecoderStep::ByteLevel) => return Ok(byte_level(&text)),
                 Step::Other(DecoderStep::Fuse) => fused = true,
                 Step::Other(DecoderStep::Metaspace { .. } | DecoderStep::WordPiece { .. }) => {
                     text = step.word(text, is_first);
+                }
+                Step::Other(DecoderStep::Begin { marker, .. }) => {
+                    if is_first {
+                        text = strip(&text, *marker, 1, 0);
+                    }
                 }
                 Step::Other(DecoderStep::Strip {
                     content,
@@ -214,6 +233,17 @@ impl Step {
                 tokens
                     .map(|token| strip(token, *content, *start, *stop))
                     .collect()
+            }
+            DecoderStep::Begin { marker, every } => {
+                for token in &mut tokens {
+                    let left = strip(token, *marker, 1, 0);
+                    let is_begun = !left.is_empty() || (!every && !token.is_empty());
+                    *token = left;
+                    if is_begun {
+                        break;
+                    }
+                }
+                tokens
             }
             DecoderStep::Suffix(suffix) => {
                 let last = tokens.len().saturating_sub(1);

@@ -204,6 +204,13 @@ impl<'a> Model<'a> {
     /// How the reference writes pieces as text.
     fn decoder(&self) -> DecoderDefinition {
         let mut steps = Vec::new();
+        // The reference looks at the beginning even where spaces stand behind words.
+        if self.add_dummy_prefix || self.remove_extra_whitespaces {
+            steps.push(DecoderStep::Begin {
+                marker: '▁',
+                every: self.remove_extra_whitespaces,
+            });
+        }
         if let Some(id) = self.ids(Kind::Unknown).next() {
             let piece = self.pieces[id as usize].text;
             steps.push(DecoderStep::Replace {
@@ -218,13 +225,6 @@ impl<'a> Model<'a> {
             });
         }
         steps.extend([DecoderStep::ByteFallback, DecoderStep::Fuse]);
-        if self.add_dummy_prefix || self.remove_extra_whitespaces {
-            steps.push(DecoderStep::Strip {
-                content: ' ',
-                start: usize::from(!self.whitespace_as_suffix),
-                stop: usize::from(self.whitespace_as_suffix),
-            });
-        }
         DecoderDefinition::Steps(steps)
     }
 
