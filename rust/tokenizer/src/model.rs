@@ -40,7 +40,7 @@ impl Model {
                 Self::Unigram(Box::new(Unigram::new(model, vocabulary)?))
             }
             ModelDefinition::WordPiece(model) => {
-                Self::WordPiece(Box::new(WordPiece::new(model, vocabulary)))
+                Self::WordPiece(Box::new(WordPiece::new(model, vocabulary)?))
             }
         })
     }

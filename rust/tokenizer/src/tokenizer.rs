@@ -11,8 +11,9 @@ use crate::model::Model;
 use crate::normalize::{Aligned, Normalizer};
 use crate::pool::map_batch;
 use crate::pretokenize::{GAP, PreTokenizer};
-use crate::sink::{Counter, First, Sink};
+use crate::sink::{Counter, First, Needs, Sink};
 use crate::unstable::sorted;
+use crate::wordpiece::Bert;
 use crate::{
     AddedToken, Definition, Error, Padding, PostProcessorDefinition, Truncation, Vocabulary,
     alphabet,
@@ -33,6 +34,8 @@ pub struct Tokenizer {
     pub(crate) normalizer: Normalizer,
     pub(crate) pre_tokenizer: PreTokenizer,
     pub(crate) model: Model,
+    /// The normalizer, the pre-tokenizer and the model at once.
+    pub(crate) bert: Option<Box<Bert>>,
     pub(crate) post_processor: PostProcessorDefinition,
     decoder: Decoder,
     /// Whether what a token becomes depends on its neighbours.
@@ -127,9 +130,17 @@ impl Tokenizer {
             let bytes = bytes.unwrap_or_else(|| content.as_bytes().to_vec());
             (id, (content, bytes.into()))
         });
+        let model = Model::new(&definition.model, &vocabulary)?;
+        let bert = match &model {
+            Model::WordPiece(model) if !added.has_normalized() => {
+                Bert::new(&definition.normalizer, &definition.pre_tokenizer, model)
+            }
+            _ => None,
+        };
         Ok(Self {
             pre_tokenizer: PreTokenizer::new(&definition.pre_tokenizer)?,
-            model: Model::new(&definition.model, &vocabulary)?,
+            model,
+            bert: bert.map(Box::new),
             sees_neighbours: decoder.sees_neighbours(),
             decoder,
             vocabulary,
@@ -493,6 +504,13 @@ impl Tokenizer {
                     begin = ends.last().map_or(begin, |end| end & !GAP);
                 }
                 Ok(())
+            });
+        }
+        if let (Some(bert), Model::WordPiece(model)) = (&self.bert, &self.model)
+            && S::NEEDS != Needs::Lengths
+        {
+            return bert.encode(model, &text[part], sink, |fragment, ids| {
+                self.encode_pieces(&self.normalizer.normalize(fragment)?, ids)
             });
         }
         let normalized = self.normalizer.normalize(&text[part])?;

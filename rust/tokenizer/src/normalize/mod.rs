@@ -13,6 +13,7 @@ use sentence::Sentence;
 pub(crate) use aligned::Aligned;
 pub use charsmap::Charsmap;
 pub use sentence::SentenceNormalizer;
+pub(crate) use steps::is_chinese;
 pub use steps::{NormalForm, NormalizerStep};
 
 /// What is done to a text before it is cut into pieces.

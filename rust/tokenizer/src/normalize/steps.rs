@@ -193,7 +193,7 @@ fn space_chinese(text: &mut Aligned) {
 }
 
 /// What the reference takes for a Chinese character, the gap from U+2B820 included.
-fn is_chinese(character: char) -> bool {
+pub(crate) fn is_chinese(character: char) -> bool {
     matches!(
         u32::from(character),
         0x4E00..=0x9FFF

@@ -6,16 +6,15 @@ mod reference;
 mod run;
 #[cfg(test)]
 mod tests;
-mod trie;
 
 pub use definition::UnigramDefinition;
 
 use crate::fragments::{Joints, Pool};
 use crate::pretokenize::GAP;
 use crate::sink::Sink;
+use crate::trie::Trie;
 use crate::{Error, UnknownCharacters, Vocabulary};
 use run::{Run, Worker};
-use trie::Trie;
 
 const FORMAT: &str = "unigram model";
 

@@ -1,10 +1,13 @@
 //! `WordPiece`: each word is cut into the longest tokens, from left to right.
 
-use hashbrown::HashMap;
+mod bert;
 
 use crate::pretokenize::GAP;
 use crate::sink::Sink;
+use crate::trie::Trie;
 use crate::{Error, Vocabulary};
+
+pub(crate) use bert::Bert;
 
 /// What files say about a `WordPiece` model (BERT), or one of whole words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,59 +26,35 @@ pub struct WordPieceDefinition {
 #[derive(Debug, Clone)]
 pub(crate) struct WordPiece {
     /// Tokens at the beginning of a word.
-    first: Tokens,
-    /// Tokens inside a word, without their prefix.
-    inner: Tokens,
+    first: Trie,
+    /// Tokens inside a word, without their prefix; nothing, if words are not cut.
+    inner: Option<Trie>,
     unknown: Option<u32>,
     max_characters: usize,
 }
 
-/// Tokens, and the length of the longest.
-#[derive(Debug, Clone, Default)]
-struct Tokens {
-    ids: HashMap<Box<[u8]>, u32>,
-    longest: usize,
-}
-
-impl Tokens {
-    fn insert(&mut self, token: &[u8], id: u32) {
-        self.longest = self.longest.max(token.len());
-        self.ids.insert(token.into(), id);
-    }
-
-    /// The longest token that `text` begins with: its length and id.
-    fn longest_in(&self, text: &str) -> Option<(usize, u32)> {
-        let mut end = text.len().min(self.longest);
-        while end > 0 {
-            if text.is_char_boundary(end)
-                && let Some(&id) = self.ids.get(&text.as_bytes()[..end])
-            {
-                return Some((end, id));
-            }
-            end -= 1;
-        }
-        None
-    }
-}
-
 impl WordPiece {
-    pub(crate) fn new(definition: &WordPieceDefinition, vocabulary: &Vocabulary) -> Self {
-        let mut first = Tokens::default();
-        let mut inner = Tokens::default();
-        for (id, token) in vocabulary.iter() {
-            first.insert(token, id);
-            if definition.cut
-                && let Some(token) = token.strip_prefix(definition.prefix.as_bytes())
-            {
-                inner.insert(token, id);
-            }
-        }
-        Self {
-            first,
-            inner,
+    /// # Errors
+    ///
+    /// [`Error::Format`]: too large a vocabulary.
+    pub(crate) fn new(
+        definition: &WordPieceDefinition,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, Error> {
+        let owned = |(id, token): (u32, &[u8])| (!token.is_empty()).then(|| (token.to_vec(), id));
+        let inner = || {
+            let tokens = vocabulary.iter();
+            Trie::new(tokens.filter_map(|(id, token)| {
+                let token = token.strip_prefix(definition.prefix.as_bytes())?;
+                owned((id, token))
+            }))
+        };
+        Ok(Self {
+            first: Trie::new(vocabulary.iter().filter_map(owned))?,
+            inner: definition.cut.then(inner).transpose()?,
             unknown: definition.unknown,
             max_characters: definition.max_characters,
-        }
+        })
     }
 
     /// Encodes the pieces of `text` that begin at byte `begin` and end at `ends`, as the pre-tokenizer wrote them.
@@ -95,15 +74,11 @@ impl WordPiece {
         for &end in ends {
             let stop = (end & !GAP) as usize;
             if end & GAP == 0 && !sink.is_full() {
-                let word = &text[begin..stop];
                 tokens.clear();
-                if self.cut(word, &mut tokens) {
-                    for &(id, bytes) in &tokens {
-                        sink.push(id, bytes);
-                    }
-                } else {
-                    let unknown = self.unknown.ok_or(Error::NoToken { offset: begin })?;
-                    sink.push(unknown, word.len() as u32);
+                self.word(&text.as_bytes()[begin..stop], &mut tokens)
+                    .map_err(|_| Error::NoToken { offset: begin })?;
+                for &(id, bytes) in &tokens {
+                    sink.push(id, bytes);
                 }
             }
             begin = stop;
@@ -111,27 +86,44 @@ impl WordPiece {
         Ok(())
     }
 
+    /// Puts the tokens of a word, with their lengths, behind `tokens`: the one of unknown words, if it cannot be cut.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoToken`]: there is no such token.
+    fn word(&self, word: &[u8], tokens: &mut Vec<(u32, u32)>) -> Result<(), Error> {
+        let before = tokens.len();
+        if !self.cut(word, tokens) {
+            let unknown = self.unknown.ok_or(Error::NoToken { offset: 0 })?;
+            tokens.truncate(before);
+            tokens.push((unknown, word.len() as u32));
+        }
+        Ok(())
+    }
+
     /// Cuts a word into tokens; false if that is not possible.
-    fn cut(&self, word: &str, tokens: &mut Vec<(u32, u32)>) -> bool {
-        let is_long =
-            word.len() > self.max_characters && word.chars().count() > self.max_characters;
+    fn cut(&self, word: &[u8], tokens: &mut Vec<(u32, u32)>) -> bool {
+        let begins_character = |byte: &&u8| **byte & 0xc0 != 0x80;
+        let is_long = word.len() > self.max_characters
+            && word.iter().filter(begins_character).count() > self.max_characters;
         if is_long {
             return false;
         }
-        if self.inner.ids.is_empty() {
-            // Nothing goes on inside a word: it is one token or none.
-            let id = self.first.ids.get(word.as_bytes());
-            tokens.extend(id.map(|id| (*id, word.len() as u32)));
-            return id.is_some();
-        }
         let mut at = 0;
         while at < word.len() {
-            let known = if at == 0 { &self.first } else { &self.inner };
-            let Some((length, id)) = known.longest_in(&word[at..]) else {
+            let known = match &self.inner {
+                Some(inner) if at > 0 => inner,
+                _ => &self.first,
+            };
+            let Some((bytes, id)) = known.longest(&word[at..]) else {
                 return false;
             };
-            tokens.push((id, length as u32));
-            at += length;
+            at += bytes;
+            tokens.push((id, bytes as u32));
+            if self.inner.is_none() {
+                // Nothing goes on inside a word: it is one token or none.
+                return at == word.len();
+            }
         }
         true
     }

@@ -41,10 +41,7 @@ impl Trie {
             builder.add(node, begin, end, depth, &mut open);
         }
         if builder.nodes.len() >= NONE as usize {
-            return Err(Error::format(
-                "unigram model",
-                "the vocabulary is too large",
-            ));
+            return Err(Error::format("model", "the vocabulary is too large"));
         }
         Ok(Self {
             nodes: builder.nodes,
@@ -67,6 +64,14 @@ impl Trie {
                 _ => return,
             }
         }
+    }
+
+    /// The length and the id of the longest token that `text` begins with.
+    #[inline]
+    pub(crate) fn longest(&self, text: &[u8]) -> Option<(usize, u32)> {
+        let mut longest = None;
+        self.prefixes(text, |bytes, id| longest = Some((bytes, id)));
+        longest
     }
 }
 
