@@ -11,7 +11,7 @@ from tests.identity import texts
 from tests.identity.comparing import assert_same
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("mistral_common")
+tekken: Any = pytest.importorskip("mistral_common.tokens.tokenizers.tekken")
 
 NAMES: Final = ["tekken_240718", "tekken_240911"]
 DOCUMENTS, STRINGS, SIZE = 400, 60_000, 20_000
@@ -20,10 +20,8 @@ DOCUMENTS, STRINGS, SIZE = 400, 60_000, 20_000
 @pytest.fixture(scope="module", params=NAMES)
 def both(request: pytest.FixtureRequest, vocabulary) -> tuple[Tokenizer, Any]:
     """Ours and theirs."""
-    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
-
     path = vocabulary(request.param)
-    return Tokenizer.from_file(path), Tekkenizer.from_file(path)
+    return Tokenizer.from_file(path), tekken.Tekkenizer.from_file(path)
 
 
 def _same(both: tuple[Tokenizer, Any], given: list[str]) -> None:

@@ -311,7 +311,7 @@ mod tests {
             max_characters: 9,
             cut: true,
         }));
-        let tokens = TOKENS.split(' ').map(|token| token.as_bytes());
+        let tokens = TOKENS.split(' ').map(str::as_bytes);
         let vocabulary = Vocabulary::new("test", tokens.zip(0..).map(|(token, id)| (id, token)));
         Tokenizer::new(Definition {
             normalizer: NormalizerDefinition::Steps(vec![NormalizerStep::Bert {
