@@ -29,8 +29,11 @@ const MANY: usize = 63;
 /// Most bytes of a token whose merges are looked at: doing so is quadratic.
 const EXAMINED: usize = 512;
 
-/// Pairs of tokens whose verdict is remembered while one piece is encoded; a power of two.
-const REMEMBERED: usize = 1 << 12;
+/// Pairs of tokens whose verdict is remembered; a power of two. 64 KiB.
+const REMEMBERED: usize = 1 << 13;
+
+/// Words of bits that are kept for the next piece.
+const MOST_DEAD: usize = 1 << 10;
 
 /// What is known about the tokens of a vocabulary.
 #[derive(Debug)]
@@ -95,8 +98,17 @@ struct Search<'a> {
     known: &'a Backtracker,
     merger: &'a Merger,
     table: &'a Table,
-    piece: &'a [u8],
-    /// A bit for each place that the search need not come to.
+    /// The piece, and the text behind it.
+    text: &'a [u8],
+    /// Bytes of the piece.
+    len: usize,
+    notes: &'a mut Notes,
+}
+
+/// What searches write down. It may be used again, with the same vocabulary.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// A bit for each place of the piece that the search need not come to.
     dead: Vec<u64>,
     /// Two tokens and whether they may be neighbours, at the place of their hash.
     verdicts: Vec<u64>,
@@ -130,27 +142,33 @@ impl Backtracker {
         })
     }
 
-    /// Writes the tokens of `piece`, or says that it cannot tell them.
+    /// Writes the tokens of the piece that is the first `len` bytes of `text`, or says that it cannot tell them.
     pub(super) fn encode(
         &self,
         merger: &Merger,
         table: &Table,
-        piece: &[u8],
+        (text, len): (&[u8], usize),
+        notes: &mut Notes,
         ids: &mut Vec<u32>,
     ) -> bool {
         let start = ids.len();
+        notes.dead.clear();
+        notes.dead.resize(len / 64 + 1, 0);
+        notes.verdicts.resize(REMEMBERED, 0);
         let mut search = Search {
             known: self,
             merger,
             table,
-            piece,
-            dead: vec![0; piece.len() / 64 + 1],
-            verdicts: vec![0; REMEMBERED.min(piece.len().next_power_of_two())],
+            text,
+            len,
+            notes,
         };
         let done = search.run(ids, start);
         if done.is_none() {
             ids.truncate(start);
         }
+        // The largest text should not hold its memory for ever.
+        notes.dead.shrink_to(MOST_DEAD);
         done.is_some()
     }
 
@@ -168,10 +186,9 @@ impl Backtracker {
         }
     }
 
-    /// The longest token with less than `below` bytes at the begin of `text`, which is not empty.
+    /// The longest token of at most `most` bytes at the begin of `text`, which has as many or more.
     #[inline]
-    fn longest(&self, merger: &Merger, table: &Table, text: &[u8], below: usize) -> Option<Placed> {
-        let most = text.len().min(below - 1);
+    fn longest(&self, merger: &Merger, table: &Table, text: &[u8], most: usize) -> Option<Placed> {
         if let Some(start) = start_of_four(text) {
             let lengths = self.lengths[start];
             if lengths >> MANY != 0 && most >= MANY {
@@ -297,13 +314,15 @@ impl Search<'_> {
             known,
             merger,
             table,
-            piece,
+            text,
+            len,
             ..
         } = *self;
         let (mut at, mut below) = (0, usize::MAX);
-        while at < piece.len() {
+        while at < len {
             let before = ids[start..].last().copied();
-            if let Some(next) = known.longest(merger, table, &piece[at..], below) {
+            let most = (len - at).min(below - 1);
+            if let Some(next) = known.longest(merger, table, &text[at..], most) {
                 below = next.len;
                 if self.is_dead(at + next.len) {
                     continue;
@@ -319,7 +338,7 @@ impl Search<'_> {
                     below = usize::MAX;
                 }
             } else {
-                self.dead[at / 64] |= 1 << (at % 64);
+                self.notes.dead[at / 64] |= 1 << (at % 64);
                 ids.truncate(start.max(ids.len() - 1));
                 // The first place is never dead: every text has a row.
                 below = table.vocabulary().token(before?)?.len();
@@ -331,7 +350,7 @@ impl Search<'_> {
 
     #[inline]
     fn is_dead(&self, at: usize) -> bool {
-        self.dead[at / 64] >> (at % 64) & 1 == 1
+        self.notes.dead[at / 64] >> (at % 64) & 1 == 1
     }
 
     /// Whether `next` may stand at byte `at`, right behind `before`.
@@ -340,13 +359,13 @@ impl Search<'_> {
         // The lowest bit is the verdict; two ids have 48 bits.
         let pair = (u64::from(before + 1) << 24 | u64::from(next.token)) << 1;
         let hash = pair.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
-        let index = hash as usize & (self.verdicts.len() - 1);
-        let known = self.verdicts[index];
+        let index = hash as usize & (REMEMBERED - 1);
+        let known = self.notes.verdicts[index];
         if known & !1 == pair {
             return known & 1 == 1;
         }
         let verdict = self.are_neighbours(before, next, at);
-        self.verdicts[index] = pair | u64::from(verdict);
+        self.notes.verdicts[index] = pair | u64::from(verdict);
         verdict
     }
 
@@ -356,7 +375,7 @@ impl Search<'_> {
             known,
             merger,
             table,
-            piece,
+            text,
             ..
         } = *self;
         let len = |token| table.vocabulary().token(token).map_or(0, <[u8]>::len);
@@ -365,7 +384,7 @@ impl Search<'_> {
         // A merge across the border comes first if its rank is below this.
         let mut limit = NONE;
         loop {
-            if known.joined(merger, table, piece, begin, end) < limit {
+            if known.joined(merger, table, text, begin, end) < limit {
                 return false;
             }
             let halves = |token| match known.halves(merger, table, token) {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::OnceLock;
 
-use super::backtrack::Backtracker;
+use super::backtrack::{Backtracker, Notes};
 use super::characters::Characters;
 use super::table::{NONE, Table};
 
@@ -42,6 +42,7 @@ pub(crate) struct Merger {
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     pub(crate) ids: Vec<u32>,
+    notes: Notes,
 }
 
 /// The parts of a piece while it is merged: a list in arrays.
@@ -134,10 +135,19 @@ impl Merger {
         merged: &mut Merged,
     ) -> Result<(), usize> {
         merged.ids.clear();
+        let backtracker = || Backtracker::new(self, table);
+        if piece.len() >= BACKTRACKED
+            && let Some(backtracker) = self.backtracker.get_or_init(backtracker)
+        {
+            let Merged { ids, notes } = merged;
+            if backtracker.encode(self, table, (text, piece.len()), notes, ids) {
+                return Ok(());
+            }
+        }
         if self.scannable && piece.len() <= SCANNED {
             return self.short(table, text, piece, merged);
         }
-        self.long(table, piece.as_bytes(), merged)
+        self.heaped(table, piece.as_bytes(), merged)
     }
 
     /// Merges a piece of at most [`SCANNED`] bytes.
@@ -163,18 +173,6 @@ impl Merger {
             return self.finish(table, (text, piece.len()), parts, merged);
         }
         self.scanned::<{ SCANNED + 1 }>(table, text, piece, merged)
-    }
-
-    /// Merges a piece of any length.
-    fn long(&self, table: &Table, piece: &[u8], merged: &mut Merged) -> Result<(), usize> {
-        let backtracker = || Backtracker::new(self, table);
-        if piece.len() >= BACKTRACKED
-            && let Some(backtracker) = self.backtracker.get_or_init(backtracker)
-            && backtracker.encode(self, table, piece, &mut merged.ids)
-        {
-            return Ok(());
-        }
-        self.heaped(table, piece, merged)
     }
 
     /// The token of two neighbours, or [`NONE`]: `piece[begin..end]` has two bytes or more.

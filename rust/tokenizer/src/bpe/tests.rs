@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
-use super::backtrack::Backtracker;
+use super::backtrack::{Backtracker, Notes};
 use super::merge::Merged;
 use super::{Bpe, Merges, reference};
 use crate::sink::Spans;
@@ -209,7 +209,13 @@ fn compare_long(model: &Bpe, ranks: &BTreeMap<Vec<u8>, u32>, piece: &str) {
     assert_eq!(merged[1].ids, merged[0].ids, "{piece:?}");
     let known = Backtracker::new(&model.merger, &model.table).unwrap();
     let mut ids = Vec::new();
-    if known.encode(&model.merger, &model.table, text, &mut ids) {
+    if known.encode(
+        &model.merger,
+        &model.table,
+        (text, text.len()),
+        &mut Notes::default(),
+        &mut ids,
+    ) {
         assert_eq!(ids, merged[0].ids, "{piece:?}");
     }
 }
@@ -221,7 +227,13 @@ fn every_token_of_shipped_vocabularies_can_be_searched_for() {
         let every = if cfg!(debug_assertions) { 17 } else { 1 };
         for (token, id) in ranks.iter().step_by(every) {
             let mut ids = Vec::new();
-            assert!(known.encode(&model.merger, &model.table, token, &mut ids));
+            assert!(known.encode(
+                &model.merger,
+                &model.table,
+                (token, token.len()),
+                &mut Notes::default(),
+                &mut ids
+            ));
             assert_eq!(ids, [*id]);
         }
     }
