@@ -11,6 +11,11 @@ from benches.peers import tokenizer_corpus
 from tests.identity import texts, vocabularies
 
 
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """All that is here is slow, and its references are installed for `make test-slow` alone."""
+    return True if "not slow" in config.option.markexpr else None
+
+
 @pytest.fixture(scope="session")
 def vocabulary() -> Callable[[str], Path]:
     """`vocabulary("llama3")` is the file of that name, downloaded if need be."""
