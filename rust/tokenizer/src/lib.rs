@@ -27,7 +27,6 @@ mod sentence_bpe;
 mod sink;
 mod streaming;
 mod tokenizer;
-mod trie;
 mod unigram;
 mod unstable;
 mod vocabulary;

@@ -12,7 +12,7 @@ pub use definition::UnigramDefinition;
 use crate::fragments::{Joints, Pool};
 use crate::pretokenize::GAP;
 use crate::sink::Sink;
-use crate::trie::Trie;
+use crate::vocabulary::Trie;
 use crate::{Error, UnknownCharacters, Vocabulary};
 use run::{Run, Worker};
 

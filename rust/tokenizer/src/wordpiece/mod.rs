@@ -4,7 +4,7 @@ mod bert;
 
 use crate::pretokenize::GAP;
 use crate::sink::Sink;
-use crate::trie::Trie;
+use crate::vocabulary::Trie;
 use crate::{Error, Vocabulary};
 
 pub(crate) use bert::Bert;

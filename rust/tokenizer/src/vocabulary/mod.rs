@@ -1,6 +1,10 @@
 //! Ids and the bytes they stand for.
 
+mod trie;
+
 use crate::Error;
+
+pub(crate) use trie::Trie;
 
 /// Ids and the bytes they stand for. Ids need not be dense.
 ///
