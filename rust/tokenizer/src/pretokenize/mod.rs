@@ -1,6 +1,7 @@
 //! Text to pieces, which the model then sees one by one.
 
-mod reference;
+mod automaton;
+mod pattern;
 mod scanner;
 mod split;
 mod steps;
@@ -119,7 +120,7 @@ pub(crate) const GAP: u32 = 1 << 31;
 #[derive(Debug, Clone)]
 pub(crate) enum PreTokenizer {
     None,
-    Pattern(reference::Pattern),
+    Pattern(pattern::Pattern),
     Scanner(scanner::Scanner),
     Steps(Steps),
 }
@@ -130,7 +131,7 @@ impl PreTokenizer {
             PreTokenizerDefinition::None => Self::None,
             PreTokenizerDefinition::Pattern(pattern) => match Scheme::of(pattern) {
                 Some(scheme) => Self::Scanner(scanner::Scanner::new(scheme)),
-                None => Self::Pattern(reference::Pattern::new(pattern)?),
+                None => Self::Pattern(pattern::Pattern::new(pattern)?),
             },
             PreTokenizerDefinition::Scheme(scheme) => Self::Scanner(scanner::Scanner::new(*scheme)),
             PreTokenizerDefinition::Steps(steps) => Self::Steps(Steps::new(steps)?),
@@ -168,7 +169,7 @@ pub(crate) enum Pieces<'a> {
     Whole {
         end: u32,
     },
-    Pattern(reference::Matches<'a>),
+    Pattern(pattern::Matches<'a>),
     Scanner(scanner::Cursor<'a>),
     /// All of them at once.
     Ready(std::vec::IntoIter<u32>),

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::{GAP, reference};
+use super::{GAP, pattern};
 use crate::Error;
 
 /// What is looked for in a text.
@@ -35,7 +35,7 @@ pub enum Behavior {
 #[derive(Debug, Clone)]
 pub(crate) enum Finder {
     Text(Box<memmem::Finder<'static>>),
-    Pattern(reference::Pattern),
+    Pattern(pattern::Pattern),
 }
 
 impl Finder {
@@ -47,7 +47,7 @@ impl Finder {
                 });
             }
             Find::Text(text) => Self::Text(Box::new(memmem::Finder::new(text).into_owned())),
-            Find::Pattern(pattern) => Self::Pattern(reference::Pattern::new(pattern)?),
+            Find::Pattern(pattern) => Self::Pattern(pattern::Pattern::new(pattern)?),
         })
     }
 

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 use inferail_simd::block::Level;
 use proptest::prelude::*;
 
-use super::super::reference::Pattern;
+use super::super::pattern::Pattern;
 use super::{Scanner, Scheme};
 
 static PATTERNS: LazyLock<Vec<(Scheme, Pattern)>> = LazyLock::new(|| {
     let schemes = Scheme::ALL.iter();
     schemes
-        .map(|scheme| (*scheme, Pattern::new(scheme.pattern()).unwrap()))
+        .map(|scheme| (*scheme, Pattern::backtracking(scheme.pattern()).unwrap()))
         .collect()
 });
 
