@@ -1,12 +1,13 @@
 //! Whether merging in the order of a list is merging in the order of ids, which has the faster engine.
 //!
-//! Say that every merge in the list comes after those that make its two parts. Then merges happen in the order of the list,
-//! and while nothing has merged across the borders of some range of a text, that range looks as if it stood alone. So a token
-//! comes into being in one way only, however many the list has: the way its own bytes alone become it. Its last
-//! merge is its rank. A token that its own bytes do not become is never made by a merge at all.
+//! While nothing has merged across the borders of some range of a text, its merges are those of that range alone, in the same
+//! order: the one with the lowest place of all is also the lowest of the range. A token is what two neighbours were, so nothing
+//! has merged across its borders before: it comes into being in one way only, however many the list has, the way its own bytes
+//! alone become it. Its last merge is its rank. A token that its own bytes do not become is never made by a merge at all.
 //!
-//! Byte-level vocabularies number their tokens by rank. Where one does, two neighbours whose bytes together are a token
-//! of that kind merge under the list exactly when they do by id.
+//! So two neighbours whose bytes together are a token of that kind are always those of its last merge: they merge under the list
+//! exactly when they do by id, if the ids are in the order of those merges. Byte-level vocabularies number their tokens like that.
+//! Merges need not come after those that make their parts (in Llama 3's list 20,000 do not).
 
 use std::sync::Arc;
 
@@ -20,16 +21,22 @@ const TRIED_BYTES: usize = 1 << 10;
 /// A token that no merge makes.
 const UNMADE: u32 = u32::MAX;
 
-/// The tokens with which merging in the order of ids is merging in the order of `pairs` (left, right and merged id), or
-/// nothing if that cannot be shown.
+/// A list of merges as ranks.
+pub(super) struct Ranks {
+    /// The tokens with which merging in the order of ids is merging in the order of the list.
+    pub(super) vocabulary: Arc<Vocabulary>,
+    /// Tokens of a piece that is all of one, which no merge makes.
+    pub(super) whole: HashMap<Box<[u8]>, u32>,
+}
+
+/// The ranks that stand for `pairs` (left, right and merged id), or nothing if that cannot be shown.
 ///
-/// With `ignore_merges` a piece that is a token is that token, made by merges or not; without it, tokens that no merge
-/// makes are left out.
+/// With `ignore_merges` a piece that is a token is that token, made by merges or not.
 pub(super) fn as_ranks(
     vocabulary: &Arc<Vocabulary>,
     pairs: &[[u32; 3]],
     ignore_merges: bool,
-) -> Option<Arc<Vocabulary>> {
+) -> Option<Ranks> {
     let list = List::new(vocabulary, pairs)?;
     let mut made = vec![UNMADE; vocabulary.limit() as usize];
     let mut alone = Alone::default();
@@ -40,35 +47,32 @@ pub(super) fn as_ranks(
             [only] if only == id => made[id as usize] = alone.last,
             // Two tokens of the same bytes.
             [_] => return None,
-            // By id its two parts would merge.
-            [_, _] if ignore_merges => return None,
-            _ if ignore_merges => {}
             _ => left_out.push(id),
         }
     }
-    let after = |part: &u32, place: u32| {
-        let last = made[*part as usize];
-        last == UNMADE || last < place
-    };
-    let ordered = list
-        .places
-        .iter()
-        .all(|((left, right), place)| after(left, *place) && after(right, *place));
     let merged = vocabulary.iter().filter(|(_, token)| token.len() > 1);
     let ranked = merged
         .map(|(id, _)| made[id as usize])
         .filter(|last| *last != UNMADE)
         .is_sorted();
-    if !ordered || !ranked {
+    if !ranked {
         return None;
     }
     if left_out.is_empty() {
-        return Some(Arc::clone(vocabulary));
+        return Some(Ranks {
+            vocabulary: Arc::clone(vocabulary),
+            whole: HashMap::new(),
+        });
     }
-    let kept = vocabulary
+    let is_left_out = |id: u32| left_out.binary_search(&id).is_ok();
+    let kept = vocabulary.iter().filter(|(id, _)| !is_left_out(*id));
+    let whole = vocabulary
         .iter()
-        .filter(|(id, _)| left_out.binary_search(id).is_err());
-    Vocabulary::new("BPE model", kept).ok().map(Arc::new)
+        .filter(|(id, _)| ignore_merges && is_left_out(*id));
+    Some(Ranks {
+        vocabulary: Arc::new(Vocabulary::new("BPE model", kept).ok()?),
+        whole: whole.map(|(id, token)| (token.into(), id)).collect(),
+    })
 }
 
 /// A list of merges.

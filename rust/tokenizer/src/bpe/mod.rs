@@ -14,7 +14,10 @@ mod table;
 
 use std::sync::{Arc, Mutex};
 
+use hashbrown::HashMap;
+
 use self::cache::{FEW, Kept, Short};
+use self::listed::Ranks;
 use self::merge::{Merged, Merger};
 pub(crate) use self::merges::Merges;
 use self::parts::Parts;
@@ -30,6 +33,8 @@ const AHEAD: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Bpe {
     table: Arc<Table>,
+    /// Tokens of pieces, short or long, that no merge makes.
+    whole: Arc<HashMap<Box<[u8]>, u32>>,
     merger: Arc<Merger>,
     parts: Arc<Parts>,
     /// Caches that no call is using: as many as calls ever ran at the same time.
@@ -66,10 +71,19 @@ impl Default for Work {
 
 impl Bpe {
     pub(crate) fn new(vocabulary: Arc<Vocabulary>) -> Self {
-        let table = Table::new(vocabulary);
+        Self::of_ranks(Ranks {
+            vocabulary,
+            whole: HashMap::new(),
+        })
+    }
+
+    fn of_ranks(ranks: Ranks) -> Self {
+        let table = Table::new(ranks.vocabulary);
+        let whole = Arc::new(ranks.whole);
         Self {
             merger: Arc::new(Merger::new(&table)),
-            parts: Arc::new(Parts::new(&table)),
+            parts: Arc::new(Parts::new(&table, Arc::clone(&whole))),
+            whole,
             table: Arc::new(table),
             idle: Arc::default(),
         }
@@ -81,7 +95,7 @@ impl Bpe {
         pairs: &[[u32; 3]],
         ignore_merges: bool,
     ) -> Option<Self> {
-        listed::as_ranks(vocabulary, pairs, ignore_merges).map(Self::new)
+        listed::as_ranks(vocabulary, pairs, ignore_merges).map(Self::of_ranks)
     }
 
     /// Appends the bytes of token `id`, or says that there is none.
@@ -222,6 +236,14 @@ impl Bpe {
             // What is kept is good for a part of a piece too; no part that is only ASCII is looked for.
             let (merger, table) = (&self.merger, &self.table);
             if is_short && (is_ascii || self.parts.is_made(merger, table, id, piece, work)) {
+                work.short.keep(word, hash, &[id]);
+            }
+            return Ok(());
+        }
+        if let Some(&id) = self.whole.get(piece.as_bytes()) {
+            sink.push(id, end - begin);
+            // As part of a piece it would be something else.
+            if is_short && is_ascii {
                 work.short.keep(word, hash, &[id]);
             }
             return Ok(());

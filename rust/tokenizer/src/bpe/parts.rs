@@ -2,8 +2,10 @@
 //!
 //! A sentence of Japanese is one piece and never comes twice; its words do.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use hashbrown::HashMap;
 
 use super::Work;
 use super::borders::Borders;
@@ -18,6 +20,8 @@ pub(super) struct Parts {
     /// For each token whether it is what its own bytes are merged to. A piece that is a token is that token in any case; a part
     /// of a piece only then.
     made: Box<[AtomicU8]>,
+    /// Tokens of pieces, which no merge makes.
+    whole: Arc<HashMap<Box<[u8]>, u32>>,
 }
 
 const UNKNOWN: u8 = 0;
@@ -25,11 +29,12 @@ const MADE: u8 = 1;
 const UNMADE: u8 = 2;
 
 impl Parts {
-    pub(super) fn new(table: &Table) -> Self {
+    pub(super) fn new(table: &Table, whole: Arc<HashMap<Box<[u8]>, u32>>) -> Self {
         let limit = table.vocabulary().limit() as usize;
         Self {
             borders: OnceLock::new(),
             made: (0..limit).map(|_| AtomicU8::new(UNKNOWN)).collect(),
+            whole,
         }
     }
 
@@ -105,7 +110,9 @@ impl Parts {
                 return Ok(());
             }
             merger.merge(table, text, part, &mut work.merged)?;
-            if work.merged.ids.len() <= FEW {
+            // A piece that is a token is that token, whatever its parts become.
+            let is_piece = id != NONE || self.whole.contains_key(part.as_bytes());
+            if work.merged.ids.len() <= FEW && !is_piece {
                 work.short.keep(word, hash, &work.merged.ids);
             }
         } else {
