@@ -3,7 +3,7 @@
 /// A text and, if somebody asked, the range of the original that each of its bytes stands for, in bytes.
 ///
 /// How changes move these ranges is what Hugging Face `tokenizers` does, offsets of tokens depend on it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Aligned {
     pub(crate) text: String,
     origins: Option<Vec<[u32; 2]>>,

@@ -1,8 +1,10 @@
 //! The normalizers of Hugging Face `tokenizers`, one after another.
 
 use unicode_categories::UnicodeCategories;
-use unicode_normalization_alignments::UnicodeNormalization;
 use unicode_normalization_alignments::char::is_combining_mark;
+use unicode_normalization_alignments::{
+    IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
+};
 
 use super::{Aligned, Charsmap};
 use crate::Error;
@@ -137,19 +139,68 @@ impl NormalizerStep {
 }
 
 impl NormalForm {
+    /// Only what is not ASCII can change, together with the one character before it. Nearly all of that has its form already.
     fn apply(self, text: &mut Aligned) {
-        // Below U+00A0 every normal form is the text itself.
-        if text.text.is_ascii() {
+        if parts(&text.text).all(|part| self.is_form(part)) {
             return;
         }
-        let changes: Vec<(char, isize)> = match self {
-            Self::Nfc => text.text.nfc().collect(),
-            Self::Nfd => text.text.nfd().collect(),
-            Self::Nfkc => text.text.nfkc().collect(),
-            Self::Nfkd => text.text.nfkd().collect(),
-        };
+        let mut changes: Vec<(char, isize)> = Vec::with_capacity(text.text.len());
+        for part in parts(&text.text) {
+            if self.is_form(part) {
+                changes.extend(part.chars().map(|character| (character, 0)));
+                continue;
+            }
+            match self {
+                Self::Nfc => changes.extend(part.nfc()),
+                Self::Nfd => changes.extend(part.nfd()),
+                Self::Nfkc => changes.extend(part.nfkc()),
+                Self::Nfkd => changes.extend(part.nfkd()),
+            }
+        }
         text.transform(changes, 0);
     }
+
+    /// Whether a text surely has this form.
+    fn is_form(self, text: &str) -> bool {
+        let quick = match self {
+            _ if text.is_ascii() => return true,
+            Self::Nfc | Self::Nfkc if text.chars().all(is_composed) => return true,
+            Self::Nfc => is_nfc_quick(text.chars()),
+            Self::Nfd => is_nfd_quick(text.chars()),
+            Self::Nfkc => is_nfkc_quick(text.chars()),
+            Self::Nfkd => is_nfkd_quick(text.chars()),
+        };
+        quick == IsNormalized::Yes
+    }
+}
+
+/// The letters of most texts, which composed forms leave as they are, whatever they stand beside.
+fn is_composed(character: char) -> bool {
+    matches!(
+        u32::from(character),
+        0..0x80 | 0xC0..=0x131 | 0x400..=0x482 | 0x3041..=0x3096 | 0x30A1..=0x30FA | 0x4E00..=0x9FA5 | 0xAC00..=0xD7A3
+    )
+}
+
+/// A text as stretches of ASCII, and of what is not ASCII together with the character before it. No normal form reaches across
+/// their borders: ASCII combines with nothing that stands before it.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let bytes = rest.as_bytes();
+        let ascii = bytes.iter().position(|byte| !byte.is_ascii());
+        let end = match ascii {
+            Some(begin @ ..2) => {
+                let stop = bytes[begin..].iter().position(u8::is_ascii);
+                stop.map_or(bytes.len(), |stop| begin + stop)
+            }
+            Some(begin) => begin - 1,
+            None => bytes.len(),
+        };
+        let (part, after) = rest.split_at(end);
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 fn lowercase(text: &mut Aligned) {
@@ -250,4 +301,58 @@ fn precompiled(map: &Charsmap, text: &mut Aligned) {
         }
     });
     text.transform(changes, 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FORMS: [NormalForm; 4] = [
+        NormalForm::Nfc,
+        NormalForm::Nfd,
+        NormalForm::Nfkc,
+        NormalForm::Nfkd,
+    ];
+
+    /// All characters and their changes, without looking whether anything changes.
+    fn whole(form: NormalForm, text: &str) -> Vec<(char, isize)> {
+        match form {
+            NormalForm::Nfc => text.nfc().collect(),
+            NormalForm::Nfd => text.nfd().collect(),
+            NormalForm::Nfkc => text.nfkc().collect(),
+            NormalForm::Nfkd => text.nfkd().collect(),
+        }
+    }
+
+    fn compare(text: &str) {
+        for form in FORMS {
+            let (mut parts, mut expected) =
+                (Aligned::new(text, 0, true), Aligned::new(text, 0, true));
+            form.apply(&mut parts);
+            expected.transform(whole(form, text), 0);
+            assert_eq!(parts, expected, "{form:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn every_character_has_its_normal_forms() {
+        for character in '\0'..=char::MAX {
+            if is_composed(character) || !character.is_ascii() && u32::from(character) < 0x3_0000 {
+                compare(&format!("a{character}"));
+                compare(&format!("e\u{301}{character}\u{301}z"));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_have_the_normal_forms_of_the_whole(
+            text in "([a e=]|[éがｶ한가ﬁ²ё中]|[\u{300}-\u{345}\u{3099}\u{1161}\u{11a8}\u{f900}\u{1d165}]|\\PC){0,20}",
+        ) {
+            compare(&text);
+            assert_eq!(parts(&text).collect::<String>(), text);
+        }
+    }
 }
