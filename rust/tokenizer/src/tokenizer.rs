@@ -132,8 +132,8 @@ impl Tokenizer {
         });
         let model = Model::new(&definition.model, &vocabulary)?;
         let bert = match &model {
-            Model::WordPiece(model) if !added.has_normalized() => {
-                Bert::new(&definition.normalizer, &definition.pre_tokenizer, model)
+            Model::WordPiece(_) if !added.has_normalized() => {
+                Bert::new(&definition.normalizer, &definition.pre_tokenizer)
             }
             _ => None,
         };

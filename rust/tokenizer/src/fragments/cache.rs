@@ -96,6 +96,34 @@ impl Key {
     }
 }
 
+/// Fragments that are looked up together: enough to hide the way to memory.
+pub(crate) const AHEAD: usize = 16;
+
+/// A fragment that will be looked up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ahead {
+    pub(crate) begin: usize,
+    pub(crate) end: usize,
+    pub(crate) key: Option<Key>,
+    /// Where it is in the cache if it is anywhere; 0 without a key.
+    pub(crate) place: usize,
+}
+
+impl Ahead {
+    /// The fragment `text[begin..end]`.
+    #[inline]
+    pub(crate) fn new(text: &[u8], begin: usize, end: usize) -> Self {
+        let key = Key::new(text, begin, end);
+        let place = key.as_ref().map_or(0, Cache::place);
+        Self {
+            begin,
+            end,
+            key,
+            place,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct Slot {
@@ -110,8 +138,8 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// 2 MiB: what a core has near.
-    const SLOTS: usize = 1 << 15;
+    /// 4 MiB: what a core has near, and somewhat more.
+    const SLOTS: usize = 1 << 16;
     const SHIFT: u32 = 64 - Self::SLOTS.trailing_zeros();
 
     pub(crate) fn new() -> Self {
@@ -131,7 +159,7 @@ impl Cache {
 
     /// Where `key` is if it is anywhere.
     #[inline]
-    pub(crate) fn place(key: &Key) -> usize {
+    fn place(key: &Key) -> usize {
         (key.hash() >> Self::SHIFT) as usize
     }
 

@@ -7,5 +7,5 @@
 mod cache;
 mod joints;
 
-pub(crate) use cache::{Cache, Key, Pool, Remembered};
+pub(crate) use cache::{AHEAD, Ahead, Cache, Pool, Remembered};
 pub(crate) use joints::{Joints, character};

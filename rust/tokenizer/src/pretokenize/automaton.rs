@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use regex_automata::meta::Regex;
-use regex_automata::{Input, PatternID};
+use regex_automata::{Anchored, Input, PatternID};
 use regex_syntax::hir::Hir;
 
 /// White space that leaves its last character to what follows.
@@ -50,7 +50,10 @@ impl Automaton {
     /// The first match at byte `at` or behind it.
     #[inline]
     pub(crate) fn find(&self, text: &str, at: usize) -> Option<Range<usize>> {
-        let found = self.regex.find(Input::new(text).range(at..))?;
+        let rest = Input::new(text).range(at..);
+        // Nearly always the text goes on with a match, and then nobody has to search for its begin.
+        let here = self.regex.find(rest.clone().anchored(Anchored::Yes));
+        let found = here.or_else(|| self.regex.find(rest))?;
         let (start, mut end) = (found.start(), found.end());
         if Some(found.pattern()) == self.blank && end < text.len() {
             let last = text[start..end].chars().next_back()?;

@@ -3,11 +3,8 @@
 use super::SentenceBpe;
 use super::merge::Symbols;
 use crate::Error;
-use crate::fragments::{Cache, Key, Remembered, character};
+use crate::fragments::{AHEAD, Ahead, Cache, Remembered, character};
 use crate::sink::{Needs, Sink};
-
-/// Fragments that are looked up together: enough to hide the way to memory.
-const AHEAD: usize = 16;
 
 /// Fragments of more bytes are merged in windows of so many, so that memory does not grow with them.
 const WINDOW: usize = if cfg!(test) { 64 } else { 1 << 14 };
@@ -44,14 +41,6 @@ pub(super) struct Run<'a, S> {
     sink: &'a mut S,
     /// The bytes of unknown characters that will be one token with those that follow.
     unknown: u32,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Ahead {
-    begin: usize,
-    end: usize,
-    key: Option<Key>,
-    place: usize,
 }
 
 impl<'a, S: Sink> Run<'a, S> {
@@ -106,15 +95,8 @@ impl<'a, S: Sink> Run<'a, S> {
                     break;
                 }
                 let stop = self.model.joints.fragment(self.text, begin, end);
-                let key = Key::new(self.text.as_bytes(), begin, stop);
-                let place = key.as_ref().map_or(0, Cache::place);
-                self.worker.cache.prefetch(place);
-                *slot = Ahead {
-                    begin,
-                    end: stop,
-                    key,
-                    place,
-                };
+                *slot = Ahead::new(self.text.as_bytes(), begin, stop);
+                self.worker.cache.prefetch(slot.place);
                 begin = stop;
                 count += 1;
             }

@@ -2,7 +2,7 @@
 
 use super::{LARGEST_SUM, Unigram};
 use crate::Error;
-use crate::fragments::{Cache, Key, Remembered};
+use crate::fragments::{AHEAD, Ahead, Cache, Remembered};
 use crate::sink::Sink;
 
 /// What a call needs for itself.
@@ -88,31 +88,57 @@ impl<'a, S: Sink> Run<'a, S> {
 
     /// Encodes text that is one to the reference.
     fn stretch(&mut self, mut begin: usize, end: usize) -> Result<(), Error> {
+        let mut ahead = [Ahead::default(); AHEAD];
         while begin < end && !self.sink.is_full() {
-            let stop = self.model.joints.fragment(self.text, begin, end);
-            let key = Key::new(self.text.as_bytes(), begin, stop);
-            let place = key.as_ref().map_or(0, Cache::place);
-            let found = key
-                .as_ref()
-                .and_then(|key| self.worker.cache.get(place, key))
-                .copied();
-            match found {
-                Some(found) if self.is_clear(found.margin, stop - begin) => {
-                    self.recall(found.ids());
+            let mut count = 0;
+            for slot in &mut ahead {
+                if begin == end {
+                    break;
                 }
-                _ => {
-                    let margin = self.search(begin, stop);
-                    self.take(begin)?;
-                    let known = self.worker.path.iter().all(|(id, _)| *id != UNKNOWN);
-                    if let Some(key) = key
-                        && known
-                        && let Some(value) = Remembered::new(&self.worker.ids, margin)
-                    {
-                        self.worker.cache.put(place, key, value);
-                    }
-                }
+                let stop = self.model.joints.fragment(self.text, begin, end);
+                *slot = Ahead::new(self.text.as_bytes(), begin, stop);
+                self.worker.cache.prefetch(slot.place);
+                begin = stop;
+                count += 1;
             }
-            begin = stop;
+            for fragment in &ahead[..count] {
+                self.fragment(fragment)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn fragment(&mut self, fragment: &Ahead) -> Result<(), Error> {
+        let &Ahead {
+            begin,
+            end,
+            ref key,
+            place,
+        } = fragment;
+        let found = key
+            .as_ref()
+            .and_then(|key| self.worker.cache.get(place, key));
+        if let Some(&found) = found
+            && self.is_clear(found.margin, end - begin)
+        {
+            return self.recall(found.ids(), begin, end);
+        }
+        let margin = self.search(begin, end);
+        self.take(begin)?;
+        let path = &self.worker.path;
+        let is_unknown = path.len() == 1 && path[0].0 == UNKNOWN;
+        let ids = if is_unknown {
+            &[UNKNOWN]
+        } else {
+            self.worker.ids.as_slice()
+        };
+        let known = path.iter().all(|(id, _)| *id != UNKNOWN);
+        if let Some(key) = *key
+            && (known || is_unknown)
+            && let Some(value) = Remembered::new(ids, margin)
+        {
+            self.worker.cache.put(place, key, value);
         }
         Ok(())
     }
@@ -146,13 +172,19 @@ impl<'a, S: Sink> Run<'a, S> {
         }
     }
 
-    /// Hands on the tokens of a fragment that is remembered.
-    fn recall(&mut self, ids: &[u32]) {
+    /// Hands on the tokens of a fragment that is remembered, `text[begin..end]`: perhaps an unknown character.
+    #[inline]
+    fn recall(&mut self, ids: &[u32], begin: usize, end: usize) -> Result<(), Error> {
+        if *ids == [UNKNOWN] {
+            self.sum = self.round(self.sum + self.model.unknown_score);
+            return self.unknown(begin, end);
+        }
         self.flush();
         for &id in ids {
             self.sum = self.round(self.sum + self.model.scores[id as usize]);
             self.sink.push(id, self.model.lengths[id as usize]);
         }
+        Ok(())
     }
 
     /// Finds the best way through `text[begin..end]`, and by how much it is better than the next.

@@ -6,13 +6,10 @@
 
 use super::WordPiece;
 use crate::Error;
-use crate::fragments::{Cache, Key, Pool, Remembered, character};
+use crate::fragments::{AHEAD, Ahead, Cache, Pool, Remembered, character};
 use crate::normalize::{NormalizerDefinition, NormalizerStep, is_chinese};
 use crate::pretokenize::{Behavior, Kind, PreTokenizerDefinition, PreTokenizerStep};
 use crate::sink::Sink;
-
-/// Fragments that are looked up together: enough to hide the way to memory.
-const AHEAD: usize = 16;
 
 /// What a byte of a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +39,11 @@ const CLASSES: [Class; 256] = {
     classes
 };
 
-/// No fragment of one ASCII character has this id.
-const NONE: u32 = u32::MAX;
-
 /// Texts of a model whose normalizer and pre-tokenizer are BERT's.
 #[derive(Debug, Clone)]
 pub(crate) struct Bert {
     lowercase: bool,
     handle_chinese_chars: bool,
-    /// The tokens of fragments of one ASCII letter, digit or mark.
-    single: Box<[u32; 128]>,
     workers: Pool<Worker>,
 }
 
@@ -64,14 +56,6 @@ struct Worker {
     tokens: Vec<(u32, u32)>,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Ahead {
-    begin: usize,
-    end: usize,
-    key: Option<Key>,
-    place: usize,
-}
-
 impl Bert {
     /// Of what a long word needed.
     const MAX_KEPT: usize = 1 << 16;
@@ -80,7 +64,6 @@ impl Bert {
     pub(crate) fn new(
         normalizer: &NormalizerDefinition,
         pre_tokenizer: &PreTokenizerDefinition,
-        model: &WordPiece,
     ) -> Option<Self> {
         let NormalizerDefinition::Steps(normalizer) = normalizer else {
             return None;
@@ -104,25 +87,9 @@ impl Bert {
         if *pre_tokenizer != PreTokenizerDefinition::Steps(expected.into()) {
             return None;
         }
-        let mut single = Box::new([NONE; 128]);
-        let mut tokens = Vec::new();
-        for byte in (0..128_u8).filter(u8::is_ascii_graphic) {
-            let written = if lowercase {
-                byte.to_ascii_lowercase()
-            } else {
-                byte
-            };
-            tokens.clear();
-            if model.word(&[written], &mut tokens).is_ok()
-                && let [(id, _)] = tokens[..]
-            {
-                single[usize::from(byte)] = id;
-            }
-        }
         Some(Self {
             lowercase,
             handle_chinese_chars,
-            single,
             workers: Pool::new(),
         })
     }
@@ -157,38 +124,21 @@ impl Bert {
                         break;
                     };
                     at = end;
-                    // One byte needs no key.
-                    let key = if begin + 1 == end {
-                        None
-                    } else {
-                        Key::new(text.as_bytes(), begin, end)
-                    };
-                    let place = key.as_ref().map_or(0, Cache::place);
-                    if key.is_some() {
-                        worker.cache.prefetch(place);
-                    }
-                    *slot = Ahead {
-                        begin,
-                        end,
-                        key,
-                        place,
-                    };
+                    *slot = Ahead::new(text.as_bytes(), begin, end);
+                    worker.cache.prefetch(slot.place);
                     count += 1;
                 }
                 if count == 0 || sink.is_full() {
                     return Ok(());
                 }
                 for fragment in &ahead[..count] {
-                    if let Some(key) = &fragment.key {
-                        if let Some(found) = worker.cache.get(fragment.place, key) {
-                            match found.ids() {
-                                [id] => sink.push(*id, 0),
-                                ids => sink.extend(ids),
-                            }
-                            continue;
+                    if let Some(key) = &fragment.key
+                        && let Some(found) = worker.cache.get(fragment.place, key)
+                    {
+                        match found.ids() {
+                            [id] => sink.push(*id, 0),
+                            ids => sink.extend(ids),
                         }
-                    } else if let Some(id) = self.of_one_byte(text.as_bytes(), fragment) {
-                        sink.push(id, 0);
                         continue;
                     }
                     self.miss(model, text, fragment, worker, &mut encode)?;
@@ -238,15 +188,6 @@ impl Bert {
         let is_chinese =
             self.handle_chinese_chars && char::from_u32(character).is_some_and(is_chinese);
         if is_chinese { length } else { 0 }
-    }
-
-    #[inline]
-    fn of_one_byte(&self, text: &[u8], fragment: &Ahead) -> Option<u32> {
-        if fragment.begin + 1 != fragment.end {
-            return None;
-        }
-        let id = *self.single.get(usize::from(text[fragment.begin]))?;
-        (id != NONE).then_some(id)
     }
 
     /// Encodes a fragment that is not remembered to `worker.ids` and remembers it.
