@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use inferail_tokenizer::{
-    AddedToken, Definition, Error, PreTokenizerDefinition, Specials, Tokenizer, Vocabulary,
+    AddedToken, Definition, Error, PreTokenizerDefinition, Specials, StreamingDecoder, Tokenizer, Vocabulary,
 };
 
 /// Texts of every kind that a tokenizer treats in a way of its own.
@@ -42,7 +42,23 @@ pub fn check_text(tokenizer: &Tokenizer, text: &str) {
             );
         }
         assert!(tokenizer.decode_bytes(&ids).is_ok());
+        check_stream(tokenizer, &ids);
     }
+}
+
+/// Panics unless `ids` one by one become what they become together, where the decoder can see them one by one.
+fn check_stream(tokenizer: &Tokenizer, ids: &[u32]) {
+    let mut decoder = StreamingDecoder::new();
+    let mut streamed = String::new();
+    for &id in ids {
+        match decoder.step(tokenizer, id) {
+            Ok(text) => streamed.push_str(&text),
+            Err(error) => return assert!(matches!(error, Error::Unsupported { .. }), "{error}"),
+        }
+    }
+    streamed.push_str(&decoder.finish());
+    let together = tokenizer.decode_bytes(ids).unwrap_or_default();
+    assert_eq!(streamed, String::from_utf8_lossy(&together));
 }
 
 /// Every byte, and a few hundred tokens of the kinds that real vocabularies have: ids are ranks.

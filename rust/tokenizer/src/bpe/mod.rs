@@ -12,7 +12,7 @@ mod parts;
 mod reference;
 mod table;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -22,6 +22,7 @@ use self::merge::{Merged, Merger};
 pub(crate) use self::merges::Merges;
 use self::parts::Parts;
 use self::table::{NONE, SHORT, Table, Word, hash_long};
+use crate::fragments::Spare;
 use crate::pretokenize::GAP;
 use crate::sink::{Needs, Sink};
 use crate::{Error, Vocabulary};
@@ -37,9 +38,7 @@ pub(crate) struct Bpe {
     whole: Arc<HashMap<Box<[u8]>, u32>>,
     merger: Arc<Merger>,
     parts: Arc<Parts>,
-    /// Caches that no call is using: as many as calls ever ran at the same time.
-    #[expect(clippy::vec_box, reason = "what is moved in and out is a pointer")]
-    idle: Arc<Mutex<Vec<Box<Work>>>>,
+    idle: Arc<Spare<Work>>,
 }
 
 /// What one call at a time writes to.
@@ -85,7 +84,7 @@ impl Bpe {
             parts: Arc::new(Parts::new(&table, Arc::clone(&whole))),
             whole,
             table: Arc::new(table),
-            idle: Arc::default(),
+            idle: Arc::new(Spare::new()),
         }
     }
 
@@ -116,14 +115,9 @@ impl Bpe {
         ends: &[u32],
         sink: &mut S,
     ) -> Result<(), Error> {
-        // Never waits: a process may have been forked while another thread held the lock, which then stays held.
-        let idle = self.idle.try_lock().ok();
-        let mut work = idle.and_then(|mut idle| idle.pop()).unwrap_or_default();
-        let done = self.encode_with(&mut work, text, begin, ends, sink);
-        if let Ok(mut idle) = self.idle.try_lock() {
-            idle.push(work);
-        }
-        done
+        self.idle.with(Work::default, |work| {
+            self.encode_with(work, text, begin, ends, sink)
+        })
     }
 
     fn encode_with<S: Sink>(

@@ -1,7 +1,5 @@
 //! Fragments that were encoded before.
 
-use std::sync::Mutex;
-
 /// How a fragment was encoded. One cache line with its key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Remembered {
@@ -177,40 +175,6 @@ impl Cache {
 
     pub(crate) fn put(&mut self, place: usize, key: Key, value: Remembered) {
         self.slots[place] = Slot { key, value };
-    }
-}
-
-/// Things that a call needs for itself and the next one can use again.
-#[derive(Debug)]
-pub(crate) struct Pool<T>(Mutex<Vec<T>>);
-
-impl<T> Pool<T> {
-    /// Kept for the next calls; with more at a time, the rest are made anew.
-    const MAX_KEPT: usize = 64;
-
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
-    }
-
-    /// Runs `work` with a thing that nobody else has. Never waits: where another thread holds the lock (or held it when the
-    /// process was forked) a new one is made.
-    pub(crate) fn with<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
-        let kept = self.0.try_lock().ok().and_then(|mut kept| kept.pop());
-        let mut thing = kept.unwrap_or_else(make);
-        let result = work(&mut thing);
-        if let Ok(mut kept) = self.0.try_lock()
-            && kept.len() < Self::MAX_KEPT
-        {
-            kept.push(thing);
-        }
-        result
-    }
-}
-
-impl<T> Clone for Pool<T> {
-    /// A pool of its own, empty.
-    fn clone(&self) -> Self {
-        Self::new()
     }
 }
 

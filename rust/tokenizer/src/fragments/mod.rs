@@ -6,6 +6,8 @@
 
 mod cache;
 mod joints;
+mod spare;
 
-pub(crate) use cache::{AHEAD, Ahead, Cache, Pool, Remembered};
+pub(crate) use cache::{AHEAD, Ahead, Cache, Remembered};
 pub(crate) use joints::{Joints, character};
+pub(crate) use spare::Spare;

@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 
 pub use definition::{SentenceBpeDefinition, SentenceMerges, UnknownCharacters};
 
-use crate::fragments::{Joints, Pool};
+use crate::fragments::{Joints, Spare};
 use crate::pretokenize::GAP;
 use crate::sink::Sink;
 use crate::{Error, Vocabulary};
@@ -43,7 +43,7 @@ pub(crate) struct SentenceBpe {
     whole: Option<HashMap<Box<str>, u32>>,
     /// The bytes of text that each id stands for.
     lengths: Box<[u32]>,
-    workers: Pool<Worker>,
+    workers: Spare<Worker>,
 }
 
 impl SentenceBpe {
@@ -69,7 +69,7 @@ impl SentenceBpe {
             whole: definition.ignore_merges.then(|| tokens.whole()),
             lengths: tokens.lengths(definition.unknown.bytes.as_deref()),
             unknown: definition.unknown.clone(),
-            workers: Pool::new(),
+            workers: Spare::new(),
         })
     }
 

@@ -9,7 +9,7 @@ mod tests;
 
 pub use definition::UnigramDefinition;
 
-use crate::fragments::{Joints, Pool};
+use crate::fragments::{Joints, Spare};
 use crate::pretokenize::GAP;
 use crate::sink::Sink;
 use crate::vocabulary::Trie;
@@ -44,7 +44,7 @@ pub(crate) struct Unigram {
     lengths: Box<[u32]>,
     single_precision: bool,
     split: bool,
-    workers: Pool<Worker>,
+    workers: Spare<Worker>,
 }
 
 impl Unigram {
@@ -115,7 +115,7 @@ impl Unigram {
             lengths: lengths.into(),
             single_precision: definition.single_precision,
             split: definition.split,
-            workers: Pool::new(),
+            workers: Spare::new(),
         })
     }
 

@@ -6,7 +6,7 @@
 
 use super::WordPiece;
 use crate::Error;
-use crate::fragments::{AHEAD, Ahead, Cache, Pool, Remembered, character};
+use crate::fragments::{AHEAD, Ahead, Cache, Remembered, Spare, character};
 use crate::normalize::{NormalizerDefinition, NormalizerStep, is_chinese};
 use crate::pretokenize::{Behavior, Kind, PreTokenizerDefinition, PreTokenizerStep};
 use crate::sink::Sink;
@@ -44,7 +44,7 @@ const CLASSES: [Class; 256] = {
 pub(crate) struct Bert {
     lowercase: bool,
     handle_chinese_chars: bool,
-    workers: Pool<Worker>,
+    workers: Spare<Worker>,
 }
 
 /// What a call needs for itself.
@@ -90,7 +90,7 @@ impl Bert {
         Some(Self {
             lowercase,
             handle_chinese_chars,
-            workers: Pool::new(),
+            workers: Spare::new(),
         })
     }
 
