@@ -43,6 +43,8 @@ pub struct Tokenizer {
     byte_level: bool,
     /// Tokens that are not in the vocabulary, by id: what they are called, and the bytes they stand for.
     others: HashMap<u32, (String, Box<[u8]>)>,
+    /// Whether ids of the model are ids of other tokens too, which then are meant.
+    hides_tokens: bool,
     /// What each token becomes, if the decoder changes it; filled when it is first asked for.
     decoded: OnceLock<Vocabulary>,
     /// Ids in the order of their bytes; filled when they are first asked for.
@@ -137,14 +139,19 @@ impl Tokenizer {
             }
             _ => None,
         };
+        let others: HashMap<u32, (String, Box<[u8]>)> = others.collect();
+        let hides = |(id, (_, bytes)): (&u32, &(String, Box<[u8]>))| {
+            vocabulary.token(*id).is_some_and(|token| *token != **bytes)
+        };
         Ok(Self {
+            hides_tokens: others.iter().any(hides),
             pre_tokenizer: PreTokenizer::new(&definition.pre_tokenizer)?,
             model,
             bert: bert.map(Box::new),
             sees_neighbours: decoder.sees_neighbours(),
             decoder,
             vocabulary,
-            others: others.collect(),
+            others,
             added,
             normalizer,
             post_processor: definition.post_processor,
@@ -353,6 +360,7 @@ impl Tokenizer {
         let mut is_begun = false;
         for &id in ids {
             if let (Decoder::Bytes, Model::Bpe(model)) = (&self.decoder, &self.model)
+                && !self.hides_tokens
                 && model.append(id, &mut bytes)
             {
                 continue;

@@ -227,3 +227,21 @@ fn added_tokens_have_the_ids_that_are_asked_for() {
     // What `tokenizers` 0.23.3 gives.
     assert_eq!(ids(load::Ids::HuggingFace), [0, 3, 1, 4]);
 }
+
+#[test]
+fn an_added_token_hides_the_one_that_has_its_id() {
+    let added = r#"{"id":90,"content":"<s>","special":true,"normalized":false}"#;
+    let model = r#"{"type":"BPE","vocab":{"a":3,"b":1,"ab":2},"merges":["a b"]}"#;
+    let file =
+        format!(r#"{{"added_tokens":[{added}],"decoder":{{"type":"ByteLevel"}},"model":{model}}}"#);
+    let ids = load::Ids::HuggingFace;
+    let definition = load::any(file.as_bytes(), load::Options { ids }).unwrap();
+    let tokenizer = Tokenizer::new(definition).unwrap();
+
+    let ids = tokenizer.encode("aab<s>", Specials::All).unwrap();
+
+    // What `tokenizers` 0.23.3 gives.
+    assert_eq!(ids, [3, 2, 3]);
+    assert_eq!(tokenizer.decode(&ids, false).unwrap(), "<s>ab<s>");
+    assert_eq!(tokenizer.decode_bytes(&ids).unwrap(), b"<s>ab<s>");
+}
