@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 INTEGERS, FLOATS, FLAG, TEXT, LIST = 5, 6, 7, 8, 9
-STRINGS: Final = 40_000
+STRINGS: Final = 200_000
 
 
 def _text(value: str) -> bytes:

@@ -22,7 +22,7 @@ PUBLISHED: Final = ["llama3", "gemma3", "deepseek_v3", "deepseek", "anthropic"]
 TRAINED: Final = ["unigram", "wordpiece", "sentence_bpe", "byte_level"]
 TOKENS: Final = 8_000
 LETTERS: Final = 4_000  # of a document: theirs takes long
-DOCUMENTS, STRINGS, DETAILED = 150, 6_000, 500
+DOCUMENTS, STRINGS, DETAILED = 150, 200_000, 500
 SIZE: Final = 20_000  # of what is pathological
 SPECIAL: Final = ["<unk>", "<s>", "</s>"]
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 tekken: Any = pytest.importorskip("mistral_common.tokens.tokenizers.tekken")
 
 NAMES: Final = ["tekken_240718", "tekken_240911"]
-DOCUMENTS, STRINGS, SIZE = 400, 60_000, 20_000
+DOCUMENTS, STRINGS, SIZE = 400, 200_000, 20_000
 
 
 @pytest.fixture(scope="module", params=NAMES)

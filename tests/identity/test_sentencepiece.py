@@ -34,7 +34,7 @@ TRAINED: Final[dict[str, dict[str, Any]]] = {
     "bpe_symbols": {"model_type": "bpe", "user_defined_symbols": SYMBOLS, "split_digits": True, "byte_fallback": True},
 }
 TOKENS: Final = 6_000
-LETTERS, DOCUMENTS, STRINGS, DETAILED = 4_000, 200, 10_000, 500
+LETTERS, DOCUMENTS, STRINGS, DETAILED = 4_000, 200, 200_000, 500
 SIZE: Final = 100_000  # of what is pathological: sums of scores beyond 100,000, which are set back
 
 
