@@ -7,7 +7,7 @@
 //!
 //! So two neighbours whose bytes together are a token of that kind are always those of its last merge: they merge under the list
 //! exactly when they do by id, if the ids are in the order of those merges. Byte-level vocabularies number their tokens like that.
-//! Merges need not come after those that make their parts (in Llama 3's list 20,000 do not).
+//! Merges need not come after those that make their parts (in Llama 3's list 49,630 of 280,147 do not).
 
 use std::sync::Arc;
 
