@@ -1,0 +1,17 @@
+//! Everything that can be wrong with what the sampler is given.
+
+/// Why nothing could be sampled.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A parameter has a value that means nothing.
+    #[error("{name} must be {expected}, not {value}")]
+    Parameter {
+        /// As the user spells it.
+        name: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it was.
+        value: String,
+    },
+}

@@ -1,0 +1,10 @@
+//! Logits to tokens.
+#![forbid(unsafe_code)]
+
+mod distribution;
+mod error;
+mod philox;
+
+pub use distribution::Distribution;
+pub use error::Error;
+pub use philox::{Purpose, uniform};
