@@ -1,0 +1,485 @@
+//! The passes over a row.
+
+use super::element::{Bf16, F16, F32, Format};
+use super::exponential::{exponential, exponential_f64};
+use super::lanes::{Lanes, WIDTH};
+use super::{Level, Row};
+
+/// Logits of a block: what a maximum and a mass are kept for.
+pub const BLOCK: usize = 128;
+
+const VECTORS: usize = BLOCK / WIDTH;
+
+/// Logits to look at: a row, and a bit for each that says whether it counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Members<'a> {
+    /// The row.
+    pub row: Row<'a>,
+    /// Bit `id % 32` of word `id / 32` is set for a logit that counts; all count without it. Words that are missing
+    /// are 0.
+    pub mask: Option<&'a [u32]>,
+}
+
+/// What passed a threshold, in ascending order of the ids.
+#[derive(Debug, Default, Clone)]
+pub struct Collected {
+    ids: Vec<u32>,
+    values: Vec<f32>,
+    len: usize,
+}
+
+impl Collected {
+    /// Token ids.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids[..self.len]
+    }
+
+    /// Their logits.
+    pub fn values(&self) -> &[f32] {
+        &self.values[..self.len]
+    }
+
+    /// Forgets everything and makes room for `most` and what a vector writes behind them.
+    fn clear(&mut self, most: usize) {
+        self.len = 0;
+        if self.ids.len() < most + WIDTH {
+            self.ids.resize(most + WIDTH, 0);
+            self.values.resize(most + WIDTH, 0.0);
+        }
+    }
+
+    #[inline(always)]
+    fn push<L: Lanes>(&mut self, lanes: L, values: L::F, chosen: u16, first: usize) {
+        if let Some(out) = self.values[self.len..].first_chunk_mut() {
+            lanes.compress(values, chosen, out);
+        }
+        if let Some(out) = self.ids[self.len..].first_chunk_mut() {
+            lanes.positions(chosen, first as u32, out);
+        }
+        self.len += chosen.count_ones() as usize;
+    }
+}
+
+/// How logits are weighed: a logit `x` has the weight `exp((x − maximum) · inverse_temperature)`.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    /// The largest logit.
+    pub maximum: f32,
+    /// 1 / temperature.
+    pub inverse_temperature: f64,
+}
+
+/// Sums that entropy needs too.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Weighed {
+    /// The weights of all.
+    pub total: f64,
+    /// Weights times their powers, `Σ w ln w`.
+    pub powers: f64,
+}
+
+/// Moments of the distances from the maximum.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Moments {
+    /// Finite logits.
+    pub count: u64,
+    /// `Σ (maximum − x)`.
+    pub sum: f64,
+    /// `Σ (maximum − x)²`.
+    pub squares: f64,
+}
+
+/// A loop over a row.
+pub(super) trait Pass {
+    /// What comes out.
+    type Output;
+
+    /// Runs it; to be marked `#[inline(always)]`.
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output;
+}
+
+/// A row in one number format.
+#[derive(Debug)]
+struct Source<'a, F: Format> {
+    row: &'a [F::Number],
+    mask: Option<&'a [u32]>,
+}
+
+impl<F: Format> Source<'_, F> {
+    #[inline(always)]
+    fn blocks(&self) -> usize {
+        self.row.len().div_ceil(BLOCK)
+    }
+
+    /// Sixteen logits from `at` on, which is a multiple of 16; −∞ where none count.
+    #[inline(always)]
+    fn load<L: Lanes>(&self, lanes: L, at: usize) -> L::F {
+        let Some(rest) = self.row.get(at..) else {
+            return lanes.splat(f32::NEG_INFINITY);
+        };
+        let (values, there) = if let Some(values) = rest.first_chunk::<WIDTH>() {
+            (F::load(lanes, values), u16::MAX)
+        } else {
+            let mut values = [F::Number::default(); WIDTH];
+            values[..rest.len()].copy_from_slice(rest);
+            (F::load(lanes, &values), (1 << rest.len()) - 1)
+        };
+        match self.mask {
+            Some(mask) => {
+                let word = mask.get(at / 32).copied().unwrap_or(0);
+                lanes.keep(values, (word >> (at % 32)) as u16 & there)
+            }
+            None if there == u16::MAX => values,
+            None => lanes.keep(values, there),
+        }
+    }
+}
+
+struct Maxima<'a, F: Format> {
+    source: Source<'a, F>,
+    out: &'a mut [f32],
+}
+
+impl<F: Format> Pass for Maxima<'_, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> bool {
+        let mut unordered = 0;
+        for (block, out) in self.out.iter_mut().enumerate().take(self.source.blocks()) {
+            let mut most = [lanes.splat(f32::NEG_INFINITY); 2];
+            for pair in 0..VECTORS / 2 {
+                let at = block * BLOCK + pair * 2 * WIDTH;
+                let (left, right) = (
+                    self.source.load(lanes, at),
+                    self.source.load(lanes, at + WIDTH),
+                );
+                unordered |= lanes.unordered(left, right);
+                most = [lanes.max(left, most[0]), lanes.max(right, most[1])];
+            }
+            *out = lanes.largest(lanes.max(most[0], most[1]));
+        }
+        unordered != 0
+    }
+}
+
+struct Tail<'a, F: Format> {
+    source: Source<'a, F>,
+    maxima: &'a [f32],
+    scale: Scale,
+    threshold: f32,
+    masses: &'a mut [f64],
+    above: &'a mut Collected,
+}
+
+impl<F: Format> Pass for Tail<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let maximum = lanes.splat(self.scale.maximum);
+        let inverse = lanes.splat(self.scale.inverse_temperature as f32);
+        let threshold = lanes.splat(self.threshold);
+        for (block, mass) in self
+            .masses
+            .iter_mut()
+            .enumerate()
+            .take(self.source.blocks())
+        {
+            let mut sums = [lanes.splat(0.0); 2];
+            let collects = self.maxima[block] >= self.threshold;
+            for vector in 0..VECTORS {
+                let at = block * BLOCK + vector * WIDTH;
+                let values = self.source.load(lanes, at);
+                let powers = lanes.mul(lanes.sub(values, maximum), inverse);
+                let mut weights = exponential(lanes, powers);
+                if collects {
+                    let chosen = lanes.at_least(values, threshold);
+                    if chosen != 0 {
+                        weights = lanes.keep_or_zero(weights, !chosen);
+                        self.above.push(lanes, values, chosen, at);
+                    }
+                }
+                sums[vector % 2] = lanes.add(sums[vector % 2], weights);
+            }
+            *mass = lanes.sum_f64(lanes.widen(lanes.add(sums[0], sums[1])));
+        }
+    }
+}
+
+struct Collect<'a, F: Format> {
+    source: Source<'a, F>,
+    maxima: &'a [f32],
+    threshold: f32,
+    above: &'a mut Collected,
+}
+
+impl<F: Format> Pass for Collect<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let threshold = lanes.splat(self.threshold);
+        for (block, most) in self.maxima.iter().enumerate().take(self.source.blocks()) {
+            if *most < self.threshold {
+                continue;
+            }
+            for vector in 0..VECTORS {
+                let at = block * BLOCK + vector * WIDTH;
+                let values = self.source.load(lanes, at);
+                let chosen = lanes.at_least(values, threshold);
+                if chosen != 0 {
+                    self.above.push(lanes, values, chosen, at);
+                }
+            }
+        }
+    }
+}
+
+struct Weigh<'a, F: Format> {
+    source: Source<'a, F>,
+    scale: Scale,
+    low: f32,
+    high: f32,
+    masses: &'a mut [f64],
+    between: &'a mut Collected,
+}
+
+impl<F: Format> Pass for Weigh<'_, F> {
+    type Output = Weighed;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Weighed {
+        let maximum = lanes.splat_f64(f64::from(self.scale.maximum));
+        let inverse = lanes.splat_f64(self.scale.inverse_temperature);
+        let (low, high) = (lanes.splat(self.low), lanes.splat(self.high));
+        let least = lanes.splat_f64(f64::MIN);
+        let mut totals = lanes.splat_f64(0.0);
+        let mut products = totals;
+        for (block, mass) in self
+            .masses
+            .iter_mut()
+            .enumerate()
+            .take(self.source.blocks())
+        {
+            let mut sums = lanes.splat_f64(0.0);
+            for vector in 0..VECTORS {
+                let at = block * BLOCK + vector * WIDTH;
+                let values = self.source.load(lanes, at);
+                let distances = lanes.sub_f64(lanes.widen(values), maximum);
+                let powers = lanes.mul_f64(distances, inverse);
+                let weights = exponential_f64(lanes, powers);
+                totals = lanes.add_f64(totals, weights);
+                // −∞ · 0 is not a number: of a weight of 0 the power does not matter.
+                products = lanes.mul_add_f64(weights, lanes.max_f64(powers, least), products);
+                let (above, reaching) = (lanes.at_least(values, high), lanes.at_least(values, low));
+                sums = lanes.add_f64(sums, lanes.keep_f64(weights, above));
+                if reaching & !above != 0 {
+                    self.between.push(lanes, values, reaching & !above, at);
+                }
+            }
+            *mass = lanes.sum_f64(sums);
+        }
+        Weighed {
+            total: lanes.sum_f64(totals),
+            powers: lanes.sum_f64(products),
+        }
+    }
+}
+
+struct Spread<'a, F: Format> {
+    source: Source<'a, F>,
+    maximum: f32,
+}
+
+impl<F: Format> Pass for Spread<'_, F> {
+    type Output = Moments;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Moments {
+        let maximum = lanes.splat_f64(f64::from(self.maximum));
+        let least = lanes.splat(f32::MIN);
+        let (mut sums, mut squares) = (lanes.splat_f64(0.0), lanes.splat_f64(0.0));
+        let mut count = 0;
+        for at in (0..self.source.row.len()).step_by(WIDTH) {
+            let values = self.source.load(lanes, at);
+            let finite = lanes.at_least(values, least);
+            count += u64::from(finite.count_ones());
+            let distances = lanes.keep_f64(lanes.sub_f64(maximum, lanes.widen(values)), finite);
+            sums = lanes.add_f64(sums, distances);
+            squares = lanes.mul_add_f64(distances, distances, squares);
+        }
+        Moments {
+            count,
+            sum: lanes.sum_f64(sums),
+            squares: lanes.sum_f64(squares),
+        }
+    }
+}
+
+struct Count<'a, F: Format> {
+    source: Source<'a, F>,
+    maxima: &'a [f32],
+    value: f32,
+}
+
+impl<F: Format> Pass for Count<'_, F> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> u64 {
+        let value = lanes.splat(self.value);
+        let mut count = 0;
+        for (block, most) in self.maxima.iter().enumerate().take(self.source.blocks()) {
+            if *most < self.value {
+                continue;
+            }
+            for vector in 0..VECTORS {
+                let values = self.source.load(lanes, block * BLOCK + vector * WIDTH);
+                count += u64::from(lanes.at_least(values, value).count_ones());
+            }
+        }
+        count
+    }
+}
+
+struct Weights<'a> {
+    values: &'a [f32],
+    scale: Scale,
+    out: &'a mut [f64],
+}
+
+impl Pass for Weights<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let maximum = lanes.splat_f64(f64::from(self.scale.maximum));
+        let inverse = lanes.splat_f64(self.scale.inverse_temperature);
+        let source: Source<'_, F32> = Source {
+            row: self.values,
+            mask: None,
+        };
+        for (vector, out) in self.out.chunks_mut(WIDTH).enumerate() {
+            let values = lanes.widen(source.load(lanes, vector * WIDTH));
+            let powers = lanes.mul_f64(lanes.sub_f64(values, maximum), inverse);
+            let mut weights = [0.0; WIDTH];
+            lanes.store_f64(exponential_f64(lanes, powers), &mut weights);
+            out.copy_from_slice(&weights[..out.len()]);
+        }
+    }
+}
+
+/// Runs a pass on a row of any format.
+macro_rules! dispatch {
+    ($level:expr, $members:expr, $pass:ident { $($field:ident $(: $value:expr)?),* $(,)? }) => {{
+        let mask = $members.mask;
+        match $members.row {
+            Row::F32(row) => $level.run($pass::<'_, F32> { source: Source { row, mask }, $($field $(: $value)?),* }),
+            Row::F16(row) => $level.run($pass::<'_, F16> { source: Source { row, mask }, $($field $(: $value)?),* }),
+            Row::Bf16(row) => $level.run($pass::<'_, Bf16> { source: Source { row, mask }, $($field $(: $value)?),* }),
+        }
+    }};
+}
+
+impl Level {
+    /// The largest logit of each block of [`BLOCK`] into `maxima`, and whether a logit is not a number.
+    ///
+    /// −∞ for a block in which none counts; a NaN counts as −∞.
+    pub fn maxima(self, members: Members<'_>, maxima: &mut Vec<f32>) -> bool {
+        maxima.clear();
+        maxima.resize(members.row.len().div_ceil(BLOCK), f32::NEG_INFINITY);
+        dispatch!(self, members, Maxima { out: maxima })
+    }
+
+    /// The logits that are at least `threshold`.
+    pub fn collect(
+        self,
+        members: Members<'_>,
+        maxima: &[f32],
+        threshold: f32,
+        above: &mut Collected,
+    ) {
+        above.clear(members.row.len());
+        dispatch!(
+            self,
+            members,
+            Collect {
+                maxima,
+                threshold,
+                above
+            }
+        );
+    }
+
+    /// The logits that are at least `threshold`, and of each block the weights of the others.
+    ///
+    /// A weight has a relative error of 1.2e-7 · (1 + |power|) at most, a sum that of its weights.
+    pub fn tail(
+        self,
+        members: Members<'_>,
+        maxima: &[f32],
+        scale: Scale,
+        threshold: f32,
+        masses: &mut Vec<f64>,
+        above: &mut Collected,
+    ) {
+        above.clear(members.row.len());
+        masses.clear();
+        masses.resize(members.row.len().div_ceil(BLOCK), 0.0);
+        dispatch!(
+            self,
+            members,
+            Tail {
+                maxima,
+                scale,
+                threshold,
+                masses,
+                above
+            }
+        );
+    }
+
+    /// In double precision: the sums of all weights, those of each block that are at least `high`, and the logits from
+    /// `low` up to it.
+    pub fn weigh(
+        self,
+        members: Members<'_>,
+        scale: Scale,
+        [low, high]: [f32; 2],
+        masses: &mut Vec<f64>,
+        between: &mut Collected,
+    ) -> Weighed {
+        between.clear(members.row.len());
+        masses.clear();
+        masses.resize(members.row.len().div_ceil(BLOCK), 0.0);
+        dispatch!(
+            self,
+            members,
+            Weigh {
+                scale,
+                low,
+                high,
+                masses,
+                between
+            }
+        )
+    }
+
+    /// Moments of the finite logits.
+    pub fn moments(self, members: Members<'_>, maximum: f32) -> Moments {
+        dispatch!(self, members, Spread { maximum })
+    }
+
+    /// How many logits are at least `value`.
+    pub fn count(self, members: Members<'_>, maxima: &[f32], value: f32) -> u64 {
+        dispatch!(self, members, Count { maxima, value })
+    }
+
+    /// The weight of each of `values`, in double precision.
+    pub fn weights(self, values: &[f32], scale: Scale, out: &mut Vec<f64>) {
+        out.clear();
+        out.resize(values.len(), 0.0);
+        self.run(Weights { values, scale, out });
+    }
+}
