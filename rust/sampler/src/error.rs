@@ -14,4 +14,29 @@ pub enum Error {
         /// What it was.
         value: String,
     },
+    /// A parameter names a token that no row has.
+    #[error("{name} names token {id}, but a row has {vocabulary} logits")]
+    OutOfRange {
+        /// As the user spells it.
+        name: &'static str,
+        /// What it names.
+        id: u32,
+        /// Logits of a row.
+        vocabulary: usize,
+    },
+    /// Nothing may be drawn.
+    #[error(
+        "no token can be drawn: {}",
+        if *.unordered { "every logit that counts is −∞ or not a number" } else { "every token is masked, banned or −∞" }
+    )]
+    NothingLeft {
+        /// A logit is not a number.
+        unordered: bool,
+    },
+    /// A logit is not a number or +∞, and that was to be an error.
+    #[error("a logit is {} (strict)", if *.unordered { "not a number" } else { "+∞" })]
+    NotFinite {
+        /// It is not a number.
+        unordered: bool,
+    },
 }

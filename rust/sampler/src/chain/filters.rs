@@ -1,0 +1,250 @@
+//! What each filter keeps.
+
+use super::{Chain, Left, Memory, Need};
+use crate::parameters::{Mirostat, MirostatVersion};
+
+impl Chain<'_> {
+    /// The `k` largest logits, and by the convention those that are as large as the last of them.
+    pub(super) fn top_k(&mut self, k: usize) {
+        self.list_top(k);
+        let (
+            keeps_ties,
+            Memory {
+                list, selection, ..
+            },
+        ) = (self.conventions.top_k_keeps_ties, &mut *self.memory);
+        if list.len() <= k {
+            return;
+        }
+        let need = Need {
+            sum: k as f64,
+            beyond: false,
+        };
+        let found = selection.prefix(list.len(), need, |at| f64::from(list.values[at]), |_| 1.0);
+        let Some(found) = found else { return };
+        let (value, last) = (list.values[found.last], list.ids[found.last]);
+        list.retain(|list, at| {
+            let tied = list.values[at] == value && (keeps_ties || list.ids[at] <= last);
+            list.values[at] > value || tied
+        });
+    }
+
+    /// Makes the list, of the `k` largest logits at least.
+    fn list_top(&mut self, k: usize) {
+        let Memory {
+            passes,
+            list,
+            spare,
+            ..
+        } = &mut *self.memory;
+        match self.left {
+            // Each of the k largest maxima is a logit, so the k largest logits are not below the least of them.
+            Left::Row if k < passes.maxima.len() => {
+                spare.values.clear();
+                spare.values.extend_from_slice(&passes.maxima);
+                let (_, least, _) = spare
+                    .values
+                    .select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+                let least = least.max(f32::MIN);
+                self.view.collect(passes, least, list);
+                self.left = Left::List;
+            }
+            Left::List => {}
+            _ => {
+                self.list();
+            }
+        }
+    }
+
+    /// Both on the same probabilities.
+    pub(super) fn top_k_and_top_p(&mut self, top_p_keeps_all: bool) {
+        let (k, p) = (self.parameters.top_k, self.parameters.top_p);
+        match (k, top_p_keeps_all) {
+            (0, true) => {}
+            (0, false) => self.top_p(p),
+            (_, true) => self.top_k(k),
+            (_, false) => {
+                let total = self.total();
+                self.top_k(k);
+                self.memory.list.weigh(self.view.level, self.scale);
+                self.cut_list(p * total);
+            }
+        }
+    }
+
+    /// Tokens at least `min_p` times as likely as the most likely one.
+    pub(super) fn min_p(&mut self, min_p: f64) {
+        self.keep_powers(min_p.ln());
+    }
+
+    /// Logits whose power, `(x − maximum) / temperature`, is at least `least`, and the largest in any case.
+    fn keep_powers(&mut self, least: f64) {
+        let (scale, least) = (self.scale, least.min(0.0));
+        let power =
+            |value: f32| (f64::from(value) - f64::from(scale.maximum)) * scale.inverse_temperature;
+        let Memory { passes, list, .. } = &mut *self.memory;
+        if self.left == Left::Row {
+            // What is collected is tested once more: this may be a little too low.
+            let threshold = f64::from(scale.maximum) + least / scale.inverse_temperature;
+            let threshold = (threshold as f32).max(f32::MIN).next_down().next_down();
+            self.view.collect(passes, threshold.max(f32::MIN), list);
+            self.left = Left::List;
+        } else if self.left != Left::List {
+            self.list();
+        }
+        let list = &mut self.memory.list;
+        let most = list.values.iter().copied().fold(f32::MIN, f32::max);
+        list.retain(|list, at| power(list.values[at]) >= least || list.values[at] == most);
+    }
+
+    /// Logits within `sigma` standard deviations (of the population) of the largest.
+    pub(super) fn top_n_sigma(&mut self, sigma: f64) {
+        let maximum = f64::from(self.scale.maximum);
+        let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        let mut add = |values: &mut dyn Iterator<Item = f32>| {
+            for value in values {
+                let distance = maximum - f64::from(value);
+                count += 1.0;
+                sum += distance;
+                squares += distance * distance;
+            }
+        };
+        if self.left == Left::Row {
+            add(&mut self.view.changed.iter().map(|(_, value)| *value));
+            let moments = self
+                .view
+                .level
+                .moments(self.view.members(), self.scale.maximum);
+            count += moments.count as f64;
+            sum += moments.sum;
+            squares += moments.squares;
+        } else {
+            add(&mut self.list().values.iter().copied());
+        }
+        let mean = sum / count;
+        let deviation = (squares / count - mean * mean).max(0.0).sqrt();
+        self.keep_powers(-sigma * deviation * self.scale.inverse_temperature);
+    }
+
+    /// Tokens not less likely than `epsilon` (Hewitt et al., 2022).
+    pub(super) fn epsilon(&mut self, epsilon: f64) {
+        let total = self.total();
+        self.keep_powers((epsilon * total).ln());
+    }
+
+    /// Tokens not less likely than `min(eta, sqrt(eta) · exp(−entropy))` (Hewitt et al., 2022).
+    pub(super) fn eta(&mut self, eta: f64) {
+        let (entropy, _) = self.entropy();
+        let total = self.total();
+        let least = eta.min(eta.sqrt() * (-entropy).exp());
+        self.keep_powers((least * total).ln());
+    }
+
+    /// Tokens whose surprise is nearest to the entropy, until they are `p` of the whole (Meister et al., 2022).
+    pub(super) fn typical(&mut self, p: f64) {
+        let (entropy, _) = self.entropy();
+        let strict = self.conventions.typical_is_strict;
+        let total = self.list().total();
+        let Memory {
+            list,
+            selection,
+            spare,
+            ..
+        } = &mut *self.memory;
+        // Of a weight of 0 the surprise is infinite, which no bin could be found for.
+        let distance = |weight: &f64| -((total / weight).ln() - entropy).abs().min(1e300);
+        spare.weights.clear();
+        spare.weights.extend(list.weights.iter().map(distance));
+        let need = Need {
+            sum: p * total,
+            beyond: strict,
+        };
+        let keys = &spare.weights;
+        let found = selection.prefix(list.len(), need, |at| keys[at], |at| list.weights[at]);
+        if let Some(found) = found {
+            let (key, last) = (keys[found.last], found.last);
+            list.retain(|_, at| keys[at] > key || (keys[at] == key && (!strict || at <= last)));
+            self.find_maximum();
+        }
+    }
+
+    /// XTC: all top choices but the least likely one.
+    pub(super) fn exclude(&mut self) {
+        let Some(exclusion) = &self.parameters.exclusion else {
+            return;
+        };
+        if self.chance >= exclusion.probability || exclusion.threshold > 0.5 {
+            return;
+        }
+        let strict = self.conventions.exclusion_is_strict;
+        let total = self.list().total();
+        let list = &mut self.memory.list;
+        let bound = exclusion.threshold * total;
+        let is_top = |weight: f64| {
+            if strict {
+                weight > bound
+            } else {
+                weight >= bound
+            }
+        };
+        let top = (0..list.len()).filter(|at| is_top(list.weights[*at]));
+        // Of equally likely ones the last is kept, as if they were sorted.
+        let order =
+            |a: &usize, b: &usize| list.values[*a].total_cmp(&list.values[*b]).then(b.cmp(a));
+        let Some(least) = top.min_by(order) else {
+            return;
+        };
+        let is_protected = |id: u32| exclusion.protected.binary_search(&id).is_ok();
+        list.retain(|list, at| {
+            at == least || !is_top(list.weights[at]) || is_protected(list.ids[at])
+        });
+        self.find_maximum();
+    }
+
+    /// The most likely token may be gone.
+    fn find_maximum(&mut self) {
+        let values = self.memory.list.values.iter().copied();
+        self.scale.maximum = values.fold(f32::MIN, f32::max);
+        self.memory.list.weigh(self.view.level, self.scale);
+    }
+
+    pub(super) fn mirostat(&mut self, mirostat: Mirostat, surprise: f64) {
+        match mirostat.version {
+            MirostatVersion::One => {
+                let k = self.zipf_k(mirostat.considered, surprise);
+                self.top_k(k);
+            }
+            MirostatVersion::Two => {
+                let total = self.total();
+                self.keep_powers(total.ln() - surprise * std::f64::consts::LN_2);
+            }
+        }
+    }
+
+    /// How many tokens have the surprise in a Zipf law with the exponent of the most likely ones.
+    fn zipf_k(&mut self, considered: usize, surprise: f64) -> usize {
+        let vocabulary = self.view.row.len() as f64;
+        let inverse = self.scale.inverse_temperature;
+        self.list_top(considered);
+        let mut values = self.memory.list.values.clone();
+        self.left = Left::Row;
+        values.sort_unstable_by(|a, b| b.total_cmp(a));
+        values.truncate(considered);
+        let (mut products, mut squares) = (0.0, 0.0);
+        for (at, [value, next]) in values.array_windows().enumerate() {
+            let t = ((at + 2) as f64 / (at + 1) as f64).ln();
+            products += t * (f64::from(*value) - f64::from(*next)) * inverse;
+            squares += t * t;
+        }
+        let exponent = products / squares;
+        let epsilon = exponent - 1.0;
+        let k =
+            ((epsilon * surprise.exp2()) / (1.0 - vocabulary.powf(-epsilon))).powf(1.0 / exponent);
+        // Of one token, and of an exponent of 1 or 0, the formula says nothing.
+        if k.is_finite() {
+            (k.round() as usize).clamp(1, self.view.row.len())
+        } else {
+            1
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Top-p: the smallest set of the most likely tokens that has a share of the whole.
+
+use inferail_simd::logits::BLOCK;
+
+use super::{Chain, Left, Memory, Need};
+
+/// Largest relative error of a sum of single-precision weights: 1.2e-7 · (1 + |power|), and what has a power below −32 is
+/// lost in the sum.
+const ERROR: f64 = 4e-6;
+
+/// Logits that are looked at to guess where a flat row is cut.
+const SAMPLED: usize = 2048;
+
+/// How far beside the guess the cut may be, as a share of the whole: three deviations for a row of normal logits.
+const SLACK: f64 = 0.05;
+
+impl Chain<'_> {
+    /// Keeps the most likely tokens that are `p` of what is left together, one at least.
+    pub(super) fn top_p(&mut self, p: f64) {
+        if self.left != Left::Row {
+            let total = self.list().total();
+            self.cut_list(p * total);
+        } else if !self.cut_head(p) {
+            self.cut_flat(p);
+        }
+    }
+
+    /// Cuts the list where the sum of its weights reaches `sum`.
+    pub(super) fn cut_list(&mut self, sum: f64) {
+        let need = Need {
+            sum,
+            beyond: self.conventions.top_p_is_strict,
+        };
+        let Memory {
+            list, selection, ..
+        } = &mut *self.memory;
+        let key = |at: usize| f64::from(list.values[at]);
+        if let Some(found) = selection.prefix(list.len(), need, key, |at| list.weights[at]) {
+            let (value, last) = (list.values[found.last], list.ids[found.last]);
+            list.retain(|list, at| {
+                list.values[at] > value || (list.values[at] == value && list.ids[at] <= last)
+            });
+        }
+    }
+
+    /// Lists what is likely and only sums up the rest: one read. `false` if the likely tokens do not reach `p`.
+    fn cut_head(&mut self, p: f64) -> bool {
+        let threshold = self.head();
+        let Memory {
+            passes,
+            list,
+            selection,
+            spare,
+        } = &mut *self.memory;
+        let mut rest = self.view.tail(passes, self.scale, threshold, list);
+        list.weigh(self.view.level, self.scale);
+        let head = list.total();
+        let mut error = rest * ERROR;
+        if p * (head + rest + error) > head {
+            return false;
+        }
+        loop {
+            let sum = p * (head + rest);
+            let need = Need {
+                sum,
+                beyond: self.conventions.top_p_is_strict,
+            };
+            let key = |at: usize| f64::from(list.values[at]);
+            let Some(found) = selection.prefix(list.len(), need, key, |at| list.weights[at]) else {
+                return false;
+            };
+            // The rest is not known to the last bit. Where that could move the cut, it is summed up in double precision.
+            let doubtful = sum - found.before <= error || found.sum - sum < error;
+            if error > 0.0 && doubtful {
+                let all = self
+                    .view
+                    .weigh(passes, self.scale, [f32::INFINITY; 2], spare);
+                (rest, error) = (all.total - head, 0.0);
+                continue;
+            }
+            let (value, last) = (list.values[found.last], list.ids[found.last]);
+            list.retain(|list, at| {
+                list.values[at] > value || (list.values[at] == value && list.ids[at] <= last)
+            });
+            self.left = Left::List;
+            return true;
+        }
+    }
+
+    /// A logit that between one and two thousand tokens of a large vocabulary reach, or less likely tokens than matter.
+    fn head(&mut self) -> f32 {
+        let Memory { passes, spare, .. } = &mut *self.memory;
+        let lowest = f64::from(self.scale.maximum) - 16.0 / self.scale.inverse_temperature;
+        let lowest = (lowest as f32).max(f32::MIN);
+        spare.values.clear();
+        spare.values.extend_from_slice(&passes.maxima);
+        let quarter = spare.values.len() / 4;
+        if spare.values.is_empty() {
+            return lowest;
+        }
+        // Of the maxima of blocks three quarters are above it.
+        let (_, value, _) = spare.values.select_nth_unstable_by(quarter, f32::total_cmp);
+        value.max(lowest)
+    }
+
+    /// Guesses where the cut is from a few logits, and reads the row once more, in double precision.
+    fn cut_flat(&mut self, p: f64) {
+        let beyond = self.conventions.top_p_is_strict;
+        let [mut low, mut high] = self.guess(p);
+        let mut guessed = true;
+        loop {
+            let Memory {
+                passes,
+                list,
+                selection,
+                ..
+            } = &mut *self.memory;
+            let all = self.view.weigh(passes, self.scale, [low, high], list);
+            list.weigh(self.view.level, self.scale);
+            let above: f64 = passes.masses.iter().sum();
+            let need = Need {
+                sum: p * all.total - above,
+                beyond,
+            };
+            if std::mem::take(&mut guessed) {
+                if above > 0.0 && (need.sum < 0.0 || need.sum == 0.0 && !beyond) {
+                    (low, high) = (high, f32::INFINITY);
+                    continue;
+                }
+                if need.sum >= list.total() && low > f32::MIN {
+                    (low, high) = (f32::MIN, low);
+                    continue;
+                }
+            }
+            let key = |at: usize| f64::from(list.values[at]);
+            let Some(found) = selection.prefix(list.len(), need, key, |at| list.weights[at]) else {
+                return;
+            };
+            let (value, last) = (list.values[found.last], list.ids[found.last]);
+            for at in 0..list.len() {
+                let tied = list.values[at] == value && list.ids[at] <= last;
+                if list.values[at] > value || tied {
+                    passes.masses[list.ids[at] as usize / BLOCK] += list.weights[at];
+                }
+            }
+            self.left = Left::Above { value, last };
+            return;
+        }
+    }
+
+    /// Two logits between which the cut probably is.
+    fn guess(&mut self, p: f64) -> [f32; 2] {
+        let Memory {
+            list, selection, ..
+        } = &mut *self.memory;
+        let vocabulary = self.view.row.len();
+        let step = vocabulary.div_ceil(SAMPLED).max(1);
+        let ids = (0..vocabulary).step_by(step).map(|id| id as u32);
+        let seen = ids.filter_map(|id| Some((id, self.view.get(id)?)));
+        list.merge((&[], &[]), seen.filter(|(_, value)| *value >= f32::MIN));
+        list.weigh(self.view.level, self.scale);
+        let total = list.total();
+        let mut value = |share: f64| {
+            let need = Need {
+                sum: share * total,
+                beyond: false,
+            };
+            let key = |at: usize| f64::from(list.values[at]);
+            let found = selection.prefix(list.len(), need, key, |at| list.weights[at]);
+            found.map(|found| list.values[found.last])
+        };
+        let high = value(p - SLACK.min(p * 0.875));
+        let low = value(p + SLACK.min((1.0 - p) * 0.875));
+        let (low, high) = (low.unwrap_or(f32::MIN), high.unwrap_or(f32::INFINITY));
+        [low, if high > low { high } else { f32::INFINITY }]
+    }
+}
