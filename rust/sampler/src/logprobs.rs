@@ -148,7 +148,13 @@ fn best(list: &List, selection: &mut Selection, top: usize) -> Vec<(u32, f32)> {
         sum: top as f64,
         beyond: false,
     };
-    let found = selection.prefix(list.len(), need, |at| f64::from(list.values[at]), |_| 1.0);
+    let found = selection.prefix(
+        list.len(),
+        need,
+        None,
+        |at| f64::from(list.values[at]),
+        |_| 1.0,
+    );
     let Some(found) = found else {
         return Vec::new();
     };

@@ -20,7 +20,13 @@ impl Chain<'_> {
             sum: k as f64,
             beyond: false,
         };
-        let found = selection.prefix(list.len(), need, |at| f64::from(list.values[at]), |_| 1.0);
+        let found = selection.prefix(
+            list.len(),
+            need,
+            None,
+            |at| f64::from(list.values[at]),
+            |_| 1.0,
+        );
         let Some(found) = found else { return };
         let (value, last) = (list.values[found.last], list.ids[found.last]);
         list.retain(|list, at| {
@@ -151,16 +157,19 @@ impl Chain<'_> {
             spare,
             ..
         } = &mut *self.memory;
-        // Of a weight of 0 the surprise is infinite, which no bin could be found for.
-        let distance = |weight: &f64| -((total / weight).ln() - entropy).abs().min(1e300);
+        let (scale, middle) = (self.scale, total.ln() - entropy);
+        let distance = |value: &f32| {
+            let power = (f64::from(*value) - f64::from(scale.maximum)) * scale.inverse_temperature;
+            -(middle - power).abs()
+        };
         spare.weights.clear();
-        spare.weights.extend(list.weights.iter().map(distance));
+        spare.weights.extend(list.values.iter().map(distance));
         let need = Need {
             sum: p * total,
             beyond: strict,
         };
         let keys = &spare.weights;
-        let found = selection.prefix(list.len(), need, |at| keys[at], |at| list.weights[at]);
+        let found = selection.prefix(list.len(), need, None, |at| keys[at], |at| list.weights[at]);
         if let Some(found) = found {
             let (key, last) = (keys[found.last], found.last);
             list.retain(|_, at| keys[at] > key || (keys[at] == key && (!strict || at <= last)));

@@ -53,7 +53,7 @@ impl List {
     }
 
     pub(crate) fn total(&self) -> f64 {
-        self.weights.iter().sum()
+        sum(&self.weights)
     }
 
     /// Keeps the candidates of which `keep` says so, by index.
@@ -74,4 +74,16 @@ impl List {
         self.values.truncate(kept);
         self.weights.truncate(kept);
     }
+}
+
+/// Eight sums at a time, always in this order: one alone would wait for every addition.
+pub(crate) fn sum(numbers: &[f64]) -> f64 {
+    let (eights, rest) = numbers.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        for (sum, number) in sums.iter_mut().zip(eight) {
+            *sum += number;
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
 }

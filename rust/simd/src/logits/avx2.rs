@@ -66,7 +66,7 @@ lanes! {
     fn sub(left: F, right: F) -> F;
     fn mul(left: F, right: F) -> F;
     fn mul_add(left: F, right: F, plus: F) -> F;
-    fn scale(values: F, powers: F) -> F;
+    fn raise(values: F, powers: F) -> F;
     fn compress(values: F, lanes: u16, out: &mut [f32; WIDTH]) -> ();
     fn positions(lanes: u16, first: u32, out: &mut [u32; WIDTH]) -> ();
     fn widen(values: F) -> D;
@@ -79,7 +79,7 @@ lanes! {
     fn mul_f64(left: D, right: D) -> D;
     fn mul_add_f64(left: D, right: D, plus: D) -> D;
     fn max_f64(values: D, other: D) -> D;
-    fn scale_f64(values: D, powers: D) -> D;
+    fn raise_f64(values: D, powers: D) -> D;
     fn sum_f64(values: D) -> f64;
 }
 
@@ -273,9 +273,9 @@ mod inner {
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c,popcnt")]
-    pub(super) fn scale(values: F, powers: F) -> F {
+    pub(super) fn raise(values: F, powers: F) -> F {
         let add = |values, powers| {
-            let powers = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(powers));
+            let powers = _mm256_slli_epi32::<23>(_mm256_castps_si256(powers));
             _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(values), powers))
         };
         (add(values.0, powers.0), add(values.1, powers.1))
@@ -386,10 +386,9 @@ mod inner {
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c,popcnt")]
-    pub(super) fn scale_f64(values: D, powers: D) -> D {
+    pub(super) fn raise_f64(values: D, powers: D) -> D {
         std::array::from_fn(|part| {
-            let powers = _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(powers[part]));
-            let powers = _mm256_slli_epi64::<52>(powers);
+            let powers = _mm256_slli_epi64::<52>(_mm256_castpd_si256(powers[part]));
             _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(values[part]), powers))
         })
     }

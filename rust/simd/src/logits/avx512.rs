@@ -70,7 +70,7 @@ lanes! {
     fn sub(left: F, right: F) -> F;
     fn mul(left: F, right: F) -> F;
     fn mul_add(left: F, right: F, plus: F) -> F;
-    fn scale(values: F, powers: F) -> F;
+    fn raise(values: F, powers: F) -> F;
     fn compress(values: F, lanes: u16, out: &mut [f32; WIDTH]) -> ();
     fn positions(lanes: u16, first: u32, out: &mut [u32; WIDTH]) -> ();
     fn widen(values: F) -> D;
@@ -83,7 +83,7 @@ lanes! {
     fn mul_f64(left: D, right: D) -> D;
     fn mul_add_f64(left: D, right: D, plus: D) -> D;
     fn max_f64(values: D, other: D) -> D;
-    fn scale_f64(values: D, powers: D) -> D;
+    fn raise_f64(values: D, powers: D) -> D;
     fn sum_f64(values: D) -> f64;
 }
 
@@ -181,8 +181,8 @@ mod inner {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
-    pub(super) fn scale(values: F, powers: F) -> F {
-        let powers = _mm512_slli_epi32::<23>(_mm512_cvtps_epi32(powers));
+    pub(super) fn raise(values: F, powers: F) -> F {
+        let powers = _mm512_slli_epi32::<23>(_mm512_castps_si512(powers));
         _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(values), powers))
     }
 
@@ -292,9 +292,9 @@ mod inner {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
-    pub(super) fn scale_f64(values: D, powers: D) -> D {
+    pub(super) fn raise_f64(values: D, powers: D) -> D {
         let add = |values, powers| {
-            let powers = _mm512_slli_epi64::<52>(_mm512_cvtpd_epi64(powers));
+            let powers = _mm512_slli_epi64::<52>(_mm512_castpd_si512(powers));
             _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(values), powers))
         };
         (add(values.0, powers.0), add(values.1, powers.1))

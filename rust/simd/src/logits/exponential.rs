@@ -1,83 +1,68 @@
-//! e to the power of numbers that are not above 0.
+//! 2 to the power of numbers that are not above 0.
+//!
+//! `2^t = 2^n · 2^f` with the whole number `n` nearest to `t`; the polynomials interpolate `(2^f − 1) / f` at the Chebyshev
+//! nodes of ±1/2, which is within 5.1e-9 of the power in single precision and 8.5e-18 in double.
 
 use super::lanes::Lanes;
 
-/// Below this a power is 0: e^−87 is the last one whose result is a normal `f32`.
-const LEAST: f32 = -87.0;
+/// Powers below are 0: what they would give is not a normal number.
+const LEAST: f32 = -126.0;
+const LEAST_F64: f64 = -1022.0;
 
-/// The same of an `f64`.
-const LEAST_F64: f64 = -708.0;
-
-/// Adding it and taking it away rounds a number below 2^22 to the nearest whole one, in every instruction set.
+/// Added to a number below 2^21, it rounds it to a whole one, which then stands in the lowest bits.
 const ROUND: f32 = 12_582_912.0;
 const ROUND_F64: f64 = 6_755_399_441_055_744.0;
 
-/// ln 2 in two pieces: a whole number below 2^8 times the first is exact.
-const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-const LN_2_F64: [f64; 2] = [0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10];
-
-/// e^r = 1 + r + r² p(r) for |r| ≤ ln 2 / 2, highest power first; the coefficients are those of Cephes' `expf`.
-const POLYNOMIAL: [f32; 6] = [
-    1.987_569_1e-4,
-    1.398_2e-3,
-    8.333_452e-3,
-    4.166_579_6e-2,
-    1.666_666_5e-1,
-    0.5,
+/// Highest power first.
+const POLYNOMIAL: [f32; 7] = [
+    1.545_316_3e-4,
+    1.339_086_3e-3,
+    9.618_083e-3,
+    5.550_357e-2,
+    2.402_265e-1,
+    std::f32::consts::LN_2,
+    1.0,
 ];
 
-/// 1/13!, 1/12!, … 1/2!: what is left out is below 5e-18.
-const TAYLOR: [f64; 12] = [
-    1.605_904_383_682_161_3e-10,
-    2.087_675_698_786_81e-9,
-    2.505_210_838_544_172e-8,
-    2.755_731_922_398_589_3e-7,
-    2.755_731_922_398_589e-6,
-    2.480_158_730_158_73e-5,
-    1.984_126_984_126_984e-4,
-    1.388_888_888_888_889e-3,
-    8.333_333_333_333_333e-3,
-    4.166_666_666_666_666_4e-2,
-    1.666_666_666_666_666_6e-1,
-    0.5,
+const POLYNOMIAL_F64: [f64; 12] = [
+    4.454_960_598_186_518_6e-10,
+    7.072_585_949_269_223e-9,
+    1.017_806_244_584_577_4e-7,
+    1.321_544_258_792_169e-6,
+    1.525_273_382_983_612e-5,
+    1.540_353_044_173_605e-4,
+    1.333_355_814_641_693_4e-3,
+    9.618_129_107_606_888e-3,
+    5.550_410_866_482_16e-2,
+    2.402_265_069_591_009_7e-1,
+    std::f64::consts::LN_2,
+    1.0,
 ];
 
-/// e^powers within 2 units in the last place; 0 below e^−87 and of what is not a number.
+/// 2^powers within 2 units in the last place; 0 below 2^−126 and of what is not a number.
 #[inline(always)]
 pub(super) fn exponential<L: Lanes>(lanes: L, powers: L::F) -> L::F {
-    let least = lanes.splat(LEAST);
-    let counted = lanes.at_least(powers, least);
-    let powers = lanes.max(powers, least);
+    let counted = lanes.at_least(powers, lanes.splat(LEAST));
     let round = lanes.splat(ROUND);
-    let shifted = lanes.mul_add(powers, lanes.splat(std::f32::consts::LOG2_E), round);
-    let whole = lanes.sub(shifted, round);
-    let rest = lanes.mul_add(whole, lanes.splat(-LN_2[0]), powers);
-    let rest = lanes.mul_add(whole, lanes.splat(-LN_2[1]), rest);
+    let rounded = lanes.add(powers, round);
+    let rest = lanes.sub(powers, lanes.sub(rounded, round));
     let mut sum = lanes.splat(POLYNOMIAL[0]);
     for coefficient in &POLYNOMIAL[1..] {
         sum = lanes.mul_add(sum, rest, lanes.splat(*coefficient));
     }
-    let linear = lanes.add(rest, lanes.splat(1.0));
-    let result = lanes.mul_add(sum, lanes.mul(rest, rest), linear);
-    lanes.keep_or_zero(lanes.scale(result, whole), counted)
+    lanes.keep_or_zero(lanes.raise(sum, rounded), counted)
 }
 
-/// e^powers within 2 units in the last place; 0 below e^−708 and of what is not a number.
+/// 2^powers within 2 units in the last place; 0 below 2^−1022 and of what is not a number.
 #[inline(always)]
 pub(super) fn exponential_f64<L: Lanes>(lanes: L, powers: L::D) -> L::D {
-    let least = lanes.splat_f64(LEAST_F64);
-    let counted = lanes.at_least_f64(powers, least);
-    let powers = lanes.max_f64(powers, least);
+    let counted = lanes.at_least_f64(powers, lanes.splat_f64(LEAST_F64));
     let round = lanes.splat_f64(ROUND_F64);
-    let shifted = lanes.mul_add_f64(powers, lanes.splat_f64(std::f64::consts::LOG2_E), round);
-    let whole = lanes.sub_f64(shifted, round);
-    let rest = lanes.mul_add_f64(whole, lanes.splat_f64(-LN_2_F64[0]), powers);
-    let rest = lanes.mul_add_f64(whole, lanes.splat_f64(-LN_2_F64[1]), rest);
-    let mut sum = lanes.splat_f64(TAYLOR[0]);
-    for coefficient in &TAYLOR[1..] {
+    let rounded = lanes.add_f64(powers, round);
+    let rest = lanes.sub_f64(powers, lanes.sub_f64(rounded, round));
+    let mut sum = lanes.splat_f64(POLYNOMIAL_F64[0]);
+    for coefficient in &POLYNOMIAL_F64[1..] {
         sum = lanes.mul_add_f64(sum, rest, lanes.splat_f64(*coefficient));
     }
-    let linear = lanes.add_f64(rest, lanes.splat_f64(1.0));
-    let result = lanes.mul_add_f64(sum, lanes.mul_f64(rest, rest), linear);
-    lanes.keep_f64(lanes.scale_f64(result, whole), counted)
+    lanes.keep_f64(lanes.raise_f64(sum, rounded), counted)
 }

@@ -36,8 +36,8 @@ pub(super) trait Lanes: Copy {
     fn mul(self, left: Self::F, right: Self::F) -> Self::F;
     /// `left * right + plus`, rounded once.
     fn mul_add(self, left: Self::F, right: Self::F, plus: Self::F) -> Self::F;
-    /// `values * 2^powers`; powers are whole, values and results normal.
-    fn scale(self, values: Self::F, powers: Self::F) -> Self::F;
+    /// Adds the lowest bits of `powers` to the exponents of `values`.
+    fn raise(self, values: Self::F, powers: Self::F) -> Self::F;
     /// Lanes of `lanes` to the front of `out`; what stands behind them is overwritten too.
     fn compress(self, values: Self::F, lanes: u16, out: &mut [f32; WIDTH]);
     /// `first` plus the index of each bit of `lanes` to the front of `out`; the rest is overwritten too.
@@ -54,7 +54,7 @@ pub(super) trait Lanes: Copy {
     fn mul_f64(self, left: Self::D, right: Self::D) -> Self::D;
     fn mul_add_f64(self, left: Self::D, right: Self::D, plus: Self::D) -> Self::D;
     fn max_f64(self, values: Self::D, other: Self::D) -> Self::D;
-    fn scale_f64(self, values: Self::D, powers: Self::D) -> Self::D;
+    fn raise_f64(self, values: Self::D, powers: Self::D) -> Self::D;
     /// The sum of all: lane `i` is added to lane `i + 8`, then 4, 2 and 1 apart.
     fn sum_f64(self, values: Self::D) -> f64;
 }

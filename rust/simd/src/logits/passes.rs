@@ -1,5 +1,7 @@
 //! The passes over a row.
 
+use std::f64::consts::{LN_2, LOG2_E};
+
 use super::element::{Bf16, F16, F32, Format};
 use super::exponential::{exponential, exponential_f64};
 use super::lanes::{Lanes, WIDTH};
@@ -111,27 +113,45 @@ impl<F: Format> Source<'_, F> {
         self.row.len().div_ceil(BLOCK)
     }
 
-    /// Sixteen logits from `at` on, which is a multiple of 16; −∞ where none count.
+    /// The logits of a block; −∞ where none count.
+    ///
+    /// Whether a block is whole, and whether there is a mask, is asked once for all of it: asked for every vector it took
+    /// twice the time.
     #[inline(always)]
-    fn load<L: Lanes>(&self, lanes: L, at: usize) -> L::F {
-        let Some(rest) = self.row.get(at..) else {
-            return lanes.splat(f32::NEG_INFINITY);
-        };
-        let (values, there) = if let Some(values) = rest.first_chunk::<WIDTH>() {
-            (F::load(lanes, values), u16::MAX)
-        } else {
-            let mut values = [F::Number::default(); WIDTH];
-            values[..rest.len()].copy_from_slice(rest);
-            (F::load(lanes, &values), (1 << rest.len()) - 1)
-        };
-        match self.mask {
-            Some(mask) => {
-                let word = mask.get(at / 32).copied().unwrap_or(0);
-                lanes.keep(values, (word >> (at % 32)) as u16 & there)
-            }
-            None if there == u16::MAX => values,
-            None => lanes.keep(values, there),
+    fn load<L: Lanes>(&self, lanes: L, block: usize) -> [L::F; VECTORS] {
+        let start = block * BLOCK;
+        let rest = self.row.get(start..).unwrap_or_default();
+        let mut end = [F::Number::default(); BLOCK];
+        let whole = rest.first_chunk::<BLOCK>();
+        let numbers = whole.unwrap_or_else(|| {
+            end[..rest.len()].copy_from_slice(rest);
+            &end
+        });
+        let mut vectors = [lanes.splat(0.0); VECTORS];
+        for (vector, numbers) in vectors.iter_mut().zip(numbers.as_chunks::<WIDTH>().0) {
+            *vector = F::load(lanes, numbers);
         }
+        if self.mask.is_some() || whole.is_none() {
+            let words = self.words(start / 32, rest.len());
+            for (at, vector) in vectors.iter_mut().enumerate() {
+                *vector = lanes.keep(*vector, (words[at / 2] >> (at % 2 * WIDTH)) as u16);
+            }
+        }
+        vectors
+    }
+
+    /// A bit for each logit of a block of which `there` exist.
+    #[inline(always)]
+    fn words(&self, first: usize, there: usize) -> [u32; BLOCK / 32] {
+        let mut words = [u32::MAX; BLOCK / 32];
+        for (at, word) in words.iter_mut().enumerate() {
+            if let Some(mask) = self.mask {
+                *word = mask.get(first + at).copied().unwrap_or(0);
+            }
+            let before = there.saturating_sub(at * 32).min(32);
+            *word &= ((1_u64 << before) - 1) as u32;
+        }
+        words
     }
 }
 
@@ -147,15 +167,11 @@ impl<F: Format> Pass for Maxima<'_, F> {
     fn run<L: Lanes>(self, lanes: L) -> bool {
         let mut unordered = 0;
         for (block, out) in self.out.iter_mut().enumerate().take(self.source.blocks()) {
+            let values = self.source.load(lanes, block);
             let mut most = [lanes.splat(f32::NEG_INFINITY); 2];
-            for pair in 0..VECTORS / 2 {
-                let at = block * BLOCK + pair * 2 * WIDTH;
-                let (left, right) = (
-                    self.source.load(lanes, at),
-                    self.source.load(lanes, at + WIDTH),
-                );
-                unordered |= lanes.unordered(left, right);
-                most = [lanes.max(left, most[0]), lanes.max(right, most[1])];
+            for [left, right] in values.as_chunks::<2>().0 {
+                unordered |= lanes.unordered(*left, *right);
+                most = [lanes.max(*left, most[0]), lanes.max(*right, most[1])];
             }
             *out = lanes.largest(lanes.max(most[0], most[1]));
         }
@@ -178,7 +194,7 @@ impl<F: Format> Pass for Tail<'_, F> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let maximum = lanes.splat(self.scale.maximum);
-        let inverse = lanes.splat(self.scale.inverse_temperature as f32);
+        let inverse = lanes.splat((self.scale.inverse_temperature * LOG2_E) as f32);
         let threshold = lanes.splat(self.threshold);
         for (block, mass) in self
             .masses
@@ -186,23 +202,31 @@ impl<F: Format> Pass for Tail<'_, F> {
             .enumerate()
             .take(self.source.blocks())
         {
-            let mut sums = [lanes.splat(0.0); 2];
-            let collects = self.maxima[block] >= self.threshold;
-            for vector in 0..VECTORS {
-                let at = block * BLOCK + vector * WIDTH;
-                let values = self.source.load(lanes, at);
-                let powers = lanes.mul(lanes.sub(values, maximum), inverse);
-                let mut weights = exponential(lanes, powers);
-                if collects {
+            let values = self.source.load(lanes, block);
+            let mut weights = values;
+            for weight in &mut weights {
+                let powers = lanes.mul(lanes.sub(*weight, maximum), inverse);
+                *weight = exponential(lanes, powers);
+            }
+            if self.maxima[block] >= self.threshold {
+                for (at, (values, weights)) in values.into_iter().zip(&mut weights).enumerate() {
                     let chosen = lanes.at_least(values, threshold);
+                    *weights = lanes.keep_or_zero(*weights, !chosen);
                     if chosen != 0 {
-                        weights = lanes.keep_or_zero(weights, !chosen);
-                        self.above.push(lanes, values, chosen, at);
+                        self.above
+                            .push(lanes, values, chosen, block * BLOCK + at * WIDTH);
                     }
                 }
-                sums[vector % 2] = lanes.add(sums[vector % 2], weights);
             }
-            *mass = lanes.sum_f64(lanes.widen(lanes.add(sums[0], sums[1])));
+            let [a, b, c, d, e, f, g, h] = weights;
+            let pairs = [
+                lanes.add(a, b),
+                lanes.add(c, d),
+                lanes.add(e, f),
+                lanes.add(g, h),
+            ];
+            let fours = [lanes.add(pairs[0], pairs[1]), lanes.add(pairs[2], pairs[3])];
+            *mass = lanes.sum_f64(lanes.widen(lanes.add(fours[0], fours[1])));
         }
     }
 }
@@ -224,12 +248,11 @@ impl<F: Format> Pass for Collect<'_, F> {
             if *most < self.threshold {
                 continue;
             }
-            for vector in 0..VECTORS {
-                let at = block * BLOCK + vector * WIDTH;
-                let values = self.source.load(lanes, at);
+            for (at, values) in self.source.load(lanes, block).into_iter().enumerate() {
                 let chosen = lanes.at_least(values, threshold);
                 if chosen != 0 {
-                    self.above.push(lanes, values, chosen, at);
+                    self.above
+                        .push(lanes, values, chosen, block * BLOCK + at * WIDTH);
                 }
             }
         }
@@ -251,7 +274,7 @@ impl<F: Format> Pass for Weigh<'_, F> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Weighed {
         let maximum = lanes.splat_f64(f64::from(self.scale.maximum));
-        let inverse = lanes.splat_f64(self.scale.inverse_temperature);
+        let inverse = lanes.splat_f64(self.scale.inverse_temperature * LOG2_E);
         let (low, high) = (lanes.splat(self.low), lanes.splat(self.high));
         let least = lanes.splat_f64(f64::MIN);
         let mut totals = lanes.splat_f64(0.0);
@@ -263,9 +286,7 @@ impl<F: Format> Pass for Weigh<'_, F> {
             .take(self.source.blocks())
         {
             let mut sums = lanes.splat_f64(0.0);
-            for vector in 0..VECTORS {
-                let at = block * BLOCK + vector * WIDTH;
-                let values = self.source.load(lanes, at);
+            for (at, values) in self.source.load(lanes, block).into_iter().enumerate() {
                 let distances = lanes.sub_f64(lanes.widen(values), maximum);
                 let powers = lanes.mul_f64(distances, inverse);
                 let weights = exponential_f64(lanes, powers);
@@ -275,14 +296,15 @@ impl<F: Format> Pass for Weigh<'_, F> {
                 let (above, reaching) = (lanes.at_least(values, high), lanes.at_least(values, low));
                 sums = lanes.add_f64(sums, lanes.keep_f64(weights, above));
                 if reaching & !above != 0 {
-                    self.between.push(lanes, values, reaching & !above, at);
+                    let first = block * BLOCK + at * WIDTH;
+                    self.between.push(lanes, values, reaching & !above, first);
                 }
             }
             *mass = lanes.sum_f64(sums);
         }
         Weighed {
             total: lanes.sum_f64(totals),
-            powers: lanes.sum_f64(products),
+            powers: lanes.sum_f64(products) * LN_2,
         }
     }
 }
@@ -301,13 +323,15 @@ impl<F: Format> Pass for Spread<'_, F> {
         let least = lanes.splat(f32::MIN);
         let (mut sums, mut squares) = (lanes.splat_f64(0.0), lanes.splat_f64(0.0));
         let mut count = 0;
-        for at in (0..self.source.row.len()).step_by(WIDTH) {
-            let values = self.source.load(lanes, at);
-            let finite = lanes.at_least(values, least);
-            count += u64::from(finite.count_ones());
-            let distances = lanes.keep_f64(lanes.sub_f64(maximum, lanes.widen(values)), finite);
-            sums = lanes.add_f64(sums, distances);
-            squares = lanes.mul_add_f64(distances, distances, squares);
+        for block in 0..self.source.blocks() {
+            for values in self.source.load(lanes, block) {
+                let finite = lanes.at_least(values, least);
+                count += u64::from(finite.count_ones());
+                let distances = lanes.sub_f64(maximum, lanes.widen(values));
+                let distances = lanes.keep_f64(distances, finite);
+                sums = lanes.add_f64(sums, distances);
+                squares = lanes.mul_add_f64(distances, distances, squares);
+            }
         }
         Moments {
             count,
@@ -334,8 +358,7 @@ impl<F: Format> Pass for Count<'_, F> {
             if *most < self.value {
                 continue;
             }
-            for vector in 0..VECTORS {
-                let values = self.source.load(lanes, block * BLOCK + vector * WIDTH);
+            for values in self.source.load(lanes, block) {
                 count += u64::from(lanes.at_least(values, value).count_ones());
             }
         }
@@ -355,17 +378,25 @@ impl Pass for Weights<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let maximum = lanes.splat_f64(f64::from(self.scale.maximum));
-        let inverse = lanes.splat_f64(self.scale.inverse_temperature);
+        let inverse = lanes.splat_f64(self.scale.inverse_temperature * LOG2_E);
         let source: Source<'_, F32> = Source {
             row: self.values,
             mask: None,
         };
-        for (vector, out) in self.out.chunks_mut(WIDTH).enumerate() {
-            let values = lanes.widen(source.load(lanes, vector * WIDTH));
-            let powers = lanes.mul_f64(lanes.sub_f64(values, maximum), inverse);
-            let mut weights = [0.0; WIDTH];
-            lanes.store_f64(exponential_f64(lanes, powers), &mut weights);
-            out.copy_from_slice(&weights[..out.len()]);
+        for (block, out) in self.out.chunks_mut(BLOCK).enumerate() {
+            for (values, out) in source
+                .load(lanes, block)
+                .into_iter()
+                .zip(out.chunks_mut(WIDTH))
+            {
+                let distances = lanes.sub_f64(lanes.widen(values), maximum);
+                let mut weights = [0.0; WIDTH];
+                lanes.store_f64(
+                    exponential_f64(lanes, lanes.mul_f64(distances, inverse)),
+                    &mut weights,
+                );
+                out.copy_from_slice(&weights[..out.len()]);
+            }
         }
     }
 }
@@ -414,7 +445,7 @@ impl Level {
 
     /// The logits that are at least `threshold`, and of each block the weights of the others.
     ///
-    /// A weight has a relative error of 1.2e-7 · (1 + |power|) at most, a sum that of its weights.
+    /// A weight has a relative error of 2e-7 · (1 + |power|) at most, a sum that of its weights.
     pub fn tail(
         self,
         members: Members<'_>,

@@ -96,9 +96,9 @@ impl Lanes for Scalar {
         std::array::from_fn(|lane| left[lane].mul_add(right[lane], plus[lane]))
     }
 
-    fn scale(self, values: Self::F, powers: Self::F) -> Self::F {
+    fn raise(self, values: Self::F, powers: Self::F) -> Self::F {
         map2(values, powers, |value, power| {
-            f32::from_bits(value.to_bits().wrapping_add(((power as i32) << 23) as u32))
+            f32::from_bits(value.to_bits().wrapping_add(power.to_bits() << 23))
         })
     }
 
@@ -166,9 +166,9 @@ impl Lanes for Scalar {
         )
     }
 
-    fn scale_f64(self, values: Self::D, powers: Self::D) -> Self::D {
+    fn raise_f64(self, values: Self::D, powers: Self::D) -> Self::D {
         map2(values, powers, |value, power| {
-            f64::from_bits(value.to_bits().wrapping_add(((power as i64) << 52) as u64))
+            f64::from_bits(value.to_bits().wrapping_add(power.to_bits() << 52))
         })
     }
 
