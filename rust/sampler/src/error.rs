@@ -14,4 +14,14 @@ pub enum Error {
         /// What it was.
         value: String,
     },
+    /// A row of probabilities is none.
+    #[error("row {row} of {name} cannot be sampled: {problem}")]
+    Row {
+        /// The argument that has the row.
+        name: &'static str,
+        /// Which of its rows.
+        row: usize,
+        /// What is wrong with it, and what it must be.
+        problem: String,
+    },
 }

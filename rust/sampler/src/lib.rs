@@ -4,6 +4,8 @@
 mod distribution;
 mod error;
 mod philox;
+pub mod speculative;
+pub mod stop;
 
 pub use distribution::Distribution;
 pub use error::Error;
