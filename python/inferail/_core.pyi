@@ -7,6 +7,7 @@ from uuid import UUID
 
 from typing_extensions import disjoint_base
 
+from inferail._core_sampler import PromptLookup, StopCheck, StopScanner, StopStrings, verify_draft
 from inferail._core_tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
@@ -63,14 +64,19 @@ __all__ = [
     "HttpSettings",
     "NDJSONParser",
     "PartialJSON",
+    "PromptLookup",
     "SSEEvent",
     "SSEParser",
+    "StopCheck",
+    "StopScanner",
+    "StopStrings",
     "StreamDecoder",
     "StreamingDecoder",
     "Tokenizer",
     "__version__",
     "dump_json",
     "load_json",
+    "verify_draft",
 ]
 
 class _BuildInfo(TypedDict):

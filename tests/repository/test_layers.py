@@ -19,8 +19,9 @@ RUST_FLOORS: dict[str, set[str]] = {
     "inferail-wire": {"inferail-sse", "inferail-simd"},
     "inferail-http": {"inferail-wire"},
     "inferail-tokenizer": {"inferail-simd"},
-    "inferail-bindings": {"inferail-http", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
-    "inferail-benches": {"inferail-http", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
+    "inferail-sampler": {"inferail-simd"},
+    "inferail-bindings": {"inferail-http", "inferail-sampler", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
+    "inferail-benches": {"inferail-http", "inferail-sampler", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
 }
 
 # What `import inferail` has to do without: each costs tens of milliseconds.

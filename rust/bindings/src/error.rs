@@ -134,3 +134,21 @@ fn make_format_error(py: Python<'_>, message: String, offset: Option<u64>) -> Py
     options.set_item("offset", offset)?;
     Ok(PyErr::from_value(class.call((message,), Some(&options))?))
 }
+
+/// Why nothing can be sampled: `SamplingError` of a row, `ConfigError` of an argument.
+pub(crate) fn sampler_error(py: Python<'_>, error: &inferail_sampler::Error) -> PyErr {
+    use inferail_sampler::Error;
+    let message = error.to_string();
+    match error {
+        Error::Row { row, .. } => sampling_error(py, message, *row).unwrap_or_else(|error| error),
+        _ => config_error(py, message),
+    }
+}
+
+fn sampling_error(py: Python<'_>, message: String, row: usize) -> PyResult<PyErr> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "inferail.errors", "SamplingError")?;
+    let options = PyDict::new(py);
+    options.set_item("row", row)?;
+    Ok(PyErr::from_value(class.call((message,), Some(&options))?))
+}

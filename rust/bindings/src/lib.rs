@@ -10,6 +10,7 @@ mod http_exchange;
 mod http_pool;
 mod json;
 mod ndjson_parser;
+mod sampler;
 mod sse_parser;
 mod tokenizer;
 mod wire;
@@ -31,6 +32,16 @@ mod core_module {
     use super::json::{dump_json, load_json};
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
+    #[pymodule_export]
+    use super::sampler::prompt_lookup::PyPromptLookup;
+    #[pymodule_export]
+    use super::sampler::stop_check::PyStopCheck;
+    #[pymodule_export]
+    use super::sampler::stop_scanner::PyStopScanner;
+    #[pymodule_export]
+    use super::sampler::stop_strings::PyStopStrings;
+    #[pymodule_export]
+    use super::sampler::verify::verify_draft;
     #[pymodule_export]
     use super::sse_parser::{PySseEvent, PySseParser};
     #[pymodule_export]

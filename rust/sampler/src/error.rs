@@ -39,4 +39,14 @@ pub enum Error {
         /// It is not a number.
         unordered: bool,
     },
+    /// A row of probabilities is none.
+    #[error("row {row} of {name} cannot be sampled: {problem}")]
+    Row {
+        /// The argument that has the row.
+        name: &'static str,
+        /// Which of its rows.
+        row: usize,
+        /// What is wrong with it, and what it must be.
+        problem: String,
+    },
 }

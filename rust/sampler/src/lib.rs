@@ -18,6 +18,8 @@ mod logprobs;
 mod parameters;
 mod philox;
 mod sampler;
+pub mod speculative;
+pub mod stop;
 mod view;
 
 pub use compat::Compat;

@@ -10,6 +10,6 @@ mod settings;
 mod specials;
 pub(crate) mod streaming_decoder;
 mod surround;
-mod text;
+pub(crate) mod text;
 #[expect(clippy::module_inception, reason = "the class the folder is about")]
 pub(crate) mod tokenizer;
