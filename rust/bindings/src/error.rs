@@ -145,7 +145,8 @@ pub(crate) fn sampler_error(py: Python<'_>, error: &inferail_sampler::Error) -> 
     }
 }
 
-fn sampling_error(py: Python<'_>, message: String, row: usize) -> PyResult<PyErr> {
+/// `SamplingError(message, row=row)`.
+pub(crate) fn sampling_error(py: Python<'_>, message: String, row: usize) -> PyResult<PyErr> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = CLASS.import(py, "inferail.errors", "SamplingError")?;
     let options = PyDict::new(py);

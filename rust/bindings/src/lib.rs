@@ -33,7 +33,13 @@ mod core_module {
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]
+    use super::sampler::draw::PySampler;
+    #[pymodule_export]
+    use super::sampler::history::PyHistory;
+    #[pymodule_export]
     use super::sampler::prompt_lookup::PyPromptLookup;
+    #[pymodule_export]
+    use super::sampler::samples::PySamples;
     #[pymodule_export]
     use super::sampler::stop_check::PyStopCheck;
     #[pymodule_export]

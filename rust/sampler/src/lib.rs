@@ -8,28 +8,25 @@
     reason = "logits that are equal are ties, and no others"
 )]
 
-mod chain;
-mod compat;
-mod distribution;
-mod edits;
+mod batch;
 mod error;
 mod history;
-mod logprobs;
-mod parameters;
-mod philox;
+mod random;
+mod row;
 mod sampler;
+mod settings;
 pub mod speculative;
 pub mod stop;
-mod view;
 
-pub use compat::Compat;
-pub use distribution::Distribution;
+pub use batch::{Batch, Job};
 pub use error::Error;
 pub use history::History;
 pub use inferail_simd::logits::{Level, Row};
-pub use logprobs::Logprobs;
-pub use parameters::{
+pub use random::distribution::Distribution;
+pub use random::philox::{Purpose, uniform};
+pub use row::logprobs::Logprobs;
+pub use sampler::{Input, Picked, Place, Sampler, Scratch};
+pub use settings::compat::Compat;
+pub use settings::parameters::{
     Dry, DynamicTemperature, Exclusion, LogprobsMode, Mirostat, MirostatVersion, Parameters,
 };
-pub use philox::{Purpose, uniform};
-pub use sampler::{Input, Picked, Place, Sampler, Scratch};

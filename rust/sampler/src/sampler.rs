@@ -2,13 +2,13 @@
 
 use inferail_simd::logits::{Level, Row};
 
-use crate::chain::{Chain, Drawn, Memory};
-use crate::edits::{Allowed, Edits};
 use crate::history::History;
-use crate::logprobs::{self, Logprobs};
-use crate::parameters::{LogprobsMode, Parameters};
-use crate::philox::{Purpose, uniform};
-use crate::view::View;
+use crate::random::philox::{Purpose, uniform};
+use crate::row::chain::{Chain, Drawn, Memory};
+use crate::row::edits::{Allowed, Edits};
+use crate::row::logprobs::{self, Logprobs};
+use crate::row::view::View;
+use crate::settings::parameters::{LogprobsMode, Parameters};
 use crate::{Distribution, Error};
 
 /// Chooses tokens by fixed parameters. Safe to share between threads: whatever changes is in [`Scratch`] and [`History`].

@@ -1,6 +1,6 @@
 //! How often each token occurs in a part of a sequence, kept up to date token by token.
 
-use crate::compat::Scope;
+use crate::settings::compat::Scope;
 
 /// Counts of the tokens from `start` to `end`.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 //!
 //! As in llama.cpp (`llama_sampler_dry_apply`), with sequence breakers that are single tokens.
 
-use crate::parameters::Dry;
+use crate::settings::parameters::Dry;
 
 /// Largest exponent whose power of `base` is a finite `f32`.
 const LARGEST_POWER: f64 = 88.722_839;

@@ -6,7 +6,7 @@ mod dry;
 use counter::Counter;
 
 use crate::Error;
-use crate::parameters::Parameters;
+use crate::settings::parameters::Parameters;
 
 /// The tokens of one sequence, with counts that cost the same for every new token.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::compat::Compat;
+    use crate::settings::compat::Compat;
 
     fn counted(tokens: &[u32]) -> Vec<(u32, u32)> {
         let mut counts = BTreeMap::new();

@@ -15,9 +15,9 @@ pub(crate) use draw::Drawn;
 pub(crate) use list::List;
 pub(crate) use select::{Need, Selection};
 
-use crate::compat::{Conventions, Stage};
-use crate::parameters::{DynamicTemperature, Parameters};
-use crate::view::{Passes, View};
+use crate::row::view::{Passes, View};
+use crate::settings::compat::{Conventions, Stage};
+use crate::settings::parameters::{DynamicTemperature, Parameters};
 
 /// Memory of a chain.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 
 use inferail_simd::logits::{Row, Scale};
 
-use crate::chain::{Chain, List, Memory, Need, Selection};
-use crate::view::View;
+use crate::row::chain::{Chain, List, Memory, Need, Selection};
+use crate::row::view::View;
 
 /// Natural logarithms of probabilities. The sums are in double precision, the exponentials of a row in single: the error is
 /// below 2e-6.

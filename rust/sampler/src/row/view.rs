@@ -2,7 +2,7 @@
 
 use inferail_simd::logits::{BLOCK, Collected, Level, Members, Row, Scale, Weighed};
 
-use crate::chain::List;
+use crate::row::chain::List;
 
 /// Logits of one row.
 #[derive(Debug, Clone, Copy)]

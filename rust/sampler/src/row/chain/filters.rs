@@ -1,7 +1,7 @@
 //! What each filter keeps.
 
 use super::{Chain, Left, Memory, Need};
-use crate::parameters::{Mirostat, MirostatVersion};
+use crate::settings::parameters::{Mirostat, MirostatVersion};
 
 impl Chain<'_> {
     /// The `k` largest logits, and by the convention those that are as large as the last of them.

@@ -7,7 +7,7 @@
 use inferail_simd::logits::Row;
 
 use crate::history::History;
-use crate::parameters::Parameters;
+use crate::settings::parameters::Parameters;
 
 /// Changed logits and the mask of the others.
 #[derive(Debug, Default)]

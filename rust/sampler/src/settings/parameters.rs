@@ -1,7 +1,7 @@
 //! What a caller may set.
 
 use crate::Error;
-use crate::compat::Compat;
+use crate::settings::compat::Compat;
 
 /// How the next token is chosen. [`Parameters::default`] draws from the plain softmax.
 #[derive(Debug, Clone, PartialEq)]

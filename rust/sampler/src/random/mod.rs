@@ -1,0 +1,4 @@
+//! Random numbers, and what they decide between.
+
+pub(crate) mod distribution;
+pub(crate) mod philox;
