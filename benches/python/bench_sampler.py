@@ -120,10 +120,12 @@ def bench_sampler_call(benchmark, work):
 
 def bench_sampler_history(benchmark):
     """A token appended to a history, and taken back."""
-    history = Sampler(seed=1, **PENALTIES).history(prompt=zipf(HISTORY_TOKENS))
+    history = Sampler(seed=1, **PENALTIES).history()
+    history.extend(zipf(HISTORY_TOKENS))
+    length = len(history)
 
     def step() -> None:
         history.append(7)
-        history.truncate(0)
+        history.truncate(length)
 
     benchmark(step)

@@ -57,6 +57,13 @@ Draw: the number is 53 bits of Philox 4x32-10, counter (position, purpose, sampl
 id at which the running sum of probabilities exceeds number · sum. The output of a request is what stands in the history
 after the prompt; its position is the caller's.
 
+Where an engine does otherwise than it says, or than its kind of numbers allows, this does not follow it: top-p of mlx keeps
+all that equal the last token, and of vLLM and transformers whichever equal ones their sort puts there; llama.cpp leaves what
+top-n-sigma takes out among the candidates, where typical-p and the dynamic temperature stumble over it; its mirostat 1
+overflows an int where values are almost equal, its DRY a float32, which then is −inf. Otherwise the presets were found to leave
+the same probabilities as transformers 5.23.0, mlx-lm 0.32.2 and llama-cpp-python 0.3.36 on thousands of random rows,
+histories and settings.
+
 Log-probabilities, raw: log-softmax of the row as it came, before any mask. Processed: ln of the distribution; at temperature 0
 log-softmax after step 4. The rank of a token is how many have a value ≥ its own. The top n are by value, then by id.
 """
