@@ -98,14 +98,14 @@ def check(workload: str, logits: np.ndarray, answer: Answer, seen: list[int]) ->
 
 def measured(step: Step, count: int, seconds: float) -> float:
     """Microseconds of this thread's CPU time per row: the median of as many samples as fit."""
-    begun = time.thread_time_ns()
-    step()
-    once = max(time.thread_time_ns() - begun, 1)
-    calls = max(round(SAMPLE_NS / once), 1)
-    samples: list[float] = []
-    left = seconds * 1e9
     gc.collect()
     whole, process = time.thread_time_ns(), time.process_time_ns()
+    step()
+    once = max(time.thread_time_ns() - whole, 1)
+    calls = max(round(SAMPLE_NS / once), 1)
+    left = seconds * 1e9 - once
+    # What takes longer than there is time for was already run by the check, so that this run counts.
+    samples = [once / count / 1e3] if left <= 0 else []
     while left > 0:
         begun = time.thread_time_ns()
         for _ in range(calls):
