@@ -211,7 +211,9 @@ def _names(given: str, known: Sequence[str], what: str) -> list[str]:
     return names
 
 
-def arguments(description: str, peers: Sequence[str], workloads: Sequence[str]) -> argparse.Namespace:
+def arguments(
+    description: str, peers: Sequence[str], workloads: Sequence[str], *, seconds: float = 0.7
+) -> argparse.Namespace:
     """The command line of a program; `peers` and `workloads` are lists of names in what comes back."""
     summary, _, rest = description.partition("\n\n")
     parser = argparse.ArgumentParser(
@@ -220,7 +222,9 @@ def arguments(description: str, peers: Sequence[str], workloads: Sequence[str]) 
     parser.add_argument("--peers", default="", help=f"comma-separated; default all of: {', '.join(peers)}")
     parser.add_argument("--workloads", default="", help=f"comma-separated; default all of: {', '.join(workloads)}")
     parser.add_argument("--rounds", type=int, default=5, help="fresh processes per peer and workload (default 5)")
-    parser.add_argument("--seconds", type=float, default=0.7, help="about how long each of them measures (default 0.7)")
+    parser.add_argument(
+        "--seconds", type=float, default=seconds, help=f"about how long each of them measures (default {seconds})"
+    )
     parser.add_argument("--quick", action="store_true", help="one short round, nothing written: do all peers work?")
     parser.add_argument("--no-write", action="store_true", help="print the tables, leave RESULTS.md alone")
     options = parser.parse_args()
