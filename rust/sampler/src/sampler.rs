@@ -168,7 +168,9 @@ impl Sampler {
             let token = self.pick_infinite(view, place, memory).ok_or(nothing)?;
             (token, None)
         } else if self.parameters.is_greedy() {
-            let token = view.first(&memory.passes, maximum).ok_or(nothing)?;
+            let token = self
+                .greedy(input, view, memory, maximum, place)
+                .ok_or(nothing)?;
             (token, self.greedy_logprobs(view, token, memory, maximum))
         } else {
             let mut chain = self.chain(view, memory, maximum, place);
@@ -220,7 +222,9 @@ impl Sampler {
             return Ok(Distribution { ids, probabilities });
         }
         if self.parameters.is_greedy() {
-            let token = view.first(&memory.passes, maximum).ok_or(nothing)?;
+            let token = self
+                .greedy(input, view, memory, maximum, place)
+                .ok_or(nothing)?;
             return Ok(Distribution {
                 ids: vec![token],
                 probabilities: vec![1.0],
@@ -293,6 +297,24 @@ impl Sampler {
             None => 0.0,
         };
         Chain::new(view, &self.parameters, memory, maximum, chance)
+    }
+
+    /// The most likely token: of all, or of what the filters left.
+    fn greedy(
+        &self,
+        input: &Input<'_>,
+        view: View<'_>,
+        memory: &mut Memory,
+        maximum: f32,
+        place: &Place,
+    ) -> Option<u32> {
+        let is_last = self.parameters.compat.conventions().greed_is_last;
+        if !is_last || self.parameters.mirostat.is_some() {
+            return view.first(&memory.passes, maximum);
+        }
+        let mut chain = self.chain(view, memory, maximum, place);
+        chain.run(self.surprise(input));
+        chain.most_likely()
     }
 
     /// One of the tokens whose logit is +∞.

@@ -9,8 +9,6 @@ const LARGEST_POWER: f64 = 88.722_839;
 
 /// Ascending ids and what is taken from the logit of each.
 pub(super) fn penalties(tokens: &[u32], dry: &Dry) -> Vec<(u32, f64)> {
-    let window = dry.window.unwrap_or(usize::MAX);
-    let tokens = &tokens[tokens.len().saturating_sub(window)..];
     let breaks = |token: &u32| dry.breakers.binary_search(token).is_ok();
     // A repetition does not reach over a breaker.
     let longest = tokens
@@ -33,11 +31,14 @@ pub(super) fn penalties(tokens: &[u32], dry: &Dry) -> Vec<(u32, f64)> {
     let last_of_each = repeated
         .chunk_by(|a, b| a.0 == b.0)
         .filter_map(|run| run.last());
-    let largest = if dry.base > 1.0 {
-        LARGEST_POWER / dry.base.ln()
+    // Up to this base llama.cpp knows no limit.
+    let is_limited = dry.base > 1.000_001;
+    let largest = if is_limited {
+        (LARGEST_POWER / dry.base.ln()).floor()
     } else {
-        f64::MAX
+        0.0
     };
+    let largest = if largest > 0.0 { largest } else { f64::MAX };
     let amount = |length: usize| {
         let exponent = ((length - dry.allowed_length) as f64).min(largest);
         dry.multiplier * dry.base.powf(exponent)
@@ -110,10 +111,10 @@ mod tests {
             allowed_length in 1_usize..4,
             window in proptest::option::of(0_usize..50),
         ) {
-            let dry = Dry { allowed_length, window, breakers: vec![3], ..dry() };
-            let seen = penalties(&tokens, &dry);
-
+            let dry = Dry { allowed_length, breakers: vec![3], ..dry() };
             let tokens = &tokens[tokens.len().saturating_sub(window.unwrap_or(99))..];
+            let seen = penalties(tokens, &dry);
+
             let mut expected = std::collections::BTreeMap::new();
             for next in 0..tokens.len() {
                 let (before, suffix) = (&tokens[..next], tokens);

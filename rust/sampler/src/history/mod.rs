@@ -97,10 +97,12 @@ impl History {
 
     /// What DRY takes from logits.
     pub(crate) fn dry(&self, parameters: &Parameters) -> Vec<(u32, f64)> {
-        parameters
-            .dry
-            .as_ref()
-            .map_or_else(Vec::new, |dry| dry::penalties(&self.tokens, dry))
+        let Some(dry) = &parameters.dry else {
+            return Vec::new();
+        };
+        let window = dry.window.or(parameters.compat.conventions().dry_window);
+        let skipped = window.map_or(0, |window| self.tokens.len().saturating_sub(window));
+        dry::penalties(&self.tokens[skipped..], dry)
     }
 }
 

@@ -117,6 +117,7 @@ impl Edits {
         let mut bias = Cursor(&parameters.logit_bias);
         let mut dry = Cursor(&dry);
         let none: &[(u32, u32)] = &[];
+        let bias_is_last = parameters.compat.conventions().bias_is_last;
         let repeats = parameters.repetition_penalty != 1.0;
         let counts = parameters.frequency_penalty != 0.0 || parameters.presence_penalty != 0.0;
         let mut repeated = Cursor(history.filter(|_| repeats).map_or(none, History::repeated));
@@ -135,7 +136,8 @@ impl Edits {
             if logit.is_nan() {
                 self.unordered = true;
             }
-            let mut value = f64::from(logit) + bias.unwrap_or(0.0);
+            let bias = bias.unwrap_or(0.0);
+            let mut value = f64::from(logit) + if bias_is_last { 0.0 } else { bias };
             if repeated.is_some() {
                 let penalty = parameters.repetition_penalty;
                 value = if value > 0.0 {
@@ -148,6 +150,7 @@ impl Edits {
                 value -=
                     parameters.frequency_penalty * f64::from(count) + parameters.presence_penalty;
             }
+            value += if bias_is_last { bias } else { 0.0 };
             value -= dry.unwrap_or(0.0);
             self.changed.push((id, value as f32));
         }

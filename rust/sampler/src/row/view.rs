@@ -45,6 +45,12 @@ impl<'a> View<'a> {
         (all.fold(f32::NEG_INFINITY, f32::max), unordered)
     }
 
+    /// How many logits are finite; `maximum` is the largest.
+    pub(crate) fn count(&self, maximum: f32) -> u64 {
+        let moments = self.level.moments(self.members(), maximum);
+        moments.count + self.changed.len() as u64
+    }
+
     /// The logit of `id`; `None` if it does not count.
     pub(crate) fn get(&self, id: u32) -> Option<f32> {
         if let Ok(at) = self.changed.binary_search_by_key(&id, |(id, _)| *id) {

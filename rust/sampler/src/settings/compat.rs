@@ -57,11 +57,18 @@ pub(crate) struct Conventions {
     pub(crate) top_p_zero_is_off: bool,
     /// A token that reaches the threshold of typical-p exactly does not end the set.
     pub(crate) typical_is_strict: bool,
-    /// Tokens that are just as likely as XTC's threshold are no top choices.
+    /// Tokens that are just as likely as XTC's threshold are no top choices, and all that are as unlikely as the least likely
+    /// top choice stay.
     pub(crate) exclusion_is_strict: bool,
+    /// Logit bias is added after the penalties.
+    pub(crate) bias_is_last: bool,
+    /// Temperature 0 takes the most likely of what the filters left.
+    pub(crate) greed_is_last: bool,
     pub(crate) repetition: Scope,
     /// Frequency and presence.
     pub(crate) frequency: Scope,
+    /// DRY looks at so many tokens of the end.
+    pub(crate) dry_window: Option<usize>,
 }
 
 use Stage::{
@@ -94,8 +101,11 @@ const VLLM: Conventions = Conventions {
     top_p_zero_is_off: false,
     typical_is_strict: false,
     exclusion_is_strict: false,
+    bias_is_last: false,
+    greed_is_last: false,
     repetition: EVERYTHING,
     frequency: OUTPUT,
+    dry_window: None,
 };
 
 const HF: Conventions = Conventions {
@@ -127,6 +137,8 @@ const LLAMA_CPP: Conventions = Conventions {
     ],
     top_k_keeps_ties: false,
     typical_is_strict: true,
+    greed_is_last: true,
+    dry_window: Some(64),
     repetition: Scope {
         prompt: true,
         window: Some(64),
@@ -151,6 +163,7 @@ const SGLANG: Conventions = Conventions {
     ],
     top_k_keeps_ties: false,
     top_p_is_strict: true,
+    bias_is_last: true,
     repetition: OUTPUT,
     ..VLLM
 };

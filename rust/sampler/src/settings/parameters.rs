@@ -87,7 +87,7 @@ pub struct Dry {
     pub base: f64,
     /// Shorter repetitions are free.
     pub allowed_length: usize,
-    /// Looks at so many tokens of the end.
+    /// Looks at so many tokens of the end; `None` is what `compat` says.
     pub window: Option<usize>,
     /// Tokens that end a sequence; ascending ids.
     pub breakers: Vec<u32>,
@@ -161,7 +161,7 @@ impl Parameters {
     /// The most likely token is taken without a draw.
     pub(crate) fn is_greedy(&self) -> bool {
         // vLLM's bound: a division by less says nothing that the largest logit does not.
-        self.temperature < 1e-5 && self.dynamic_temperature.is_none()
+        self.temperature < 1e-5
     }
 
     pub(crate) fn has_penalties(&self) -> bool {

@@ -13,6 +13,14 @@ pub(crate) struct Drawn {
 }
 
 impl Chain<'_> {
+    /// The most likely token that is left, of several the one with the lowest id.
+    pub(crate) fn most_likely(&mut self) -> Option<u32> {
+        let list = self.list();
+        let order =
+            |a: &usize, b: &usize| list.values[*a].total_cmp(&list.values[*b]).then(b.cmp(a));
+        (0..list.len()).max_by(order).map(|at| list.ids[at])
+    }
+
     /// The token at which the weights that are left, added up in the order of the ids, exceed `uniform` of their sum.
     pub(crate) fn draw(&mut self, uniform: f64) -> Option<Drawn> {
         match self.left {

@@ -103,33 +103,24 @@ impl Chain<'_> {
         list.retain(|list, at| power(list.values[at]) >= least || list.values[at] == most);
     }
 
-    /// Logits within `sigma` standard deviations (of the population) of the largest.
+    /// Logits within `sigma` standard deviations (of the population) of the largest, both of the row before any filter.
     pub(super) fn top_n_sigma(&mut self, sigma: f64) {
-        let maximum = f64::from(self.scale.maximum);
-        let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
-        let mut add = |values: &mut dyn Iterator<Item = f32>| {
-            for value in values {
-                let distance = maximum - f64::from(value);
-                count += 1.0;
-                sum += distance;
-                squares += distance * distance;
-            }
-        };
-        if self.left == Left::Row {
-            add(&mut self.view.changed.iter().map(|(_, value)| *value));
-            let moments = self
-                .view
-                .level
-                .moments(self.view.members(), self.scale.maximum);
-            count += moments.count as f64;
-            sum += moments.sum;
-            squares += moments.squares;
-        } else {
-            add(&mut self.list().values.iter().copied());
+        let moments = self
+            .view
+            .level
+            .moments(self.view.members(), self.row_maximum);
+        let (mut sum, mut squares) = (moments.sum, moments.squares);
+        for (_, value) in self.view.changed {
+            let distance = f64::from(self.row_maximum) - f64::from(*value);
+            sum += distance;
+            squares += distance * distance;
         }
+        let count = (moments.count + self.view.changed.len() as u64) as f64;
         let mean = sum / count;
         let deviation = (squares / count - mean * mean).max(0.0).sqrt();
-        self.keep_powers(-sigma * deviation * self.scale.inverse_temperature);
+        let least = f64::from(self.row_maximum) - sigma * deviation;
+        let least = (least - f64::from(self.scale.maximum)) * self.scale.inverse_temperature;
+        self.keep_powers(least);
     }
 
     /// Tokens not less likely than `epsilon` (Hewitt et al., 2022).
@@ -204,8 +195,10 @@ impl Chain<'_> {
             return;
         };
         let is_protected = |id: u32| exclusion.protected.binary_search(&id).is_ok();
+        let value = list.values[least];
         list.retain(|list, at| {
-            at == least || !is_top(list.weights[at]) || is_protected(list.ids[at])
+            let stays = at == least || strict && list.values[at] == value;
+            stays || !is_top(list.weights[at]) || is_protected(list.ids[at])
         });
         self.find_maximum();
     }
@@ -245,15 +238,30 @@ impl Chain<'_> {
             products += t * (f64::from(*value) - f64::from(*next)) * inverse;
             squares += t * t;
         }
-        let exponent = products / squares;
-        let epsilon = exponent - 1.0;
-        let k =
-            ((epsilon * surprise.exp2()) / (1.0 - vocabulary.powf(-epsilon))).powf(1.0 / exponent);
-        // Of one token, and of an exponent of 1 or 0, the formula says nothing.
-        if k.is_finite() {
-            (k.round() as usize).clamp(1, self.view.row.len())
+        let count = self.view.count(self.row_maximum);
+        let exponent = if values.len() > 1 {
+            products / squares
         } else {
-            1
-        }
+            1.0
+        };
+        zipf_count(exponent, surprise, vocabulary, count)
     }
+}
+
+/// `k = ((s − 1) · 2^μ / (1 − V^(1 − s)))^(1/s)` as a whole number from 1 to `count`, by logarithms, so that nothing
+/// overflows. At s = 1 the fraction is its limit `2^μ / ln V`.
+fn zipf_count(exponent: f64, surprise: f64, vocabulary: f64, count: u64) -> usize {
+    let difference = exponent - 1.0;
+    let scale = if difference == 0.0 {
+        vocabulary.ln()
+    } else {
+        -(-difference * vocabulary.ln()).exp_m1() / difference
+    };
+    let base = surprise * std::f64::consts::LN_2 - scale.ln();
+    if count == 1 || (exponent == 0.0 && base <= 0.0) {
+        return 1;
+    }
+    let most = count as f64;
+    let k = (base / exponent).min((most + 1.0).ln()).exp();
+    k.floor().clamp(1.0, most) as usize
 }

@@ -47,6 +47,8 @@ pub(crate) struct Chain<'a> {
     conventions: Conventions,
     memory: &'a mut Memory,
     scale: Scale,
+    /// Before any filter.
+    row_maximum: f32,
     left: Left,
     /// The number in [0, 1) that decides whether top choices are excluded.
     chance: f64,
@@ -72,6 +74,7 @@ impl<'a> Chain<'a> {
             conventions,
             memory,
             scale,
+            row_maximum: maximum,
             left: Left::Row,
             chance,
         }
@@ -118,6 +121,9 @@ impl<'a> Chain<'a> {
     }
 
     fn temper(&mut self) {
+        if self.parameters.is_greedy() {
+            return;
+        }
         if matches!(self.left, Left::Above { .. }) {
             // The masses are those of the temperature so far.
             self.list();
@@ -126,7 +132,7 @@ impl<'a> Chain<'a> {
         if let Some(dynamic) = self.parameters.dynamic_temperature {
             temperature = self.dynamic_temperature(dynamic);
         }
-        // Below vLLM's bound of greed a quotient would overflow.
+        // A dynamic temperature may come to 0.
         self.scale.inverse_temperature = 1.0 / temperature.max(1e-5);
     }
 
@@ -138,11 +144,10 @@ impl<'a> Chain<'a> {
             (temperature - dynamic.range).max(0.0),
             temperature + dynamic.range,
         );
-        let normalised = if count > 1 {
-            entropy / (count as f64).ln()
-        } else {
-            0.0
-        };
+        if count < 2 {
+            return temperature;
+        }
+        let normalised = entropy / (count as f64).ln();
         least + (most - least) * normalised.clamp(0.0, 1.0).powf(dynamic.exponent)
     }
 
@@ -152,11 +157,7 @@ impl<'a> Chain<'a> {
             let Memory { passes, spare, .. } = &mut *self.memory;
             let nothing = [f32::INFINITY; 2];
             let all = self.view.weigh(passes, self.scale, nothing, spare);
-            let moments = self
-                .view
-                .level
-                .moments(self.view.members(), self.scale.maximum);
-            let count = moments.count + self.view.changed.len() as u64;
+            let count = self.view.count(self.row_maximum);
             return (all.total.ln() - all.powers / all.total, count);
         }
         let list = self.list();
