@@ -7,7 +7,16 @@ from uuid import UUID
 
 from typing_extensions import disjoint_base
 
-from inferail._core_sampler import PromptLookup, StopCheck, StopScanner, StopStrings, verify_draft
+from inferail._core_sampler import (
+    History,
+    PromptLookup,
+    Sampler,
+    Samples,
+    StopCheck,
+    StopScanner,
+    StopStrings,
+    verify_draft,
+)
 from inferail._core_tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
@@ -59,6 +68,7 @@ __all__ = [
     "Encoding",
     "EventStreamMessage",
     "EventStreamParser",
+    "History",
     "HttpExchange",
     "HttpPool",
     "HttpSettings",
@@ -67,6 +77,8 @@ __all__ = [
     "PromptLookup",
     "SSEEvent",
     "SSEParser",
+    "Sampler",
+    "Samples",
     "StopCheck",
     "StopScanner",
     "StopStrings",

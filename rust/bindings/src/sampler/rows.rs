@@ -62,13 +62,20 @@ fn as_array<'py>(given: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArra
         return Ok(array.clone());
     }
     let numpy = py.import(intern!(py, "numpy"))?;
-    let lends = given.hasattr(intern!(py, "__dlpack__"))?;
-    let name = if lends {
-        intern!(py, "from_dlpack")
-    } else {
-        intern!(py, "asarray")
-    };
-    Ok(numpy.call_method1(name, (given,))?.cast_into()?)
+    if !given.hasattr(intern!(py, "__dlpack__"))? {
+        return Ok(numpy
+            .call_method1(intern!(py, "asarray"), (given,))?
+            .cast_into()?);
+    }
+    match numpy.call_method1(intern!(py, "from_dlpack"), (given,)) {
+        Ok(array) => Ok(array.cast_into()?),
+        Err(_) => Err(config_error(
+            py,
+            "a tensor has to be on the CPU; of bfloat16, which numpy does not know, pass tensor.view(torch.uint16) \
+             and dtype=\"bfloat16\""
+                .to_owned(),
+        )),
+    }
 }
 
 /// The same memory as numbers of 16 bits.
