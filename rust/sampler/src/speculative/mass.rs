@@ -154,6 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Purpose, uniform};
 
     struct Values<'a>(&'a [f64]);
 
@@ -171,10 +172,17 @@ mod tests {
         }
     }
 
-    /// Weights of which many are 0, over a few blocks.
+    /// Weights of which many are 0, over a few blocks; from a number, which is faster than a strategy for each.
     fn weights() -> impl Strategy<Value = Vec<f64>> {
-        let weight = prop_oneof![3 => Just(0.0), 1 => 0.0..1.0_f64, 1 => Just(1e-300)];
-        prop::collection::vec(weight, 0..3 * BLOCK)
+        (any::<u64>(), 0..3 * BLOCK as u64).prop_map(|(seed, len)| {
+            let numbers = (0..len).map(|at| uniform(seed, at, Purpose::Token, 0));
+            let weights = numbers.map(|number| match number {
+                0.6.. => 0.0,
+                0.5.. => 1e-300,
+                _ => number,
+            });
+            weights.collect()
+        })
     }
 
     proptest! {
