@@ -4,15 +4,14 @@ from collections.abc import Iterable
 from typing import Any, Literal, SupportsIndex, TypeAlias, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _Ids: TypeAlias = Iterable[SupportsIndex] | NDArray[np.integer[Any]]
-_Rows: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 def verify_draft(
     draft: _Ids,
-    targets: _Rows,
-    drafts: _Rows | None = None,
+    targets: ArrayLike,
+    drafts: ArrayLike | None = None,
     *,
     seed: SupportsIndex,
     position: SupportsIndex | None = None,

@@ -37,7 +37,7 @@ fn row(columns: usize) -> impl Strategy<Value = Vec<f64>> {
 
 /// Targets, drafts and drafted tokens, over a few tokens or more than a block of sums.
 fn case() -> impl Strategy<Value = (Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<u32>)> {
-    let size = (0..4_usize, prop_oneof![1..9_usize, Just(1_500)]);
+    let size = (0..4_usize, prop_oneof![1..9_usize, Just(4_500)]);
     size.prop_flat_map(|(len, columns)| {
         (
             prop::collection::vec(row(columns), len + 1),
