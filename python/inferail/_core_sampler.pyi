@@ -46,7 +46,7 @@ def verify_draft(
 class PromptLookup:
     """Drafts from what a sequence has said before: the tokens that followed where it was the same the last time.
 
-    Takes as long for a long sequence as for a short one, and at most 68 bytes of memory a token with the default lengths.
+    Takes as long for a long sequence as for a short one, and at most 88 bytes of memory a token with the default lengths.
     Safe to use from several threads, which wait for each other.
     """
 
