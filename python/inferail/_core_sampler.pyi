@@ -4,19 +4,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, SupportsIndex, TypeAlias, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _Ids: TypeAlias = Iterable[SupportsIndex] | NDArray[np.integer[Any]]
+<<<<<<< HEAD
 _PerRow: TypeAlias = int | Sequence[int] | NDArray[np.integer[Any]]
 _Mask: TypeAlias = NDArray[np.uint32] | NDArray[np.int32]
 # Any array, buffer or tensor: what it holds is asked when it is read.
 _Logits: TypeAlias = Any
 _Rows: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+=======
+>>>>>>> spec
 
 def verify_draft(
     draft: _Ids,
-    targets: _Rows,
-    drafts: _Rows | None = None,
+    targets: ArrayLike,
+    drafts: ArrayLike | None = None,
     *,
     seed: SupportsIndex,
     position: SupportsIndex | None = None,
@@ -51,7 +54,7 @@ def verify_draft(
 class PromptLookup:
     """Drafts from what a sequence has said before: the tokens that followed where it was the same the last time.
 
-    Takes as long for a long sequence as for a short one, and at most 68 bytes of memory a token with the default lengths.
+    Takes as long for a long sequence as for a short one, and at most 88 bytes of memory a token with the default lengths.
     Safe to use from several threads, which wait for each other.
     """
 

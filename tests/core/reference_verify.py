@@ -45,7 +45,7 @@ def verify(
         place = position + at
         target = targets[at] / targets[at].sum()
         drafted = np.eye(len(target))[token] if drafts is None else drafts[at] / drafts[at].sum()
-        if 0 < drafted[token] and uniform(seed, place, ACCEPTANCE, sample) * drafted[token] < target[token]:
+        if drafted[token] > 0 and uniform(seed, place, ACCEPTANCE, sample) * drafted[token] < target[token]:
             continue
         return [*draft[:at], draw(np.maximum(target - drafted, 0), uniform(seed, place, RESIDUAL, sample))]
     return [*draft, draw(targets[-1], uniform(seed, position + len(draft), TOKEN, sample))]

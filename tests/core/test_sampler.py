@@ -52,6 +52,9 @@ def _compare(seed: int, vocab: int) -> None:
     form = str(random.choice(FORMATS))
     row = logit_row(kind, vocab, seed, form)
     parameters = _parameters(random, vocab)
+    if kind == "denormal":
+        # The distances from the entropy are all 0 to the last digit.
+        parameters.pop("typical_p", None)
     prompt, output = (random.integers(0, vocab, size=random.integers(0, 40)).tolist() for _ in range(2))
     mask = random.integers(0, 2**32, size=-(-vocab // 32), dtype=np.uint32) if random.random() < 0.2 else None
     reference = Reference(**parameters)

@@ -72,6 +72,7 @@ def test_one_draw_says_nothing_about_another(along, step):
     assert pairs_are_independent(tokens[:-step], tokens[step:], law) > RARE
 
 
+@pytest.mark.slow
 def test_rare_tokens_are_as_rare_as_they_should_be():
     """262,144 tokens that are 20.5 below the largest: one in three thousand draws, if noise is fine enough."""
     row = np.full(262_145, -20.5, dtype=np.float32)

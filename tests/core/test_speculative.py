@@ -13,7 +13,7 @@ from inferail.core import verify_draft
 from inferail.errors import ConfigError, SamplingError
 from tests.core import reference_verify as reference
 
-ROUNDS = 6_000
+ROUNDS = 2_000  # rust/sampler/tests has more
 FIRST = np.array([5, 3, 0, 1, 0.5]) / 9.5
 # The second token depends on the first.
 SECOND = np.array([[(3 * token + shift) % 5 for token in range(5)] for shift in range(5)]) / 10
@@ -58,7 +58,7 @@ def drafted_as(kind: str, numbers: np.random.Generator) -> tuple[list[int], np.n
             first = int(numbers.choice(5, p=FIRST))
             return [first, int(numbers.choice(5, p=SECOND[first]))], np.stack([FIRST, SECOND[first]])
         case _:
-            # FIRST excludes token 2, and no row of SECOND excludes one alone.
+            # FIRST excludes token 2.
             disjoint = np.eye(5)[2]
             return [2, 2], np.stack([disjoint, disjoint])
 
@@ -85,7 +85,13 @@ def test_pairs_follow_the_model_whatever_was_drafted(kind):
 
 
 def test_chi_square_sees_what_is_distributed_otherwise():
-    counts = Counter({(first, second): round(OTHER[first] * SECOND[first, second] * ROUNDS) for first, second in np.ndindex(5, 5) if first != 2})
+    counts = Counter(
+        {
+            (first, second): round(float(OTHER[first] * SECOND[first, second]) * ROUNDS)
+            for first, second in np.ndindex(5, 5)
+            if first != 2
+        }
+    )
 
     statistic, freedom = chi_square(counts)
 
@@ -96,7 +102,7 @@ def test_impossible_token_is_never_accepted():
     """Serves R12."""
     target = np.array([[0, 0.5, 0.5], [1, 0, 0]])
 
-    for seed in range(3000):
+    for seed in range(1000):
         assert verify_draft([0], target, seed=seed)[0] != 0
         assert verify_draft([0], target, np.array([[1.0, 0, 0]]), seed=seed)[0] != 0
 
@@ -128,7 +134,9 @@ def test_draws_depend_on_seed_position_and_sample_only(seed, position, sample, d
     other = np.full((2, 4), 0.25, kinds[1]) if drafts else None
 
     whole = verify_draft([1, 0], rows, other, seed=seed, position=position, sample=sample)
-    alone = verify_draft([0], rows[1:], None if other is None else other[1:], seed=seed, position=position + 1, sample=sample)
+    alone = verify_draft(
+        [0], rows[1:], None if other is None else other[1:], seed=seed, position=position + 1, sample=sample
+    )
 
     assert whole.dtype == np.uint32
     assert whole.tolist() == [1, *alone.tolist()]
@@ -137,7 +145,7 @@ def test_draws_depend_on_seed_position_and_sample_only(seed, position, sample, d
 @given(data=st.data(), seed=st.integers(0, 2**64 - 1), position=st.integers(0, 2**63), sample=st.integers(0, 2**32 - 1))
 def test_tokens_are_those_of_the_rule_as_it_is_written_down(data, seed, position, sample):
     """Serves R12."""
-    columns, size = data.draw(st.sampled_from([1, 3, 17, 1500])), data.draw(st.integers(0, 4))
+    columns, size = data.draw(st.sampled_from([1, 3, 17, 4500])), data.draw(st.integers(0, 4))
     numbers = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     weights = numbers.random((2 * size + 1, columns)) ** 4 * (numbers.random((2 * size + 1, columns)) < 0.6)
     weights[:, numbers.integers(columns)] += 0.01
@@ -173,8 +181,12 @@ def test_row_that_is_not_of_probabilities_is_an_error_with_its_number(row, probl
 @pytest.mark.parametrize(
     ("draft", "targets", "drafts", "message"),
     [
-        pytest.param([1], np.eye(2)[:1], None, "targets must be one row more than draft has tokens, not 1 for 1", id="few"),
-        pytest.param([1], np.eye(2), np.eye(2), "drafts must be as many rows as draft has tokens, not 2 for 1", id="many"),
+        pytest.param(
+            [1], np.eye(2)[:1], None, "targets must be one row more than draft has tokens, not 1 for 1", id="few"
+        ),
+        pytest.param(
+            [1], np.eye(2), np.eye(2), "drafts must be as many rows as draft has tokens, not 2 for 1", id="many"
+        ),
         pytest.param([1], np.eye(2), np.ones((1, 3)), "drafts must be as wide as targets", id="wide"),
         pytest.param([2], np.eye(2), None, "draft must be ids below the number of columns of targets, not 2", id="id"),
         pytest.param([-1], np.eye(2), None, "draft must be 0 or more", id="negative-id"),
@@ -190,7 +202,9 @@ def test_arguments_are_refused_when_they_do_not_fit(draft, targets, drafts, mess
         verify_draft(draft, targets, drafts, seed=0)
 
 
-@pytest.mark.parametrize("options", [{"seed": -1}, {"seed": 2**64}, {"seed": 0, "position": -1}, {"seed": 0, "sample": 2**32}])
+@pytest.mark.parametrize(
+    "options", [{"seed": -1}, {"seed": 2**64}, {"seed": 0, "position": -1}, {"seed": 0, "sample": 2**32}]
+)
 def test_numbers_are_refused_when_they_do_not_fit(options):
     with pytest.raises(ConfigError, match="must be 0 or more and below 2"):
         verify_draft([], np.ones((1, 1)), **options)

@@ -217,7 +217,10 @@ impl Sampler {
         let nothing = Error::NothingLeft { unordered };
         if maximum == f32::INFINITY {
             view.collect(&mut memory.passes, maximum, &mut memory.list);
-            let ids = memory.list.ids.clone();
+            let mut ids = memory.list.ids.clone();
+            if self.parameters.is_greedy() {
+                ids.truncate(1);
+            }
             let probabilities = vec![1.0 / ids.len() as f64; ids.len()];
             return Ok(Distribution { ids, probabilities });
         }

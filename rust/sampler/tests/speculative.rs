@@ -27,14 +27,17 @@ fn normalised(weights: Vec<f64>) -> Vec<f64> {
     vec![each; weights.len()]
 }
 
+/// A row in which some tokens are impossible; from a number, which is faster than a strategy for each probability.
 fn row(columns: usize) -> impl Strategy<Value = Vec<f64>> {
-    let weight = prop_oneof![2 => Just(0.0), 3 => 0.0..1.0_f64];
-    prop::collection::vec(weight, columns).prop_map(normalised)
+    any::<u64>().prop_map(move |seed| {
+        let numbers = (0..columns as u64).map(|at| uniform(seed, at, Purpose::Token, 0));
+        normalised(numbers.map(|number| (number - 0.4).max(0.0)).collect())
+    })
 }
 
 /// Targets, drafts and drafted tokens, over a few tokens or more than a block of sums.
 fn case() -> impl Strategy<Value = (Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<u32>)> {
-    let size = (0..4_usize, prop_oneof![1..9_usize, Just(1_500)]);
+    let size = (0..4_usize, prop_oneof![1..9_usize, Just(4_500)]);
     size.prop_flat_map(|(len, columns)| {
         (
             prop::collection::vec(row(columns), len + 1),
@@ -165,7 +168,7 @@ fn pairs(drafted: impl Fn(u64) -> (Vec<u32>, Option<Vec<Vec<f64>>>)) -> Result<V
     Ok(counts)
 }
 
-const ROUNDS: u64 = 40_000;
+const ROUNDS: u64 = 15_000;
 
 fn expected() -> Vec<f64> {
     let (first, second) = model();

@@ -17,8 +17,9 @@ const MAX_NGRAM: usize = 16;
 
 /// The tokens of a sequence, and where its n-grams were before.
 ///
-/// Its memory is linear in the tokens: 4 bytes for each, and for each and every length of n-grams 4 bytes and at most 12 in
-/// a table, less where n-grams repeat. For the default of 2 to 5 tokens that is at most 68 bytes a token.
+/// Its memory is linear in the tokens: 4 bytes for each, and for each and every length of n-grams 4 bytes; up to twice that
+/// while they grow. A table for every length has at most 12 bytes a token, less where n-grams repeat. For the default of 2
+/// to 5 tokens that is at most 88 bytes a token.
 ///
 /// # Examples
 ///

@@ -6,7 +6,8 @@
 /// How far from 1 a sum may be: what is further off are not probabilities but logits or logarithms.
 pub(super) const TOLERANCE: f64 = 1e-3;
 
-const BLOCK: usize = 1024;
+/// Wide enough that a hundred scattered ids make few sums, narrow enough to be searched one by one where a draw falls.
+const BLOCK: usize = 4096;
 pub(super) const LANES: usize = 16;
 
 /// Weights of tokens, by ascending id.
@@ -80,16 +81,17 @@ pub(super) struct List<'a> {
 impl Mass for List<'_> {
     fn next_block(&self, begin: usize) -> Option<Block> {
         let number = *self.ids.get(begin)? as usize / BLOCK;
-        let mut lanes = [0.0; LANES];
-        let mut end = begin;
-        for (&id, &weight) in self.ids[begin..].iter().zip(&self.weights[begin..]) {
-            if id as usize / BLOCK != number {
-                break;
+        let in_block = |id: &&u32| **id as usize / BLOCK == number;
+        let end = begin + self.ids[begin..].iter().take_while(in_block).count();
+        let sum = if end == begin + 1 {
+            self.weights[begin]
+        } else {
+            let mut lanes = [0.0; LANES];
+            for (id, weight) in self.ids[begin..end].iter().zip(&self.weights[begin..end]) {
+                lanes[*id as usize % LANES] += weight;
             }
-            lanes[id as usize % LANES] += weight;
-            end += 1;
-        }
-        let sum = folded(lanes);
+            folded(lanes)
+        };
         Some(Block { begin, end, sum })
     }
 
@@ -154,6 +156,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Purpose, uniform};
 
     struct Values<'a>(&'a [f64]);
 
@@ -171,10 +174,17 @@ mod tests {
         }
     }
 
-    /// Weights of which many are 0, over a few blocks.
+    /// Weights of which many are 0, over a few blocks; from a number, which is faster than a strategy for each.
     fn weights() -> impl Strategy<Value = Vec<f64>> {
-        let weight = prop_oneof![3 => Just(0.0), 1 => 0.0..1.0_f64, 1 => Just(1e-300)];
-        prop::collection::vec(weight, 0..3 * BLOCK)
+        (any::<u64>(), 0..3 * BLOCK as u64).prop_map(|(seed, len)| {
+            let numbers = (0..len).map(|at| uniform(seed, at, Purpose::Token, 0));
+            let weights = numbers.map(|number| match number {
+                0.6.. => 0.0,
+                0.5.. => 1e-300,
+                _ => number,
+            });
+            weights.collect()
+        })
     }
 
     proptest! {

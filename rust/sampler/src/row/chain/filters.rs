@@ -4,15 +4,12 @@ use super::{Chain, Left, Memory, Need};
 use crate::settings::parameters::{Mirostat, MirostatVersion};
 
 impl Chain<'_> {
-    /// The `k` largest logits, and by the convention those that are as large as the last of them.
-    pub(super) fn top_k(&mut self, k: usize) {
+    /// The `k` largest logits, and with `keeps_ties` those that are as large as the last of them.
+    pub(super) fn top_k(&mut self, k: usize, keeps_ties: bool) {
         self.list_top(k);
-        let (
-            keeps_ties,
-            Memory {
-                list, selection, ..
-            },
-        ) = (self.conventions.top_k_keeps_ties, &mut *self.memory);
+        let Memory {
+            list, selection, ..
+        } = &mut *self.memory;
         if list.len() <= k {
             return;
         }
@@ -68,10 +65,10 @@ impl Chain<'_> {
         match (k, top_p_keeps_all) {
             (0, true) => {}
             (0, false) => self.top_p(p),
-            (_, true) => self.top_k(k),
+            (_, true) => self.top_k(k, false),
             (_, false) => {
                 let total = self.total();
-                self.top_k(k);
+                self.top_k(k, false);
                 self.memory.list.weigh(self.view.level, self.scale);
                 self.cut_list(p * total);
             }
@@ -214,11 +211,16 @@ impl Chain<'_> {
         match mirostat.version {
             MirostatVersion::One => {
                 let k = self.zipf_k(mirostat.considered, surprise);
-                self.top_k(k);
+                self.top_k(k, false);
             }
             MirostatVersion::Two => {
                 let total = self.total();
-                self.keep_powers(total.ln() - surprise * std::f64::consts::LN_2);
+                let least = total.ln() - surprise * std::f64::consts::LN_2;
+                if least > 0.0 {
+                    self.top_k(1, false);
+                } else {
+                    self.keep_powers(least);
+                }
             }
         }
     }

@@ -103,7 +103,9 @@ impl<'a> Chain<'a> {
             || (parameters.top_p == 0.0 && self.conventions.top_p_zero_is_off);
         match stage {
             Stage::Temperature => self.temper(),
-            Stage::TopK if parameters.top_k > 0 => self.top_k(parameters.top_k),
+            Stage::TopK if parameters.top_k > 0 => {
+                self.top_k(parameters.top_k, self.conventions.top_k_keeps_ties)
+            }
             Stage::TopP if !top_p_keeps_all => self.top_p(parameters.top_p),
             Stage::JointTopKTopP => self.top_k_and_top_p(top_p_keeps_all),
             Stage::MinP if parameters.min_p > 0.0 => self.min_p(parameters.min_p),
