@@ -7,14 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _Ids: TypeAlias = Iterable[SupportsIndex] | NDArray[np.integer[Any]]
-<<<<<<< HEAD
 _PerRow: TypeAlias = int | Sequence[int] | NDArray[np.integer[Any]]
 _Mask: TypeAlias = NDArray[np.uint32] | NDArray[np.int32]
 # Any array, buffer or tensor: what it holds is asked when it is read.
 _Logits: TypeAlias = Any
-_Rows: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
-=======
->>>>>>> spec
 
 def verify_draft(
     draft: _Ids,

@@ -104,7 +104,7 @@ impl<'a> Chain<'a> {
         match stage {
             Stage::Temperature => self.temper(),
             Stage::TopK if parameters.top_k > 0 => {
-                self.top_k(parameters.top_k, self.conventions.top_k_keeps_ties)
+                self.top_k(parameters.top_k, self.conventions.top_k_keeps_ties);
             }
             Stage::TopP if !top_p_keeps_all => self.top_p(parameters.top_p),
             Stage::JointTopKTopP => self.top_k_and_top_p(top_p_keeps_all),
