@@ -87,13 +87,15 @@ def bench_sampler_logprobs(benchmark, count):
     assert benchmark(sampler.sample_detailed, logits).top_ids.shape == (count, 20)
 
 
-@pytest.mark.parametrize("form", ["float16", "float32"])
+@pytest.mark.parametrize("form", ["bfloat16", "float16", "float32"])
 def bench_sampler_format(benchmark, form):
-    logits = logit_rows("peaked", 32).astype(form)
+    logits = logit_rows("peaked", 32)
+    # The upper half of a float32 is a bfloat16.
+    logits = (logits.view(np.uint32) >> 16).astype(np.uint16) if form == "bfloat16" else logits.astype(form)
     told(benchmark, logits)
     sampler = Sampler(seed=1, threads=1, **WORK["top-p"])
 
-    assert len(benchmark(sampler.sample, logits)) == 32
+    assert len(benchmark(lambda: sampler.sample(logits, dtype=None if form == "float32" else form))) == 32
 
 
 def bench_sampler_mask(benchmark):
@@ -122,10 +124,10 @@ def bench_sampler_history(benchmark):
     """A token appended to a history, and taken back."""
     history = Sampler(seed=1, **PENALTIES).history()
     history.extend(zipf(HISTORY_TOKENS))
-    length = len(history)
+    position = history.position
 
     def step() -> None:
         history.append(7)
-        history.truncate(length)
+        history.truncate(position)
 
     benchmark(step)

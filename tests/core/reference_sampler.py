@@ -3,7 +3,8 @@
 `Reference` takes the arguments of `core.Sampler`. The filters are in `reference_filters.py`; here are their order, the
 histories they see, and the draw.
 
-The row. float32, float16 and bfloat16 are converted exactly; all that follows is float64. NaN counts as −inf. What may not be
+The row. float32, float16 and bfloat16 are converted exactly; all that follows is float64. NaN counts as −inf (with `strict`
+it raises ValueError, and so does +inf). What may not be
 drawn is set to −inf first: tokens outside `allowed`, `banned` ones, cleared bits of the mask (bit i of word w is token
 32·w + i), and `stop_tokens` while fewer than `min_tokens` have been put out. If nothing is left, `NothingLeftError` is raised. If a
 +inf is left, every +inf is equally likely and nothing below is applied (at temperature 0: the first of them).
@@ -345,8 +346,8 @@ class Reference:
         mask: NDArray[np.uint32] | None = None,
     ) -> Row:
         """The row after steps 1 to 4."""
-        if self.strict and np.isnan(numbers(logits)).any():
-            raise ValueError("a logit is NaN")
+        if self.strict and not (numbers(logits) < np.inf).all():
+            raise ValueError("a logit is NaN or +inf")
         x = self.masked(converted(logits), output, mask)
         return x if np.isposinf(x).any() else self.penalised(x, prompt, output)
 

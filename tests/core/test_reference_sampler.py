@@ -59,9 +59,12 @@ def test_nan_counts_as_minus_infinity():
     assert kept(row(math.nan, 1, math.nan, 2)) == [1, 3]
 
 
-def test_nan_is_an_error_when_strict():
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_nan_and_infinity_are_errors_when_strict(value):
     with pytest.raises(ValueError, match="NaN"):
-        kept(row(math.nan, 1), strict=True)
+        kept(row(value, 1), strict=True)
+
+    assert kept(row(-math.inf, 1), strict=True) == [1]
 
 
 def test_infinity_is_shared_by_all_that_have_it_whatever_is_on():
