@@ -12,7 +12,9 @@ pub struct Distribution {
 impl Distribution {
     /// The probability of `id`.
     pub fn probability(&self, id: u32) -> f64 {
-        self.ids.binary_search(&id).map_or(0.0, |at| self.probabilities[at])
+        self.ids
+            .binary_search(&id)
+            .map_or(0.0, |at| self.probabilities[at])
     }
 
     /// The token at which the running sum first exceeds `uniform` of the whole; `None` of an empty distribution.
@@ -25,7 +27,11 @@ impl Distribution {
             sum += probability;
             sum > target
         });
-        let likely = || self.probabilities.iter().rposition(|probability| *probability > 0.0);
+        let likely = || {
+            self.probabilities
+                .iter()
+                .rposition(|probability| *probability > 0.0)
+        };
         found.or_else(likely).map(|at| self.ids[at])
     }
 }

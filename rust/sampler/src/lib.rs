@@ -3,6 +3,7 @@
 
 mod distribution;
 mod error;
+pub mod grammar;
 mod philox;
 
 pub use distribution::Distribution;

@@ -23,7 +23,12 @@ pub enum Purpose {
 ///
 /// `position` is the place of the token in its sequence and `sample` tells apart sequences of one request.
 pub fn uniform(seed: u64, position: u64, purpose: Purpose, sample: u32) -> f64 {
-    let counter = [position as u32, (position >> 32) as u32, purpose as u32, sample];
+    let counter = [
+        position as u32,
+        (position >> 32) as u32,
+        purpose as u32,
+        sample,
+    ];
     let [low, high, ..] = philox(counter, [seed as u32, (seed >> 32) as u32]);
     let bits = (u64::from(high) << 32 | u64::from(low)) >> 11;
     bits as f64 / (1_u64 << 53) as f64
