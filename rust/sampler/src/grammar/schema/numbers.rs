@@ -7,6 +7,9 @@ use crate::grammar::error::Error;
 
 /// The engine reads numbers as doubles: integers are exact up to here.
 const MAX_EXACT: u64 = 1 << 53;
+/// Beyond these, what the engine computes of a remainder does not fit its 32 bits.
+const MAX_COEFFICIENT: u64 = 400_000_000;
+const MAX_EXPONENT: u32 = 7;
 
 /// `coefficient / 10^exponent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +109,7 @@ fn decimal(text: &str) -> Option<Decimal> {
         coefficient,
         exponent: u32::try_from(exponent)
             .ok()
-            .filter(|exponent| *exponent <= 9)?,
+            .filter(|exponent| *exponent <= MAX_EXPONENT)?,
     })
 }
 
@@ -117,11 +120,11 @@ impl Decimal {
             return false;
         };
         let mut exponent = 0;
-        while real.fract() != 0.0 && exponent <= 9 {
+        while real.fract() != 0.0 && exponent <= MAX_EXPONENT {
             real *= 10.0;
             exponent += 1;
         }
-        real <= f64::from(u32::MAX)
+        self.coefficient <= MAX_COEFFICIENT
             && exponent == self.exponent
             && (real as u64) == self.coefficient
     }
@@ -140,8 +143,9 @@ impl Decimal {
         let product = a
             .checked_mul(b)
             .filter(|product| u32::try_from(*product).is_ok())?;
-        Some(Self {
-            coefficient: product / greatest_common_divisor(a, b),
+        let coefficient = product / greatest_common_divisor(a, b);
+        (coefficient <= MAX_COEFFICIENT).then_some(Self {
+            coefficient,
             exponent,
         })
     }
