@@ -15,6 +15,7 @@ INTEROP := .venv-interop
 PEERS := .venv-peers
 DECODERS := .venv-decoders
 TOKENIZERS := .venv-tokenizers
+GRAMMARS := .venv-grammars
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
 PROFILE := ci
@@ -88,7 +89,7 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(GRAMMARS)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
@@ -96,6 +97,7 @@ peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done ##
 	@$(DECODERS)/bin/python benches/peers/stream.py
 	@$(DECODERS)/bin/python benches/peers/partial_json.py
 	@$(TOKENIZERS)/bin/python benches/peers/tokenizer.py --rounds 3
+	@$(GRAMMARS)/bin/python benches/peers/grammar.py
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py
@@ -104,7 +106,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(GRAMMARS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -163,6 +165,13 @@ $(TOKENIZERS)/.done: benches/peers/tokenization/requirements.txt | $(DONE)/venv
 	@$(PYTHON) -m venv $(TOKENIZERS)
 	@$(TOKENIZERS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(TOKENIZERS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+$(GRAMMARS)/.done: benches/peers/grammars/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the grammar engines of others into $(GRAMMARS)'
+	@$(PYTHON) -m venv $(GRAMMARS)
+	@$(GRAMMARS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(GRAMMARS)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 $(FUZZ):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from typing_extensions import disjoint_base
 
+from inferail._core_grammar import Grammar, Matcher, Vocabulary
 from inferail._core_tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
@@ -58,9 +59,11 @@ __all__ = [
     "Encoding",
     "EventStreamMessage",
     "EventStreamParser",
+    "Grammar",
     "HttpExchange",
     "HttpPool",
     "HttpSettings",
+    "Matcher",
     "NDJSONParser",
     "PartialJSON",
     "SSEEvent",
@@ -68,6 +71,7 @@ __all__ = [
     "StreamDecoder",
     "StreamingDecoder",
     "Tokenizer",
+    "Vocabulary",
     "__version__",
     "dump_json",
     "load_json",

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use inferail_sampler::grammar::{Error, Matcher};
-use numpy::{PyArray1, PyArray2, PyArrayMethods};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
@@ -56,7 +56,7 @@ impl PyMatcher {
         let mut rows = masks
             .try_readwrite()
             .map_err(|error| not_writable(py, &error))?;
-        let [num_rows, words] = *masks.dims();
+        let (num_rows, words) = (masks.shape()[0], masks.shape()[1]);
         let rows = rows
             .as_slice_mut()
             .map_err(|error| not_writable(py, &error))?;
