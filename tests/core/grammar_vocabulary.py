@@ -30,11 +30,12 @@ def allowed(matcher: Matcher) -> np.ndarray:
     return np.flatnonzero(bits[:SIZE])
 
 
-def random_text(grammar: Grammar, seed: int, *, longest: int = 2_000) -> str:
+def random_text(grammar: Grammar, seed: int, *, begin: bytes = b"", longest: int = 2_000) -> str:
     """A text of the grammar: any token that is allowed, the longer it gets the rather one that closes something."""
     chance = random.Random(seed)
     matcher = grammar.matcher()
-    text = b""
+    matcher.accept_many(begin)
+    text = begin
     for step in range(longest):
         tokens = allowed(matcher)
         weights = 1.0 + 4.0 * PRINTABLE[tokens] + (4.0 + step) * 1.12**step * CLOSING[tokens]

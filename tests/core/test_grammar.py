@@ -14,7 +14,7 @@ from inferail.core import Grammar, Tokenizer, Vocabulary
 from inferail.errors import ConfigError, GrammarError
 from tests.core.grammar_schemas import PERSON, PETS, TREE
 from tests.core.grammar_vocabulary import CONTROL, END, OTHER_END, SIZE, TOKENS, VOCABULARY, accepts, allowed, random_text
-from tests.core.small_tokenizer import TOKENIZER
+from tests.core.small_tokenizer import PATTERN, RANKS, TOKENIZER
 
 CALLS = [("<f=sum>", {"type": "array", "items": {"type": "integer"}}, "</f>"), ("<f=no>", {"type": "null"}, "</f>")]
 LARK = """
@@ -71,7 +71,7 @@ def test_random_logits_under_the_mask_call_only_known_tools():
     grammar = Grammar.from_tags(CALLS, VOCABULARY, triggers=["<f="], required=True)
 
     for seed in range(20):
-        text = random_text(grammar, seed)
+        text = random_text(grammar, seed, begin=b"Let me see. <f=")
         calls = re.findall(r"<f=(?:sum>\[[-0-9, ]*\]|no>null)</f>", text)
         assert calls
         assert text.count("<f=") == len(calls)
@@ -270,8 +270,10 @@ def test_tokenizer_stands_for_its_vocabulary():
 
 
 def test_tokenizer_whose_end_is_not_known_is_refused():
+    tokenizer = Tokenizer.from_tiktoken(RANKS, pattern=PATTERN, special_tokens={"<|stop|>": END})
+
     with pytest.raises(ConfigError, match="eos"):
-        Vocabulary.of(TOKENIZER)
+        Vocabulary.of(tokenizer)
 
 
 @pytest.mark.parametrize(
