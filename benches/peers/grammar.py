@@ -21,6 +21,7 @@ from importlib import metadata
 from typing import Any
 
 import numpy as np
+
 from grammar_schemas import CASES
 from report import ROOT, command_line, number, table, write_section
 from rounds import arguments, build
@@ -180,7 +181,9 @@ def _replay(make: Compile, schema: Any, ids: Sequence[int], found: Found) -> Non
     found.accepts.append(accepts[1:])
 
 
-def _measure(setup: Setup, peers: Sequence[str], names: Sequence[str], rounds: int) -> tuple[dict[tuple[str, str], Found], list[str]]:
+def _measure(
+    setup: Setup, peers: Sequence[str], names: Sequence[str], rounds: int
+) -> tuple[dict[tuple[str, str], Found], list[str]]:
     found: dict[tuple[str, str], Found] = {}
     refused = []
     makers = {peer: PEERS[peer](setup) for peer in peers}
@@ -216,7 +219,19 @@ def _line(cells: list[Found]) -> list[float]:
 
 
 def _tables(found: dict[tuple[str, str], Found], peers: Sequence[str], names: Sequence[str]) -> str:
-    columns = ["peer", "schemas", "mask p50, µs", "ratio", "p90", "p99", "mean", "ratio", "accept p50", "first mask p50, ms", "max"]
+    columns = [
+        "peer",
+        "schemas",
+        "mask p50, µs",
+        "ratio",
+        "p90",
+        "p99",
+        "mean",
+        "ratio",
+        "accept p50",
+        "first mask p50, ms",
+        "max",
+    ]
     parts = []
     everyone = [name for name in names if all((peer, name) in found for peer in peers if peer != "outlines-core")]
     few = [name for name in everyone if (("outlines-core"), name) in found]
@@ -230,8 +245,19 @@ def _tables(found: dict[tuple[str, str], Found], peers: Sequence[str], names: Se
             p50, p90, p99, mean, accept, first, most = line = _line(cells)
             ratios = [number(line[0] / ours[0]), number(line[3] / ours[3])]
             rows.append(
-                [peer, str(len(cells)), number(p50), ratios[0], number(p90), number(p99), number(mean), ratios[1]]
-                + [number(accept), number(first), number(most)]
+                [
+                    peer,
+                    str(len(cells)),
+                    number(p50),
+                    ratios[0],
+                    number(p90),
+                    number(p99),
+                    number(mean),
+                    ratios[1],
+                    number(accept),
+                    number(first),
+                    number(most),
+                ]
             )
         parts.append(f"### {title}\n\n{table(columns, rows)}")
     each = [

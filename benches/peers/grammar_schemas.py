@@ -65,13 +65,22 @@ def _union() -> tuple[dict[str, Any], list[Any]]:
 
 CASES: dict[str, tuple[Any, Any]] = {
     "answer": (closed({"answer": STRING}), {"answer": SENTENCE}),
-    "label": (closed({"label": {"enum": ["spam", "ham", "unsure"]}, "score": NUMBER}), {"label": "unsure", "score": 0.5}),
+    "label": (
+        closed({"label": {"enum": ["spam", "ham", "unsure"]}, "score": NUMBER}),
+        {"label": "unsure", "score": 0.5},
+    ),
     "weather": (
         closed({"city": STRING, "unit": {"enum": ["celsius", "fahrenheit"]}, "days": INTEGER}),
         {"city": "San Sebastián", "unit": "celsius", "days": 3},
     ),
     "person": (
-        closed({"name": STRING, "age": {"type": "integer", "minimum": 0, "maximum": 150}, "tags": {"type": "array", "items": STRING}}),
+        closed(
+            {
+                "name": STRING,
+                "age": {"type": "integer", "minimum": 0, "maximum": 150},
+                "tags": {"type": "array", "items": STRING},
+            }
+        ),
         {"name": "Ada Lovelace", "age": 36, "tags": ["mathematics", "engines", "poetry"]},
     ),
     "lengths": (

@@ -1,6 +1,6 @@
 """The part of `_core.pyi` that describes grammars. There is no such module: import from `inferail.core`."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal, TypeAlias, final
 
 import numpy as np

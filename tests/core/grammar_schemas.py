@@ -62,12 +62,18 @@ CASES: dict[str, Case] = {
     "true": Case(True, [0, "", []], []),
     "null": Case({"type": "null"}, [None], [0, ""]),
     "boolean": Case({"type": "boolean"}, [True, False], [0, "true"]),
-    "string": Case({"type": "string"}, ["", "a\n\"b\\c\t", "naïve 日本 😀"], [1]),
-    "string-length": Case({"type": "string", "minLength": 2, "maxLength": 4}, ["ab", "日本語😀", "a\nb"], ["a", "abcde"]),
-    "string-pattern": Case({"type": "string", "pattern": "^[A-Z]{2}-\\d{2,4}$"}, ["AB-12", "ZZ-0000"], ["AB-1", "ab-12"]),
+    "string": Case({"type": "string"}, ["", 'a\n"b\\c\t', "naïve 日本 😀"], [1]),
+    "string-length": Case(
+        {"type": "string", "minLength": 2, "maxLength": 4}, ["ab", "日本語😀", "a\nb"], ["a", "abcde"]
+    ),
+    "string-pattern": Case(
+        {"type": "string", "pattern": "^[A-Z]{2}-\\d{2,4}$"}, ["AB-12", "ZZ-0000"], ["AB-1", "ab-12"]
+    ),
     "string-search": Case({"type": "string", "pattern": "b+c", "maxLength": 9}, ["abbc", "bc."], ["b", ""]),
     "string-classes": Case({"type": "string", "pattern": "^[\\w&.]+\\s[^\\d]$"}, ["a_1& x"], ["a 1", "~ x"]),
-    "pattern-and-length": Case({"type": "string", "pattern": "^(ab)*$", "minLength": 3, "maxLength": 6}, ["abab"], ["ab"]),
+    "pattern-and-length": Case(
+        {"type": "string", "pattern": "^(ab)*$", "minLength": 3, "maxLength": 6}, ["abab"], ["ab"]
+    ),
     "date": Case({"type": "string", "format": "date"}, ["2024-02-29", "1999-12-31"], ["2023-02-29", "2024-13-01"]),
     "date-time": Case(
         {"type": "string", "format": "date-time"},
@@ -87,10 +93,12 @@ CASES: dict[str, Case] = {
     "number": Case({"type": "number"}, [0, -1.5, 1e10, 3.25e-7], ["1"]),
     "number-bounds": Case({"type": "number", "minimum": 0.5, "maximum": 2.75}, [0.5, 1, 2.25, 2.75], [0.4, 3, 2.8]),
     "number-multiple": Case({"type": "number", "multipleOf": 0.5}, [0.5, 2, -1.5], [0.25]),
-    "enum": Case({"enum": ["red", "gr\"een", 3, None, {"a": [1]}]}, ["red", 'gr"een', 3, None, {"a": [1]}], ["blue", 4]),
+    "enum": Case({"enum": ["red", 'gr"een', 3, None, {"a": [1]}]}, ["red", 'gr"een', 3, None, {"a": [1]}], ["blue", 4]),
     "const": Case({"const": {"x": [True, "y"]}}, [{"x": [True, "y"]}], [{"x": [True]}, {}]),
     "nullable": Case({"type": ["string", "null"], "maxLength": 3}, ["abc", None], ["abcd", 1]),
-    "array": Case({"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3}, [[1], [1, 2, 3]], [[], [1] * 4]),
+    "array": Case(
+        {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3}, [[1], [1, 2, 3]], [[], [1] * 4]
+    ),
     "tuple": Case(
         {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": False, "minItems": 2},
         [["a", 1]],
@@ -106,7 +114,11 @@ CASES: dict[str, Case] = {
         [[], [None], [None, True, False]],
         [[None, 1], [1]],
     ),
-    "object": Case(PERSON, [{"name": "Ann", "age": 3}, {"name": "Bo", "age": 44, "email": "b@x.org", "tags": ["a", "b"]}], [{"name": "Ann"}, {"name": "", "age": 1}, {"name": "A", "age": 1, "x": 1}]),
+    "object": Case(
+        PERSON,
+        [{"name": "Ann", "age": 3}, {"name": "Bo", "age": 44, "email": "b@x.org", "tags": ["a", "b"]}],
+        [{"name": "Ann"}, {"name": "", "age": 1}, {"name": "A", "age": 1, "x": 1}],
+    ),
     "object-open": Case(
         {"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": {"type": "string"}},
         [{}, {"a": 1}, {"b": "x"}, {"a": 1, "b": "x", "c": "y"}],
@@ -117,8 +129,12 @@ CASES: dict[str, Case] = {
         [{"b": 1}, {"a": 1, "b": [], "c": {}}],
         [{}, {"a": "x", "b": 1}],
     ),
-    "object-of-numbers": Case({"type": "object", "additionalProperties": {"type": "number"}}, [{}, {"x": 1.5}], [{"x": "y"}]),
-    "object-counts": Case({"type": "object", "minProperties": 1, "maxProperties": 2}, [{"a": 1}, {"a": 1, "b": 2}], [{}]),
+    "object-of-numbers": Case(
+        {"type": "object", "additionalProperties": {"type": "number"}}, [{}, {"x": 1.5}], [{"x": "y"}]
+    ),
+    "object-counts": Case(
+        {"type": "object", "minProperties": 1, "maxProperties": 2}, [{"a": 1}, {"a": 1, "b": 2}], [{}]
+    ),
     "pattern-properties": Case(
         {**CLOSED, "patternProperties": {"^s_": {"type": "string"}, "^i_": {"type": "integer"}}},
         [{}, {"s_a": "x", "i_b": 3}],
@@ -130,11 +146,19 @@ CASES: dict[str, Case] = {
         [{"east": 1}, {"north": "x"}],
     ),
     "dependent-required": Case(
-        {**CLOSED, "properties": {"card": {"type": "integer"}, "address": {"type": "string"}}, "dependentRequired": {"card": ["address"]}},
+        {
+            **CLOSED,
+            "properties": {"card": {"type": "integer"}, "address": {"type": "string"}},
+            "dependentRequired": {"card": ["address"]},
+        },
         [{}, {"address": "x"}, {"card": 1, "address": "x"}],
         [{"card": 1}],
     ),
-    "any-of": Case({"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": 2}, {"const": [1]}]}, [5, "ab", [1]], ["abc", [2]]),
+    "any-of": Case(
+        {"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": 2}, {"const": [1]}]},
+        [5, "ab", [1]],
+        ["abc", [2]],
+    ),
     "all-of": Case(
         {
             "allOf": [
@@ -145,14 +169,26 @@ CASES: dict[str, Case] = {
         [{"a": 1, "b": True}],
         [{"a": 1}, {"b": True}, {"a": 1, "b": 2}],
     ),
-    "one-of-types": Case({"oneOf": [{"type": "integer"}, {"type": "array", "items": {"type": "null"}}]}, [1, [None]], ["x", [1]]),
-    "one-of-tags": Case(PETS, [{"kind": "cat", "lives": 9}, {"kind": "wolf", "good": False}], [{"kind": "cow"}, {"lives": 1}]),
-    "not-types": Case({"not": {"type": ["object", "array", "string"]}}, [1, None, True], [{}, [], "x"]),
-    "recursion": Case(TREE, [{"value": 1}, {"value": 1, "children": [{"value": 2, "children": []}]}], [{"children": []}, {"value": 1, "children": [1]}]),
-    "root-recursion": Case({"type": "array", "items": {"$ref": "#"}, "maxItems": 2}, [[], [[], [[]]]], [[1], 1]),
-    "escaped-reference": Case(
-        {"$ref": "#/$defs/a~1b%20c", "$defs": {"a/b c": {"type": "boolean"}}}, [True], [1]
+    "one-of-types": Case(
+        {"oneOf": [{"type": "integer"}, {"type": "array", "items": {"type": "null"}}]}, [1, [None]], ["x", [1]]
     ),
-    "unicode-names": Case({**CLOSED, "properties": {"größe": {"const": "日本"}, 'q"': {"type": "null"}}}, [{"größe": "日本", 'q"': None}], [{"grosse": 1}]),
-    "unevaluated": Case({"type": "object", "properties": {"a": {}}, "unevaluatedProperties": False}, [{}, {"a": 1}], [{"b": 1}]),
+    "one-of-tags": Case(
+        PETS, [{"kind": "cat", "lives": 9}, {"kind": "wolf", "good": False}], [{"kind": "cow"}, {"lives": 1}]
+    ),
+    "not-types": Case({"not": {"type": ["object", "array", "string"]}}, [1, None, True], [{}, [], "x"]),
+    "recursion": Case(
+        TREE,
+        [{"value": 1}, {"value": 1, "children": [{"value": 2, "children": []}]}],
+        [{"children": []}, {"value": 1, "children": [1]}],
+    ),
+    "root-recursion": Case({"type": "array", "items": {"$ref": "#"}, "maxItems": 2}, [[], [[], [[]]]], [[1], 1]),
+    "escaped-reference": Case({"$ref": "#/$defs/a~1b%20c", "$defs": {"a/b c": {"type": "boolean"}}}, [True], [1]),
+    "unicode-names": Case(
+        {**CLOSED, "properties": {"größe": {"const": "日本"}, 'q"': {"type": "null"}}},
+        [{"größe": "日本", 'q"': None}],
+        [{"grosse": 1}],
+    ),
+    "unevaluated": Case(
+        {"type": "object", "properties": {"a": {}}, "unevaluatedProperties": False}, [{}, {"a": 1}], [{"b": 1}]
+    ),
 }

@@ -13,7 +13,22 @@ from inferail.core import Vocabulary
 if TYPE_CHECKING:
     from inferail.core import Grammar, Matcher
 
-LONGER = [b'{"', b'":', b'": ', b'",', b', "', b'"}', b"}}", b"true", b"false", b"null", b"10", b"ab", b"\xc3\xa9", b"  "]
+LONGER = [
+    b'{"',
+    b'":',
+    b'": ',
+    b'",',
+    b', "',
+    b'"}',
+    b"}}",
+    b"true",
+    b"false",
+    b"null",
+    b"10",
+    b"ab",
+    b"\xc3\xa9",
+    b"  ",
+]
 TOKENS = [bytes([byte]) for byte in range(256)] + LONGER
 END, OTHER_END, CONTROL = len(TOKENS), len(TOKENS) + 1, len(TOKENS) + 2
 NAMES = [b"<end>", b"<turn>", b"<control>"]

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from inferail.core import Grammar, Tokenizer, Vocabulary
 from inferail.errors import ConfigError, GrammarError
 from tests.core.grammar_schemas import PERSON, PETS, TREE
-from tests.core.grammar_vocabulary import CONTROL, END, OTHER_END, SIZE, TOKENS, VOCABULARY, accepts, allowed, random_text
+from tests.core.grammar_vocabulary import (
+    CONTROL,
+    END,
+    OTHER_END,
+    SIZE,
+    TOKENS,
+    VOCABULARY,
+    accepts,
+    allowed,
+    random_text,
+)
 from tests.core.small_tokenizer import PATTERN, RANKS, TOKENIZER
 
 CALLS = [("<f=sum>", {"type": "array", "items": {"type": "integer"}}, "</f>"), ("<f=no>", {"type": "null"}, "</f>")]
@@ -52,7 +62,9 @@ def test_mask_has_every_token_a_fork_accepts_and_no_other(name, seed):
         matcher.accept(byte)
 
 
-@pytest.mark.parametrize("pattern", ["(ab|é){2,5}(x|yz)*", r"\d{1,3}(\.\d+)?", "[^a-z]{3}|true", "a?b*c+", r"(?i:hi) /\w/"])
+@pytest.mark.parametrize(
+    "pattern", ["(ab|é){2,5}(x|yz)*", r"\d{1,3}(\.\d+)?", "[^a-z]{3}|true", "a?b*c+", r"(?i:hi) /\w/"]
+)
 def test_random_logits_under_the_mask_match_the_expression(pattern):
     grammar = Grammar.from_regex(pattern, VOCABULARY)
 
@@ -259,7 +271,9 @@ def test_nothing_is_forced_without_a_tokenizer():
 
 def test_tokenizer_stands_for_its_vocabulary():
     tokenizer = Tokenizer.named("r50k_base")
-    grammar = Grammar.from_schema({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}, tokenizer)
+    grammar = Grammar.from_schema(
+        {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}, tokenizer
+    )
     matcher = grammar.matcher()
 
     matcher.accept_many(tokenizer.encode('{"city": "Paris"}', as_list=True))

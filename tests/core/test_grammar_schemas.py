@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from enum import Enum
 from typing import Annotated, Literal
@@ -25,9 +25,9 @@ def has_format(text: str, schema: object) -> bool:
     name = schema.get("format") if isinstance(schema, dict) else None
     try:
         if name == "date-time":
-            datetime.datetime.fromisoformat(text.upper())
+            dt.datetime.fromisoformat(text.upper())
         if name == "time":
-            datetime.time.fromisoformat(text.upper())
+            dt.time.fromisoformat(text.upper())
     except ValueError:
         return False
     return True
@@ -37,7 +37,9 @@ def has_format(text: str, schema: object) -> bool:
 def test_random_logits_under_the_mask_give_valid_values(name):
     schema = CASES[name].schema
     grammar = Grammar.from_schema(schema, VOCABULARY)
-    validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(schema, format_checker=CHECKER)
+    validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(
+        schema, format_checker=CHECKER
+    )
 
     for seed in range(12):
         text = random_text(grammar, seed)
@@ -52,7 +54,9 @@ def test_random_logits_under_the_mask_give_valid_values(name):
 def test_many_random_logits_under_the_mask_give_valid_values(name, whitespace):
     schema = CASES[name].schema
     grammar = Grammar.from_schema(schema, VOCABULARY, whitespace=whitespace)
-    validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(schema, format_checker=CHECKER)
+    validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(
+        schema, format_checker=CHECKER
+    )
 
     for seed in range(100, 250):
         validator.validate(json.loads(random_text(grammar, seed)))
@@ -115,7 +119,9 @@ REFUSED = [
     pytest.param(
         {"properties": {"a": {}, "b": {}}, "maxProperties": 1, "type": "object"}, "minProperties", id="max-properties"
     ),
-    pytest.param({"patternProperties": {"a": {}, "b": {"type": "null"}}}, "patternProperties", id="overlapping-patterns"),
+    pytest.param(
+        {"patternProperties": {"a": {}, "b": {"type": "null"}}}, "patternProperties", id="overlapping-patterns"
+    ),
     pytest.param({"maximum": 2**63 - 1}, "maximum", id="beyond-doubles"),
     pytest.param({"const": 2**53 + 1}, "const", id="const-beyond-doubles"),
     pytest.param({"multipleOf": 1e-9}, "multipleOf", id="too-fine"),
@@ -145,7 +151,9 @@ def test_refusal_says_where_the_feature_is(feature):
         Grammar.from_schema(schema, VOCABULARY)
 
 
-@pytest.mark.parametrize("schema", ["{", "[1]", 3.5, {"type": "text"}, {"minLength": -1}, {"$ref": "#/nowhere"}, {"enum": 1}])
+@pytest.mark.parametrize(
+    "schema", ["{", "[1]", 3.5, {"type": "text"}, {"minLength": -1}, {"$ref": "#/nowhere"}, {"enum": 1}]
+)
 def test_what_is_no_schema_is_a_wrong_argument(schema):
     with pytest.raises(ConfigError):
         Grammar.from_schema(json.dumps(schema) if isinstance(schema, float) else schema, VOCABULARY)
@@ -194,7 +202,7 @@ class Cat(pydantic.BaseModel):
 
 class Dog(pydantic.BaseModel):
     kind: Literal["dog", "wolf"]
-    born: datetime.date
+    born: dt.date
 
 
 Pet = Annotated[Cat | Dog, pydantic.Field(discriminator="kind")]

@@ -53,7 +53,7 @@ impl PyVocabulary {
             let token: Option<Bound<'_, PyBytes>> = token?.extract()?;
             bytes.push(token.map_or_else(Vec::new, |token| token.as_bytes().to_vec()));
         }
-        let made = run(py, || Vocabulary::new(bytes, &special, &eos.0, None));
+        let made = run(py, move || Vocabulary::new(bytes, &special, &eos.0, None));
         let inner = made.map_err(|error| grammar_error(py, &error))?;
         Ok(Self { inner })
     }
