@@ -302,7 +302,7 @@ def test_what_is_no_vocabulary_is_refused(tokens, eos):
 
 def test_grammar_needs_a_vocabulary():
     with pytest.raises(TypeError):
-        Grammar.from_regex("a", TOKENS)
+        Grammar.from_regex("a", TOKENS)  # type: ignore[arg-type]
 
 
 def test_same_text_of_two_kinds_is_two_grammars():

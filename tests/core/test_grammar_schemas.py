@@ -8,7 +8,8 @@ from enum import Enum
 from typing import Annotated, Literal
 from uuid import UUID
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
+import jsonschema.validators  # type: ignore[import-untyped]
 import pydantic
 import pytest
 
