@@ -19,7 +19,8 @@ RUST_FLOORS: dict[str, set[str]] = {
     "inferail-wire": {"inferail-sse", "inferail-simd"},
     "inferail-http": {"inferail-wire"},
     "inferail-tokenizer": {"inferail-simd"},
-    "inferail-bindings": {"inferail-http", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
+    "inferail-sampler": {"inferail-simd"},
+    "inferail-bindings": {"inferail-http", "inferail-sampler", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
     "inferail-benches": {"inferail-http", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
 }
 
