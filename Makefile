@@ -16,6 +16,7 @@ PEERS := .venv-peers
 DECODERS := .venv-decoders
 TOKENIZERS := .venv-tokenizers
 SAMPLERS := .venv-samplers
+GRAMMARS := .venv-grammars
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
 PROFILE := ci
@@ -89,7 +90,7 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
@@ -98,6 +99,7 @@ peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(
 	@$(DECODERS)/bin/python benches/peers/partial_json.py
 	@$(TOKENIZERS)/bin/python benches/peers/tokenizer.py --rounds 3
 	@$(SAMPLERS)/bin/python benches/peers/sampler.py --rounds 3
+	@$(GRAMMARS)/bin/python benches/peers/grammar.py
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py
@@ -106,7 +108,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -177,6 +179,12 @@ $(SAMPLERS)/.done: benches/peers/samplers/requirements.txt benches/peers/sampler
 	@CMAKE_ARGS='-DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF' \
 		$(SAMPLERS)/bin/python -m pip install --quiet --requirement benches/peers/samplers/compiled.txt || \
 		echo '· llama.cpp does not build here' >&2
+
+$(GRAMMARS)/.done: benches/peers/grammars/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the grammar engines of others into $(GRAMMARS)'
+	@$(PYTHON) -m venv $(GRAMMARS)
+	@$(GRAMMARS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(GRAMMARS)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 $(FUZZ):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from typing_extensions import disjoint_base
 
+from inferail._core_grammar import Grammar, Matcher, Vocabulary
 from inferail._core_sampler import (
     History,
     PromptLookup,
@@ -68,10 +69,12 @@ __all__ = [
     "Encoding",
     "EventStreamMessage",
     "EventStreamParser",
+    "Grammar",
     "History",
     "HttpExchange",
     "HttpPool",
     "HttpSettings",
+    "Matcher",
     "NDJSONParser",
     "PartialJSON",
     "PromptLookup",
@@ -85,6 +88,7 @@ __all__ = [
     "StreamDecoder",
     "StreamingDecoder",
     "Tokenizer",
+    "Vocabulary",
     "__version__",
     "dump_json",
     "load_json",

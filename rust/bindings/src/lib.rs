@@ -6,6 +6,7 @@ mod build_info;
 mod error;
 mod event_stream_parser;
 mod gil;
+mod grammar;
 mod http_exchange;
 mod http_pool;
 mod json;
@@ -24,6 +25,12 @@ mod core_module {
 
     #[pymodule_export]
     use super::event_stream_parser::{PyEventStreamMessage, PyEventStreamParser};
+    #[pymodule_export]
+    use super::grammar::grammar::PyGrammar;
+    #[pymodule_export]
+    use super::grammar::matcher::PyMatcher;
+    #[pymodule_export]
+    use super::grammar::vocabulary::PyVocabulary;
     #[pymodule_export]
     use super::http_exchange::PyHttpExchange;
     #[pymodule_export]

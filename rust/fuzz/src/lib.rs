@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod allocations;
+pub mod constrained;
 mod decoder;
 mod event_stream;
 mod split;

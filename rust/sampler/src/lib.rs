@@ -10,6 +10,7 @@
 
 mod batch;
 mod error;
+pub mod grammar;
 mod history;
 mod random;
 mod row;

@@ -28,7 +28,7 @@ use crate::gil::{run, run_sized};
 #[pyclass(frozen, name = "Tokenizer", module = "inferail._core")]
 #[derive(Debug)]
 pub(crate) struct PyTokenizer {
-    pub(super) inner: Arc<Tokenizer>,
+    pub(crate) inner: Arc<Tokenizer>,
     origin: Arc<Origin>,
     pub(super) chat: Arc<Chat>,
     pub(super) name: Option<String>,
