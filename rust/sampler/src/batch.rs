@@ -25,9 +25,21 @@ pub struct Job<'a> {
 }
 
 /// Memory for rows that are drawn from one after the other or at the same time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Batch {
     spare: Mutex<Vec<Scratch>>,
+    /// To ask for it reads files of the system: 10 µs.
+    processors: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        let processors = available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            spare: Mutex::default(),
+            processors,
+        }
+    }
 }
 
 impl Batch {
@@ -54,7 +66,7 @@ impl Batch {
         } else {
             jobs.len()
         };
-        let threads = most.min(threads.map_or_else(processors, NonZeroUsize::get));
+        let threads = most.min(threads.map_or(self.processors, NonZeroUsize::get));
         let next = AtomicUsize::new(0);
         let run = || {
             self.with(|scratch| {
@@ -87,8 +99,4 @@ impl Batch {
         picked.sort_unstable_by_key(|(at, _)| *at);
         picked.into_iter().map(|(_, picked)| picked).collect()
     }
-}
-
-fn processors() -> usize {
-    available_parallelism().map_or(1, NonZeroUsize::get)
 }
