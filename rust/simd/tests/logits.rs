@@ -1,4 +1,9 @@
 //! Every instruction set against plain loops.
+#![expect(
+    clippy::float_cmp,
+    clippy::unwrap_used,
+    reason = "the same bits are expected, and what is missing ends a test"
+)]
 
 use inferail_simd::logits::{
     BLOCK, Collected, Level, Members, Row, Scale, bf16_to_f32, f16_to_f32,

@@ -148,13 +148,7 @@ fn best(list: &List, selection: &mut Selection, top: usize) -> Vec<(u32, f32)> {
         sum: top as f64,
         beyond: false,
     };
-    let found = selection.prefix(
-        list.len(),
-        need,
-        None,
-        |at| f64::from(list.values[at]),
-        |_| 1.0,
-    );
+    let found = selection.prefix(&list.values, None, need, None);
     let Some(found) = found else {
         return Vec::new();
     };

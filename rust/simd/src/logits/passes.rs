@@ -113,29 +113,44 @@ impl<F: Format> Source<'_, F> {
         self.row.len().div_ceil(BLOCK)
     }
 
+    /// How many of the first blocks are whole, and count as a whole.
+    #[inline(always)]
+    fn plain(&self) -> usize {
+        if self.mask.is_some() {
+            0
+        } else {
+            self.row.len() / BLOCK
+        }
+    }
+
     /// The logits of a block; −∞ where none count.
     ///
-    /// Whether a block is whole, and whether there is a mask, is asked once for all of it: asked for every vector it took
-    /// twice the time.
+    /// `PLAIN` blocks have a loop of their own: where the two met, all logits went through memory, and a pass took twice the
+    /// time.
     #[inline(always)]
-    fn load<L: Lanes>(&self, lanes: L, block: usize) -> [L::F; VECTORS] {
+    fn load<L: Lanes, const PLAIN: bool>(&self, lanes: L, block: usize) -> [L::F; VECTORS] {
         let start = block * BLOCK;
         let rest = self.row.get(start..).unwrap_or_default();
-        let mut end = [F::Number::default(); BLOCK];
+        let mut vectors = [lanes.splat(f32::NEG_INFINITY); VECTORS];
         let whole = rest.first_chunk::<BLOCK>();
+        if PLAIN {
+            if let Some(numbers) = whole {
+                for (vector, numbers) in vectors.iter_mut().zip(numbers.as_chunks::<WIDTH>().0) {
+                    *vector = F::load(lanes, numbers);
+                }
+            }
+            return vectors;
+        }
+        let mut end = [F::Number::default(); BLOCK];
         let numbers = whole.unwrap_or_else(|| {
             end[..rest.len()].copy_from_slice(rest);
             &end
         });
-        let mut vectors = [lanes.splat(0.0); VECTORS];
-        for (vector, numbers) in vectors.iter_mut().zip(numbers.as_chunks::<WIDTH>().0) {
-            *vector = F::load(lanes, numbers);
-        }
-        if self.mask.is_some() || whole.is_none() {
-            let words = self.words(start / 32, rest.len());
-            for (at, vector) in vectors.iter_mut().enumerate() {
-                *vector = lanes.keep(*vector, (words[at / 2] >> (at % 2 * WIDTH)) as u16);
-            }
+        let words = self.words(start / 32, rest.len());
+        let numbers = numbers.as_chunks::<WIDTH>().0;
+        for (at, (vector, numbers)) in vectors.iter_mut().zip(numbers).enumerate() {
+            let counts = (words[at / 2] >> (at % 2 * WIDTH)) as u16;
+            *vector = lanes.keep(F::load(lanes, numbers), counts);
         }
         vectors
     }
@@ -155,27 +170,75 @@ impl<F: Format> Source<'_, F> {
     }
 }
 
+/// What a pass does with one block after the other.
+trait EachBlock {
+    type Format: Format;
+
+    fn source(&self) -> &Source<'_, Self::Format>;
+
+    /// To be marked `#[inline(always)]`.
+    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>);
+
+    /// Every block in turn.
+    #[inline(always)]
+    fn each<L: Lanes>(&mut self, lanes: L) -> Sums<L> {
+        let zero = lanes.splat_f64(0.0);
+        let mut sums = Sums {
+            doubles: [zero; 2],
+            count: 0,
+            unordered: 0,
+        };
+        let (plain, all) = (self.source().plain(), self.source().blocks());
+        for block in 0..plain {
+            self.block::<L, true>(lanes, block, &mut sums);
+        }
+        for block in plain..all {
+            self.block::<L, false>(lanes, block, &mut sums);
+        }
+        sums
+    }
+}
+
+/// What is added up over all blocks, in registers.
+struct Sums<L: Lanes> {
+    doubles: [L::D; 2],
+    count: u64,
+    unordered: u16,
+}
+
 struct Maxima<'a, F: Format> {
     source: Source<'a, F>,
     out: &'a mut [f32],
+}
+
+impl<F: Format> EachBlock for Maxima<'_, F> {
+    type Format = F;
+
+    #[inline(always)]
+    fn source(&self) -> &Source<'_, F> {
+        &self.source
+    }
+
+    #[inline(always)]
+    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>) {
+        let values = self.source.load::<L, PLAIN>(lanes, block);
+        let mut most = [lanes.splat(f32::NEG_INFINITY); 2];
+        for [left, right] in values.as_chunks::<2>().0 {
+            sums.unordered |= lanes.unordered(*left, *right);
+            most = [lanes.max(*left, most[0]), lanes.max(*right, most[1])];
+        }
+        if let Some(out) = self.out.get_mut(block) {
+            *out = lanes.largest(lanes.max(most[0], most[1]));
+        }
+    }
 }
 
 impl<F: Format> Pass for Maxima<'_, F> {
     type Output = bool;
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> bool {
-        let mut unordered = 0;
-        for (block, out) in self.out.iter_mut().enumerate().take(self.source.blocks()) {
-            let values = self.source.load(lanes, block);
-            let mut most = [lanes.splat(f32::NEG_INFINITY); 2];
-            for [left, right] in values.as_chunks::<2>().0 {
-                unordered |= lanes.unordered(*left, *right);
-                most = [lanes.max(*left, most[0]), lanes.max(*right, most[1])];
-            }
-            *out = lanes.largest(lanes.max(most[0], most[1]));
-        }
-        unordered != 0
+    fn run<L: Lanes>(mut self, lanes: L) -> bool {
+        self.each(lanes).unordered != 0
     }
 }
 
@@ -188,46 +251,59 @@ struct Tail<'a, F: Format> {
     above: &'a mut Collected,
 }
 
+impl<F: Format> EachBlock for Tail<'_, F> {
+    type Format = F;
+
+    #[inline(always)]
+    fn source(&self) -> &Source<'_, F> {
+        &self.source
+    }
+
+    #[inline(always)]
+    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, _: &mut Sums<L>) {
+        let maximum = lanes.splat(self.scale.maximum);
+        let inverse = lanes.splat((self.scale.inverse_temperature * LOG2_E) as f32);
+        let values = self.source.load::<L, PLAIN>(lanes, block);
+        let mut weights = values;
+        for weight in &mut weights {
+            let powers = lanes.mul(lanes.sub(*weight, maximum), inverse);
+            *weight = exponential(lanes, powers);
+        }
+        if self
+            .maxima
+            .get(block)
+            .is_some_and(|most| *most >= self.threshold)
+        {
+            let threshold = lanes.splat(self.threshold);
+            for (at, (values, weights)) in values.into_iter().zip(&mut weights).enumerate() {
+                let chosen = lanes.at_least(values, threshold);
+                *weights = lanes.keep_or_zero(*weights, !chosen);
+                if chosen != 0 {
+                    self.above
+                        .push(lanes, values, chosen, block * BLOCK + at * WIDTH);
+                }
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = weights;
+        let pairs = [
+            lanes.add(a, b),
+            lanes.add(c, d),
+            lanes.add(e, f),
+            lanes.add(g, h),
+        ];
+        let fours = [lanes.add(pairs[0], pairs[1]), lanes.add(pairs[2], pairs[3])];
+        if let Some(mass) = self.masses.get_mut(block) {
+            *mass = lanes.sum_f64(lanes.widen(lanes.add(fours[0], fours[1])));
+        }
+    }
+}
+
 impl<F: Format> Pass for Tail<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let maximum = lanes.splat(self.scale.maximum);
-        let inverse = lanes.splat((self.scale.inverse_temperature * LOG2_E) as f32);
-        let threshold = lanes.splat(self.threshold);
-        for (block, mass) in self
-            .masses
-            .iter_mut()
-            .enumerate()
-            .take(self.source.blocks())
-        {
-            let values = self.source.load(lanes, block);
-            let mut weights = values;
-            for weight in &mut weights {
-                let powers = lanes.mul(lanes.sub(*weight, maximum), inverse);
-                *weight = exponential(lanes, powers);
-            }
-            if self.maxima[block] >= self.threshold {
-                for (at, (values, weights)) in values.into_iter().zip(&mut weights).enumerate() {
-                    let chosen = lanes.at_least(values, threshold);
-                    *weights = lanes.keep_or_zero(*weights, !chosen);
-                    if chosen != 0 {
-                        self.above
-                            .push(lanes, values, chosen, block * BLOCK + at * WIDTH);
-                    }
-                }
-            }
-            let [a, b, c, d, e, f, g, h] = weights;
-            let pairs = [
-                lanes.add(a, b),
-                lanes.add(c, d),
-                lanes.add(e, f),
-                lanes.add(g, h),
-            ];
-            let fours = [lanes.add(pairs[0], pairs[1]), lanes.add(pairs[2], pairs[3])];
-            *mass = lanes.sum_f64(lanes.widen(lanes.add(fours[0], fours[1])));
-        }
+    fn run<L: Lanes>(mut self, lanes: L) {
+        self.each(lanes);
     }
 }
 
@@ -238,24 +314,41 @@ struct Collect<'a, F: Format> {
     above: &'a mut Collected,
 }
 
+impl<F: Format> EachBlock for Collect<'_, F> {
+    type Format = F;
+
+    #[inline(always)]
+    fn source(&self) -> &Source<'_, F> {
+        &self.source
+    }
+
+    #[inline(always)]
+    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, _: &mut Sums<L>) {
+        if self
+            .maxima
+            .get(block)
+            .is_none_or(|most| *most < self.threshold)
+        {
+            return;
+        }
+        let threshold = lanes.splat(self.threshold);
+        let values = self.source.load::<L, PLAIN>(lanes, block);
+        for (at, values) in values.into_iter().enumerate() {
+            let chosen = lanes.at_least(values, threshold);
+            if chosen != 0 {
+                self.above
+                    .push(lanes, values, chosen, block * BLOCK + at * WIDTH);
+            }
+        }
+    }
+}
+
 impl<F: Format> Pass for Collect<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let threshold = lanes.splat(self.threshold);
-        for (block, most) in self.maxima.iter().enumerate().take(self.source.blocks()) {
-            if *most < self.threshold {
-                continue;
-            }
-            for (at, values) in self.source.load(lanes, block).into_iter().enumerate() {
-                let chosen = lanes.at_least(values, threshold);
-                if chosen != 0 {
-                    self.above
-                        .push(lanes, values, chosen, block * BLOCK + at * WIDTH);
-                }
-            }
-        }
+    fn run<L: Lanes>(mut self, lanes: L) {
+        self.each(lanes);
     }
 }
 
@@ -268,40 +361,50 @@ struct Weigh<'a, F: Format> {
     between: &'a mut Collected,
 }
 
-impl<F: Format> Pass for Weigh<'_, F> {
-    type Output = Weighed;
+impl<F: Format> EachBlock for Weigh<'_, F> {
+    type Format = F;
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> Weighed {
+    fn source(&self) -> &Source<'_, F> {
+        &self.source
+    }
+
+    #[inline(always)]
+    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>) {
         let maximum = lanes.splat_f64(f64::from(self.scale.maximum));
         let inverse = lanes.splat_f64(self.scale.inverse_temperature * LOG2_E);
         let (low, high) = (lanes.splat(self.low), lanes.splat(self.high));
         let least = lanes.splat_f64(f64::MIN);
-        let mut totals = lanes.splat_f64(0.0);
-        let mut products = totals;
-        for (block, mass) in self
-            .masses
-            .iter_mut()
-            .enumerate()
-            .take(self.source.blocks())
-        {
-            let mut sums = lanes.splat_f64(0.0);
-            for (at, values) in self.source.load(lanes, block).into_iter().enumerate() {
-                let distances = lanes.sub_f64(lanes.widen(values), maximum);
-                let powers = lanes.mul_f64(distances, inverse);
-                let weights = exponential_f64(lanes, powers);
-                totals = lanes.add_f64(totals, weights);
-                // −∞ · 0 is not a number: of a weight of 0 the power does not matter.
-                products = lanes.mul_add_f64(weights, lanes.max_f64(powers, least), products);
-                let (above, reaching) = (lanes.at_least(values, high), lanes.at_least(values, low));
-                sums = lanes.add_f64(sums, lanes.keep_f64(weights, above));
-                if reaching & !above != 0 {
-                    let first = block * BLOCK + at * WIDTH;
-                    self.between.push(lanes, values, reaching & !above, first);
-                }
+        let [mut totals, mut products] = sums.doubles;
+        let mut heavy = lanes.splat_f64(0.0);
+        let values = self.source.load::<L, PLAIN>(lanes, block);
+        for (at, values) in values.into_iter().enumerate() {
+            let distances = lanes.sub_f64(lanes.widen(values), maximum);
+            let powers = lanes.mul_f64(distances, inverse);
+            let weights = exponential_f64(lanes, powers);
+            totals = lanes.add_f64(totals, weights);
+            // −∞ · 0 is not a number: of a weight of 0 the power does not matter.
+            products = lanes.mul_add_f64(weights, lanes.max_f64(powers, least), products);
+            let (above, reaching) = (lanes.at_least(values, high), lanes.at_least(values, low));
+            heavy = lanes.add_f64(heavy, lanes.keep_f64(weights, above));
+            if reaching & !above != 0 {
+                let first = block * BLOCK + at * WIDTH;
+                self.between.push(lanes, values, reaching & !above, first);
             }
-            *mass = lanes.sum_f64(sums);
         }
+        sums.doubles = [totals, products];
+        if let Some(mass) = self.masses.get_mut(block) {
+            *mass = lanes.sum_f64(heavy);
+        }
+    }
+}
+
+impl<F: Format> Pass for Weigh<'_, F> {
+    type Output = Weighed;
+
+    #[inline(always)]
+    fn run<L: Lanes>(mut self, lanes: L) -> Weighed {
+        let [totals, products] = self.each(lanes).doubles;
         Weighed {
             total: lanes.sum_f64(totals),
             powers: lanes.sum_f64(products) * LN_2,
@@ -314,28 +417,43 @@ struct Spread<'a, F: Format> {
     maximum: f32,
 }
 
+impl<F: Format> EachBlock for Spread<'_, F> {
+    type Format = F;
+
+    #[inline(always)]
+    fn source(&self) -> &Source<'_, F> {
+        &self.source
+    }
+
+    #[inline(always)]
+    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>) {
+        let maximum = lanes.splat_f64(f64::from(self.maximum));
+        for values in self.source.load::<L, PLAIN>(lanes, block) {
+            let finite = lanes.at_least(values, lanes.splat(f32::MIN));
+            sums.count += u64::from(finite.count_ones());
+            let distances = lanes.sub_f64(maximum, lanes.widen(values));
+            let distances = lanes.keep_f64(distances, finite);
+            sums.doubles = [
+                lanes.add_f64(sums.doubles[0], distances),
+                lanes.mul_add_f64(distances, distances, sums.doubles[1]),
+            ];
+        }
+    }
+}
+
 impl<F: Format> Pass for Spread<'_, F> {
     type Output = Moments;
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> Moments {
-        let maximum = lanes.splat_f64(f64::from(self.maximum));
-        let least = lanes.splat(f32::MIN);
-        let (mut sums, mut squares) = (lanes.splat_f64(0.0), lanes.splat_f64(0.0));
-        let mut count = 0;
-        for block in 0..self.source.blocks() {
-            for values in self.source.load(lanes, block) {
-                let finite = lanes.at_least(values, least);
-                count += u64::from(finite.count_ones());
-                let distances = lanes.sub_f64(maximum, lanes.widen(values));
-                let distances = lanes.keep_f64(distances, finite);
-                sums = lanes.add_f64(sums, distances);
-                squares = lanes.mul_add_f64(distances, distances, squares);
-            }
-        }
+    fn run<L: Lanes>(mut self, lanes: L) -> Moments {
+        let Sums {
+            doubles: [sum, squares],
+            count,
+            ..
+        } = self.each(lanes);
         Moments {
             count,
-            sum: lanes.sum_f64(sums),
+            sum: lanes.sum_f64(sum),
             squares: lanes.sum_f64(squares),
         }
     }
@@ -347,57 +465,75 @@ struct Count<'a, F: Format> {
     value: f32,
 }
 
+impl<F: Format> EachBlock for Count<'_, F> {
+    type Format = F;
+
+    #[inline(always)]
+    fn source(&self) -> &Source<'_, F> {
+        &self.source
+    }
+
+    #[inline(always)]
+    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>) {
+        if self.maxima.get(block).is_none_or(|most| *most < self.value) {
+            return;
+        }
+        let value = lanes.splat(self.value);
+        for values in self.source.load::<L, PLAIN>(lanes, block) {
+            sums.count += u64::from(lanes.at_least(values, value).count_ones());
+        }
+    }
+}
+
 impl<F: Format> Pass for Count<'_, F> {
     type Output = u64;
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> u64 {
-        let value = lanes.splat(self.value);
-        let mut count = 0;
-        for (block, most) in self.maxima.iter().enumerate().take(self.source.blocks()) {
-            if *most < self.value {
-                continue;
-            }
-            for values in self.source.load(lanes, block) {
-                count += u64::from(lanes.at_least(values, value).count_ones());
-            }
-        }
-        count
+    fn run<L: Lanes>(mut self, lanes: L) -> u64 {
+        self.each(lanes).count
     }
 }
 
 struct Weights<'a> {
-    values: &'a [f32],
+    source: Source<'a, F32>,
     scale: Scale,
     out: &'a mut [f64],
+}
+
+impl EachBlock for Weights<'_> {
+    type Format = F32;
+
+    #[inline(always)]
+    fn source(&self) -> &Source<'_, F32> {
+        &self.source
+    }
+
+    #[inline(always)]
+    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, _: &mut Sums<L>) {
+        let maximum = lanes.splat_f64(f64::from(self.scale.maximum));
+        let inverse = lanes.splat_f64(self.scale.inverse_temperature * LOG2_E);
+        let values = self.source.load::<L, PLAIN>(lanes, block);
+        let out = self.out.chunks_mut(BLOCK).nth(block).unwrap_or_default();
+        for (values, out) in values.into_iter().zip(out.chunks_mut(WIDTH)) {
+            let distances = lanes.sub_f64(lanes.widen(values), maximum);
+            let weights = exponential_f64(lanes, lanes.mul_f64(distances, inverse));
+            if let Some(out) = out.first_chunk_mut() {
+                lanes.store_f64(weights, out);
+                continue;
+            }
+            let mut last = [0.0; WIDTH];
+            lanes.store_f64(weights, &mut last);
+            out.copy_from_slice(&last[..out.len()]);
+        }
+    }
 }
 
 impl Pass for Weights<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let maximum = lanes.splat_f64(f64::from(self.scale.maximum));
-        let inverse = lanes.splat_f64(self.scale.inverse_temperature * LOG2_E);
-        let source: Source<'_, F32> = Source {
-            row: self.values,
-            mask: None,
-        };
-        for (block, out) in self.out.chunks_mut(BLOCK).enumerate() {
-            for (values, out) in source
-                .load(lanes, block)
-                .into_iter()
-                .zip(out.chunks_mut(WIDTH))
-            {
-                let distances = lanes.sub_f64(lanes.widen(values), maximum);
-                let mut weights = [0.0; WIDTH];
-                lanes.store_f64(
-                    exponential_f64(lanes, lanes.mul_f64(distances, inverse)),
-                    &mut weights,
-                );
-                out.copy_from_slice(&weights[..out.len()]);
-            }
-        }
+    fn run<L: Lanes>(mut self, lanes: L) {
+        self.each(lanes);
     }
 }
 
@@ -511,6 +647,10 @@ impl Level {
     pub fn weights(self, values: &[f32], scale: Scale, out: &mut Vec<f64>) {
         out.clear();
         out.resize(values.len(), 0.0);
-        self.run(Weights { values, scale, out });
+        let source = Source {
+            row: values,
+            mask: None,
+        };
+        self.run(Weights { source, scale, out });
     }
 }

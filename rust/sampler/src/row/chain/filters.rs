@@ -17,13 +17,7 @@ impl Chain<'_> {
             sum: k as f64,
             beyond: false,
         };
-        let found = selection.prefix(
-            list.len(),
-            need,
-            None,
-            |at| f64::from(list.values[at]),
-            |_| 1.0,
-        );
+        let found = selection.prefix(&list.values, None, need, None);
         let Some(found) = found else { return };
         let (value, last) = (list.values[found.last], list.ids[found.last]);
         list.retain(|list, at| {
@@ -157,7 +151,7 @@ impl Chain<'_> {
             beyond: strict,
         };
         let keys = &spare.weights;
-        let found = selection.prefix(list.len(), need, None, |at| keys[at], |at| list.weights[at]);
+        let found = selection.prefix(keys, Some(&list.weights), need, None);
         if let Some(found) = found {
             let (key, last) = (keys[found.last], found.last);
             list.retain(|_, at| keys[at] > key || (keys[at] == key && (!strict || at <= last)));

@@ -3,7 +3,7 @@
 use inferail_simd::logits::BLOCK;
 
 use super::list::sum;
-use super::{Chain, Left, Memory, Need};
+use super::{Chain, Left, List, Memory, Need};
 
 /// Largest relative error of a sum of single-precision weights: 2e-7 · (1 + |power|), and what has a power below −32 is
 /// lost in the sum.
@@ -12,8 +12,8 @@ const ERROR: f64 = 7e-6;
 /// Logits that are looked at to guess where a flat row is cut.
 const SAMPLED: usize = 2048;
 
-/// How far beside the guess the cut may be, as a share of the whole: three deviations for a row of normal logits.
-const SLACK: f64 = 0.04;
+/// How far beside the guess the cut may be, as a share of the whole: not quite two deviations for a row of normal logits.
+const SLACK: f64 = 0.025;
 
 impl Chain<'_> {
     /// Keeps the most likely tokens that are `p` of what is left together, one at least.
@@ -42,8 +42,7 @@ impl Chain<'_> {
         let Memory {
             list, selection, ..
         } = &mut *self.memory;
-        let key = |at: usize| f64::from(list.values[at]);
-        if let Some(found) = selection.prefix(list.len(), need, None, key, |at| list.weights[at]) {
+        if let Some(found) = selection.prefix(&list.values, Some(&list.weights), need, None) {
             let (value, last) = (list.values[found.last], list.ids[found.last]);
             list.retain(|list, at| {
                 list.values[at] > value || (list.values[at] == value && list.ids[at] <= last)
@@ -74,8 +73,7 @@ impl Chain<'_> {
                 sum: share,
                 beyond: self.conventions.top_p_is_strict,
             };
-            let key = |at: usize| f64::from(list.values[at]);
-            let found = selection.prefix(list.len(), need, None, key, |at| list.weights[at])?;
+            let found = selection.prefix(&list.values, Some(&list.weights), need, None)?;
             // The rest is not known to the last bit. Where that could move the cut, it is summed up in double precision.
             let doubtful = share - found.before <= error || found.sum - share < error;
             if error > 0.0 && doubtful {
@@ -136,9 +134,9 @@ impl Chain<'_> {
             }
             list.weigh(self.view.level, self.scale);
             let range = [f64::from(low), f64::from(high.min(self.scale.maximum))];
-            let key = |at: usize| f64::from(list.values[at]);
-            let weight = |at: usize| list.weights[at];
-            let Some(found) = selection.prefix(list.len(), need, Some(range), key, weight) else {
+            let Some(found) =
+                selection.prefix(&list.values, Some(&list.weights), need, Some(range))
+            else {
                 return;
             };
             if is_guess && !need.is_met(found.sum) && low > f32::MIN {
@@ -146,12 +144,7 @@ impl Chain<'_> {
                 continue;
             }
             let (value, last) = (list.values[found.last], list.ids[found.last]);
-            for at in 0..list.len() {
-                let tied = list.values[at] == value && list.ids[at] <= last;
-                if list.values[at] > value || tied {
-                    passes.masses[list.ids[at] as usize / BLOCK] += list.weights[at];
-                }
-            }
+            add_kept(list, value, last, &mut passes.masses);
             self.left = Left::Above { value, last };
             return;
         }
@@ -174,13 +167,28 @@ impl Chain<'_> {
                 sum: share * total,
                 beyond: false,
             };
-            let key = |at: usize| f64::from(list.values[at]);
-            let found = selection.prefix(list.len(), need, None, key, |at| list.weights[at]);
+            let found = selection.prefix(&list.values, Some(&list.weights), need, None);
             found.map(|found| list.values[found.last])
         };
         let high = value(p - SLACK.min(p * 0.875));
         let low = value(p + SLACK.min((1.0 - p) * 0.875));
         let (low, high) = (low.unwrap_or(f32::MIN), high.unwrap_or(f32::INFINITY));
         [low, if high > low { high } else { f32::INFINITY }]
+    }
+}
+
+/// Adds the weights of what is kept to the masses of their blocks.
+fn add_kept(list: &List, value: f32, last: u32, masses: &mut [f64]) {
+    let (mut block, mut mass) = (0, 0.0);
+    for ((id, logit), weight) in list.ids.iter().zip(&list.values).zip(&list.weights) {
+        let is_kept = *logit > value || *logit == value && *id <= last;
+        if *id as usize / BLOCK != block {
+            masses[block] += mass;
+            (block, mass) = (*id as usize / BLOCK, 0.0);
+        }
+        mass += if is_kept { *weight } else { 0.0 };
+    }
+    if mass > 0.0 {
+        masses[block] += mass;
     }
 }

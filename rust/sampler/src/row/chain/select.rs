@@ -40,72 +40,108 @@ impl Need {
 }
 
 impl Selection {
-    /// Of `len` items with the largest key first and of equal ones the lowest index: the shortest run that meets `need`.
+    /// Of items with the largest key first and of equal ones the lowest index: the shortest run that meets `need`.
     ///
-    /// All of them where even their sum does not; `None` of no items. Every key is in `range`, if that is known. Linear: items are counted into bins by their keys,
-    /// and only the bin in which the run ends is divided again.
-    pub(crate) fn prefix(
+    /// All of them where even their sum does not; `None` of no items. A weight is 1 without `weights`. Every key is in
+    /// `range`, if that is known. Linear: items are counted into bins by their keys, and only the bin in which the run ends
+    /// is divided again.
+    pub(crate) fn prefix<K: Copy + Into<f64>>(
         &mut self,
-        len: usize,
+        keys: &[K],
+        weights: Option<&[f64]>,
         need: Need,
         range: Option<[f64; 2]>,
-        key: impl Fn(usize) -> f64,
-        weight: impl Fn(usize) -> f64,
     ) -> Option<Prefix> {
         let Self { members, bins } = self;
+        let key = |item: &u32| keys[*item as usize].into();
+        let weight = |item: &u32| weights.map_or(1.0, |weights| weights[*item as usize]);
         members.clear();
-        members.extend(0..len as u32);
-        let (mut before, mut range) = (0.0, range);
+        let mut before = 0.0;
+        if keys.len() > SORTED {
+            let [low, high] =
+                range.unwrap_or_else(|| extremes(keys.iter().map(|key| (*key).into())));
+            if low < high {
+                let scale = (BINS as f64 - 1.0) / (high - low);
+                bins.clear();
+                bins.extend(keys.iter().map(|key| bin((high - (*key).into()) * scale)));
+                let sums = match weights {
+                    Some(weights) => Sums::new(bins, weights.iter().copied()),
+                    None => Sums::new(bins, std::iter::repeat(1.0)),
+                };
+                let end = sums.end(&mut before, need);
+                members.extend(
+                    (0..keys.len() as u32)
+                        .zip(&*bins)
+                        .filter(|(_, bin)| **bin == end)
+                        .map(|(item, _)| item),
+                );
+            } else {
+                members.extend(0..keys.len() as u32);
+            }
+        } else {
+            members.extend(0..keys.len() as u32);
+        }
         loop {
-            let [low, high] = range.take().unwrap_or_else(|| extremes(members, &key));
+            let [low, high] = extremes(members.iter().map(key));
             if low == high || members.len() <= SORTED {
-                members.sort_unstable_by(|a, b| {
-                    key(*b as usize).total_cmp(&key(*a as usize)).then(a.cmp(b))
-                });
+                members.sort_unstable_by(|a, b| key(b).total_cmp(&key(a)).then(a.cmp(b)));
                 return walk(members, before, need, weight);
             }
             let scale = (BINS as f64 - 1.0) / (high - low);
             bins.clear();
-            bins.extend(
-                members
-                    .iter()
-                    .map(|item| bin((high - key(*item as usize)) * scale)),
-            );
-            // Four sums for each bin: one after the other into the same would wait for each other.
-            let mut sums = [[0.0; BINS]; 4];
-            let mut filled = [false; BINS];
-            for (at, (item, bin)) in members.iter().zip(&*bins).enumerate() {
-                sums[at % 4][usize::from(*bin)] += weight(*item as usize);
-                filled[usize::from(*bin)] = true;
-            }
-            let sum = |bin: usize| sums[0][bin] + sums[1][bin] + sums[2][bin] + sums[3][bin];
-            let mut end = 0;
-            for at in (0..BINS).filter(|at| filled[*at]) {
-                // The last bin is taken where nothing meets the need.
-                before += if at > 0 { sum(end) } else { 0.0 };
-                end = at;
-                if need.is_met(before + sum(at)) {
-                    break;
-                }
-            }
+            bins.extend(members.iter().map(|item| bin((high - key(item)) * scale)));
+            let end = Sums::new(bins, members.iter().map(weight)).end(&mut before, need);
             let mut kept = 0;
             for at in 0..members.len() {
                 members[kept] = members[at];
-                kept += usize::from(usize::from(bins[at]) == end);
+                kept += usize::from(bins[at] == end);
             }
             members.truncate(kept);
         }
     }
 }
 
-fn extremes(members: &[u32], key: impl Fn(usize) -> f64) -> [f64; 2] {
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    for item in members {
-        let key = key(*item as usize);
-        low = if key < low { key } else { low };
-        high = if key > high { key } else { high };
+/// The weights of each bin.
+struct Sums {
+    /// Four for each bin: one after the other into the same would wait for each other.
+    parts: [[f64; BINS]; 4],
+    filled: [bool; BINS],
+}
+
+impl Sums {
+    fn new(bins: &[u8], weights: impl Iterator<Item = f64>) -> Self {
+        let mut parts = [[0.0; BINS]; 4];
+        let mut filled = [false; BINS];
+        for (at, (bin, weight)) in bins.iter().zip(weights).enumerate() {
+            parts[at % 4][usize::from(*bin)] += weight;
+            filled[usize::from(*bin)] = true;
+        }
+        Self { parts, filled }
     }
-    [low, high]
+
+    /// The bin in which the run ends, or the last one; `before` grows by those in front of it.
+    fn end(&self, before: &mut f64, need: Need) -> u8 {
+        let [a, b, c, d] = &self.parts;
+        let sum = |bin: usize| a[bin] + b[bin] + c[bin] + d[bin];
+        let mut end = None;
+        for at in (0..BINS).filter(|at| self.filled[*at]) {
+            *before += end.map_or(0.0, sum);
+            end = Some(at);
+            if need.is_met(*before + sum(at)) {
+                break;
+            }
+        }
+        end.unwrap_or(0) as u8
+    }
+}
+
+fn extremes(keys: impl Iterator<Item = f64>) -> [f64; 2] {
+    keys.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], key| {
+        [
+            if key < low { key } else { low },
+            if key > high { key } else { high },
+        ]
+    })
 }
 
 /// The whole number nearest to `position`, which is between 0 and 255.
@@ -118,11 +154,11 @@ fn walk(
     members: &[u32],
     mut before: f64,
     need: Need,
-    weight: impl Fn(usize) -> f64,
+    weight: impl Fn(&u32) -> f64,
 ) -> Option<Prefix> {
     let (last, items) = members.split_last()?;
     for item in items {
-        let sum = before + weight(*item as usize);
+        let sum = before + weight(item);
         if need.is_met(sum) {
             return Some(Prefix {
                 last: *item as usize,
@@ -132,11 +168,11 @@ fn walk(
         }
         before = sum;
     }
-    let last = *last as usize;
+    let sum = before + weight(last);
     Some(Prefix {
-        last,
+        last: *last as usize,
         before,
-        sum: before + weight(last),
+        sum,
     })
 }
 
@@ -161,7 +197,7 @@ mod tests {
             // Whole weights: their sums do not depend on the order.
             let weights: Vec<f64> = keys.iter().map(|key| (key.abs() * 3.0).min(99.0).floor()).collect();
             let need = Need { sum: (weights.iter().sum::<f64>() * fraction).floor(), beyond };
-            let seen = Selection::default().prefix(keys.len(), need, range, |item| keys[item], |item| weights[item]);
+            let seen = Selection::default().prefix(&keys, Some(&weights), need, range);
 
             let mut order: Vec<usize> = (0..keys.len()).collect();
             order.sort_by(|a, b| keys[*b].total_cmp(&keys[*a]).then(a.cmp(b)));
