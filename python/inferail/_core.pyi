@@ -16,6 +16,7 @@ from inferail._core_sampler import (
     StopCheck,
     StopScanner,
     StopStrings,
+    sample_each,
     verify_draft,
 )
 from inferail._core_tokenizer import Encoding, StreamingDecoder, Tokenizer
@@ -92,6 +93,7 @@ __all__ = [
     "__version__",
     "dump_json",
     "load_json",
+    "sample_each",
     "verify_draft",
 ]
 

@@ -338,6 +338,22 @@ class Sampler:
         Position, seed and sample index matter for XTC alone. Arguments and errors are those of `sample`.
         """
 
+def sample_each(
+    samplers: Sequence[Sampler],
+    logits: _Logits,
+    *,
+    histories: History | Sequence[History] | None = None,
+    positions: _PerRow | None = None,
+    sample_indices: _PerRow | None = None,
+    mask: _Mask | None = None,
+    dtype: Literal["float16", "bfloat16"] | None = None,
+) -> NDArray[np.uint32]:
+    """A token for each row, each row with a sampler of its own: requests with different parameters in one batch.
+
+    Every row gets the token that its sampler alone would give. Without histories and positions, calls are counted by the first
+    sampler, whose `threads` count too. Arguments and errors are those of `Sampler.sample`.
+    """
+
 @final
 class History:
     """The tokens of one sequence, and what penalties, DRY and Mirostat have to know about them.

@@ -16,10 +16,10 @@ from inferail._core import (
     NDJSONParser,
     PartialJSON,
     PromptLookup,
-    SSEEvent,
-    SSEParser,
     Sampler,
     Samples,
+    SSEEvent,
+    SSEParser,
     StopCheck,
     StopScanner,
     StopStrings,
@@ -30,6 +30,7 @@ from inferail._core import (
     __version__,
     dump_json,
     load_json,
+    sample_each,
     verify_draft,
 )
 
@@ -63,5 +64,6 @@ __all__ = [
     "__version__",
     "dump_json",
     "load_json",
+    "sample_each",
     "verify_draft",
 ]

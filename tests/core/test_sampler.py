@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import array
 from typing import Any
 
 import numpy as np
 import pytest
 
-from inferail.core import Sampler
+from inferail.core import Sampler, sample_each
 from inferail.errors import ConfigError, SamplingError
 from tests.core.logit_rows import ALL_KINDS, FORMATS, logit_row, peaked
 from tests.core.reference_sampler import NothingLeftError, Reference, uniform
@@ -82,7 +83,11 @@ def _compare(seed: int, vocab: int) -> None:
     place = int(np.searchsorted(cumulated, share, side="right"))
     # Where the number falls on the border of two tokens to the last digits, either is right.
     near = np.flatnonzero(np.abs(cumulated - share) < 1e-6)
-    expected = {int(ids[min(place, len(ids) - 1)]), *(int(ids[i]) for i in near), *(int(ids[i + 1]) for i in near if i + 1 < len(ids))}
+    expected = {
+        int(ids[min(place, len(ids) - 1)]),
+        *(int(ids[i]) for i in near),
+        *(int(ids[i + 1]) for i in near if i + 1 < len(ids)),
+    }
     assert int(drawn[0]) in expected, case
 
 
@@ -157,8 +162,10 @@ def test_sampler_refuses_a_parameter_by_name(options, name):
 
 
 def test_sampler_refuses_an_unknown_argument():
+    unknown: dict[str, Any] = {"top_q": 1}
+
     with pytest.raises(TypeError, match="'top_q'"):
-        Sampler(**{"top_q": 1})
+        Sampler(**unknown)
 
 
 def test_top_p_of_zero_keeps_one_token():
@@ -263,8 +270,9 @@ class TestLogprobs:
         left = int(np.count_nonzero(np.array(expected.top_logprobs) > -np.inf))
         assert seen.top_ids[0][:left].tolist() == list(expected.top_ids[:left])
         assert (seen.top_ids[0][left:] == 2**32 - 1).all()
-        np.testing.assert_allclose(seen.logprobs, [expected.logprob], atol=2e-6)
-        np.testing.assert_allclose(seen.top_logprobs[0], expected.top_logprobs, atol=2e-6)
+        assert seen.logprobs is not None
+        np.testing.assert_allclose(seen.logprobs, np.array([expected.logprob]), atol=2e-6)
+        np.testing.assert_allclose(seen.top_logprobs[0], np.array(expected.top_logprobs), atol=2e-6)
 
     def test_fewer_tokens_than_asked_for_are_said_to_be_missing(self):
         sampler = Sampler(temperature=1, top_k=2, logprobs=3, logprobs_mode="processed", seed=1)
@@ -294,7 +302,10 @@ class TestDeterminism:
         seeds = list(range(40))
         whole = Sampler(**options, threads=3).sample(self.ROWS, seeds=seeds, positions=4)
 
-        alone = [Sampler(**options).sample(row, seeds=seed, positions=4)[0] for row, seed in zip(self.ROWS, seeds, strict=True)]
+        alone = [
+            Sampler(**options).sample(row, seeds=seed, positions=4)[0]
+            for row, seed in zip(self.ROWS, seeds, strict=True)
+        ]
         backwards = Sampler(**options, threads=1).sample(self.ROWS[::-1], seeds=seeds[::-1], positions=4)[::-1]
 
         assert whole.tolist() == alone == backwards.tolist()
@@ -338,12 +349,27 @@ class TestDeterminism:
         assert len(set(same.tolist())) == 1
         assert len(set(apart.tolist())) > 4
 
+    def test_samplers_of_one_batch_give_what_each_gives_alone(self):
+        """Serves R18."""
+        samplers = [Sampler(temperature=0.3 + 0.1 * at, top_k=at, seed=at) for at in range(40)]
+        histories = [sampler.history([1] * at) for at, sampler in enumerate(samplers)]
+
+        tokens = sample_each(samplers, self.ROWS, histories=histories)
+
+        alone = [int(sampler.sample(row, positions=0)[0]) for sampler, row in zip(samplers, self.ROWS, strict=True)]
+        assert tokens.tolist() == alone
+        with pytest.raises(ConfigError, match="samplers must be one for each row, not 2 for 40"):
+            sample_each(samplers[:2], self.ROWS)
+
     def test_histories_give_the_positions(self):
         sampler = Sampler(temperature=1.5, seed=2)
         history = sampler.history([1, 2, 3])
         history.extend([4, 5])
 
-        assert sampler.sample(self.ROWS[0], histories=history).tolist() == sampler.sample(self.ROWS[0], positions=2).tolist()
+        assert (
+            sampler.sample(self.ROWS[0], histories=history).tolist()
+            == sampler.sample(self.ROWS[0], positions=2).tolist()
+        )
 
 
 class TestArguments:
@@ -388,8 +414,8 @@ class TestArguments:
 
     def test_buffers_and_tensors_are_read_where_they_are(self):
         class Tensor:
-            def __init__(self, array):
-                self._array = array
+            def __init__(self, held):
+                self._array = held
 
             def __dlpack__(self, **options):
                 return self._array.__dlpack__(**options)
@@ -399,7 +425,7 @@ class TestArguments:
 
         greedy = Sampler(temperature=0)
 
-        assert greedy.sample(memoryview(self.ROW)).tolist() == [1]
+        assert greedy.sample(array.array("f", self.ROW.tolist())).tolist() == [1]
         assert greedy.sample(Tensor(self.ROW)).tolist() == [1]
         assert greedy.sample(self.ROW.astype(np.float16)).tolist() == [1]
         assert greedy.sample(self.ROW.astype(np.float16).view(np.uint16), dtype="float16").tolist() == [1]
@@ -439,8 +465,9 @@ class TestHistory:
         assert history.position == 2
         assert len(history) == 6
         assert history.tokens.tolist() == [1, 1, 2, 3, 5, 6]
-        for left, right in zip(sampler.distribution(row, history=history), sampler.distribution(row, history=kept), strict=True):
-            assert left.tolist() == right.tolist()
+        (ids, probabilities), (same, others) = (sampler.distribution(row, history=each) for each in (history, kept))
+        assert ids.tolist() == same.tolist()
+        assert probabilities.tolist() == others.tolist()
 
     def test_history_cannot_be_cut_into_its_prompt(self):
         history = Sampler().history([1, 2])

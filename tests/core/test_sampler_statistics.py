@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from inferail.core import Sampler
-from tests.core.goodness_of_fit import chi_square, kolmogorov_smirnov, pairs_are_independent, spread_uniformly, total_variation
+from tests.core.goodness_of_fit import (
+    chi_square,
+    kolmogorov_smirnov,
+    pairs_are_independent,
+    spread_uniformly,
+    total_variation,
+)
 from tests.core.logit_rows import bit_mask, logit_row
 from tests.core.reference_sampler import Reference
 
@@ -94,7 +100,9 @@ def test_every_token_of_thirty_two_thousand_is_drawn():
     sampler = Sampler(seed=6)
     for block in range(16):
         rows = np.broadcast_to(row, (30_000, 32_000))
-        seen += np.bincount(sampler.sample(rows, positions=range(block * 30_000, block * 30_000 + 30_000)), minlength=32_000)
+        seen += np.bincount(
+            sampler.sample(rows, positions=range(block * 30_000, block * 30_000 + 30_000)), minlength=32_000
+        )
 
     assert seen.min() > 0
     assert chi_square(seen, np.full(32_000, 1 / 32_000)) > RARE

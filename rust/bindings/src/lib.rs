@@ -40,7 +40,7 @@ mod core_module {
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]
-    use super::sampler::draw::PySampler;
+    use super::sampler::draw::{PySampler, sample_each};
     #[pymodule_export]
     use super::sampler::history::PyHistory;
     #[pymodule_export]

@@ -112,7 +112,7 @@ impl PySampler {
             mask,
             dtype,
         };
-        let picked = self.pick(logits, &place)?;
+        let picked = pick(&[self], logits, &place)?;
         let tokens = picked.iter().map(|picked| picked.token);
         Ok(PyArray1::from_iter(logits.py(), tokens))
     }
@@ -141,7 +141,7 @@ impl PySampler {
             mask,
             dtype,
         };
-        let picked = self.pick(logits, &place)?;
+        let picked = pick(&[self], logits, &place)?;
         let vocabulary = Logits::new(logits, dtype)?
             .rows(logits.py())?
             .first()
@@ -207,86 +207,126 @@ impl PySampler {
     }
 }
 
-impl PySampler {
-    fn pick(&self, logits: &Bound<'_, PyAny>, place: &Where<'_, '_>) -> PyResult<Vec<Picked>> {
-        let py = logits.py();
-        let logits = Logits::new(logits, place.dtype)?;
-        let rows = logits.rows(py)?;
-        let vocabulary = rows.first().map_or(0, Row::len);
-        let mask = place.mask.map(Mask::new).transpose()?;
-        let masks = mask
-            .as_ref()
-            .map(|mask| mask.rows(py, rows.len(), vocabulary))
-            .transpose()?;
-        let histories = histories(place.histories, rows.len(), py)?;
-        let mut kept = lock_all(py, &histories);
-        let places = self.places(py, place, &kept, rows.len())?;
-        let jobs: Vec<Job<'_>> = rows
-            .iter()
-            .enumerate()
-            .map(|(at, row)| Job {
-                sampler: &self.inner,
-                input: Input {
-                    row: *row,
-                    mask: masks.as_ref().map(|masks| masks[at]),
-                    history: kept.get(at).map(|history| &**history),
-                },
-                place: places[at],
-            })
-            .collect();
-        let bytes = size_of::<f32>() * vocabulary * rows.len();
-        let picked = run_sized(py, bytes, || self.batch.pick(&jobs, self.threads));
-        drop(jobs);
-        let picked = picked.into_iter().enumerate();
-        let picked = picked.map(|(row, picked)| picked.map_err(|error| row_error(py, &error, row)));
-        let picked: Vec<Picked> = picked.collect::<PyResult<_>>()?;
-        for (history, picked) in kept.iter_mut().zip(&picked) {
-            if let Some(surprise) = picked.surprise {
-                history.set_surprise(surprise);
-            }
-        }
-        Ok(picked)
-    }
+/// A token for each row, each with a sampler of its own: requests with different parameters in one batch.
+#[pyfunction]
+#[pyo3(signature = (samplers, logits, *, histories = None, positions = None, sample_indices = None, mask = None, dtype = None))]
+pub(crate) fn sample_each<'py>(
+    samplers: &Bound<'py, PyAny>,
+    logits: &Bound<'py, PyAny>,
+    histories: Option<&Bound<'py, PyAny>>,
+    positions: Option<&Bound<'py, PyAny>>,
+    sample_indices: Option<&Bound<'py, PyAny>>,
+    mask: Option<&Bound<'py, PyAny>>,
+    dtype: Option<&str>,
+) -> PyResult<Bound<'py, PyArray1<u32>>> {
+    let py = logits.py();
+    let samplers: Vec<Bound<'py, PySampler>> = samplers.extract()?;
+    let samplers: Vec<&PySampler> = samplers.iter().map(Bound::get).collect();
+    let place = Where {
+        histories,
+        positions,
+        seeds: None,
+        sample_indices,
+        mask,
+        dtype,
+    };
+    let picked = pick(&samplers, logits, &place)?;
+    Ok(PyArray1::from_iter(
+        py,
+        picked.iter().map(|picked| picked.token),
+    ))
+}
 
-    fn places(
-        &self,
-        py: Python<'_>,
-        place: &Where<'_, '_>,
-        kept: &[MutexGuard<'_, History>],
-        rows: usize,
-    ) -> PyResult<Vec<Place>> {
-        let seeds = for_each(py, "seeds", place.seeds, rows)?;
-        let positions = for_each(py, "positions", place.positions, rows)?;
-        let samples = for_each::<u32>(py, "sample_indices", place.sample_indices, rows)?;
-        // Without a history the calls are counted: the next one draws anew.
-        let counted = positions.is_none() && kept.is_empty();
-        let call = if counted {
-            self.calls.fetch_add(1, Ordering::Relaxed)
-        } else {
-            0
-        };
-        // Without a seed the rows of a batch are strangers to each other.
-        let distinct = !self.is_seeded && seeds.is_none();
-        let place = |at: usize| Place {
-            seed: seeds.as_ref().map_or(self.seed, |seeds| seeds[at]),
-            position: match (&positions, kept.get(at)) {
-                (Some(positions), _) => positions[at],
-                (None, Some(history)) => history.position() as u64,
-                (None, None) => call,
+/// One sampler for all rows, or one for each.
+fn pick(
+    samplers: &[&PySampler],
+    logits: &Bound<'_, PyAny>,
+    place: &Where<'_, '_>,
+) -> PyResult<Vec<Picked>> {
+    let py = logits.py();
+    let logits = Logits::new(logits, place.dtype)?;
+    let rows = logits.rows(py)?;
+    let first = match samplers {
+        [one] => *one,
+        [first, ..] if samplers.len() == rows.len() => *first,
+        _ => {
+            let count = samplers.len();
+            let problem = format!(
+                "samplers must be one for each row, not {count} for {}",
+                rows.len()
+            );
+            return Err(config_error(py, problem));
+        }
+    };
+    let sampler = |at: usize| samplers.get(at).copied().unwrap_or(first);
+    let vocabulary = rows.first().map_or(0, Row::len);
+    let mask = place.mask.map(Mask::new).transpose()?;
+    let masks = mask
+        .as_ref()
+        .map(|mask| mask.rows(py, rows.len(), vocabulary))
+        .transpose()?;
+    let histories = histories(place.histories, rows.len(), py)?;
+    let mut kept = lock_all(py, &histories);
+    let places = places(py, &sampler, place, &kept, rows.len())?;
+    let jobs: Vec<Job<'_>> = rows
+        .iter()
+        .enumerate()
+        .map(|(at, row)| Job {
+            sampler: &sampler(at).inner,
+            input: Input {
+                row: *row,
+                mask: masks.as_ref().map(|masks| masks[at]),
+                history: kept.get(at).map(|history| &**history),
             },
-            sample: match &samples {
-                Some(samples) => samples[at],
-                None => {
-                    if distinct {
-                        at as u32
-                    } else {
-                        0
-                    }
-                }
-            },
-        };
-        Ok((0..rows).map(place).collect())
+            place: places[at],
+        })
+        .collect();
+    let bytes = size_of::<f32>() * vocabulary * rows.len();
+    let picked = run_sized(py, bytes, || first.batch.pick(&jobs, first.threads));
+    drop(jobs);
+    let picked = picked.into_iter().enumerate();
+    let picked = picked.map(|(row, picked)| picked.map_err(|error| row_error(py, &error, row)));
+    let picked: Vec<Picked> = picked.collect::<PyResult<_>>()?;
+    for (history, picked) in kept.iter_mut().zip(&picked) {
+        if let Some(surprise) = picked.surprise {
+            history.set_surprise(surprise);
+        }
     }
+    Ok(picked)
+}
+
+fn places<'a>(
+    py: Python<'_>,
+    sampler: &impl Fn(usize) -> &'a PySampler,
+    place: &Where<'_, '_>,
+    kept: &[MutexGuard<'_, History>],
+    rows: usize,
+) -> PyResult<Vec<Place>> {
+    let seeds = for_each(py, "seeds", place.seeds, rows)?;
+    let positions = for_each(py, "positions", place.positions, rows)?;
+    let samples = for_each::<u32>(py, "sample_indices", place.sample_indices, rows)?;
+    // Without a history the calls are counted: the next one draws anew.
+    let counted = positions.is_none() && kept.is_empty() && rows > 0;
+    let call = if counted {
+        sampler(0).calls.fetch_add(1, Ordering::Relaxed)
+    } else {
+        0
+    };
+    let place = |at: usize| Place {
+        seed: seeds.as_ref().map_or(sampler(at).seed, |seeds| seeds[at]),
+        position: match (&positions, kept.get(at)) {
+            (Some(positions), _) => positions[at],
+            (None, Some(history)) => history.position() as u64,
+            (None, None) => call,
+        },
+        sample: match &samples {
+            Some(samples) => samples[at],
+            // Without a seed the rows of a batch are strangers to each other.
+            None if !sampler(at).is_seeded && seeds.is_none() => at as u32,
+            None => 0,
+        },
+    };
+    Ok((0..rows).map(place).collect())
 }
 
 /// A number for all rows, or one for each.
