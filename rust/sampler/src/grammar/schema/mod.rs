@@ -357,6 +357,3 @@ fn types(value: &Value, path: &str) -> Result<Value, Error> {
     }
     Ok(value.clone())
 }
-
-#[cfg(test)]
-mod tests;
