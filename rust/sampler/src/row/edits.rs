@@ -16,6 +16,8 @@ pub(crate) struct Edits {
     pub(crate) changed: Vec<(u32, f32)>,
     bits: Vec<u32>,
     masked: bool,
+    touched: Vec<Touched>,
+    logits: Vec<f32>,
     /// One of the changed logits was not a number.
     pub(crate) unordered: bool,
 }
@@ -122,38 +124,69 @@ impl Edits {
         let counts = parameters.frequency_penalty != 0.0 || parameters.presence_penalty != 0.0;
         let mut repeated = Cursor(history.filter(|_| repeats).map_or(none, History::repeated));
         let mut frequent = Cursor(history.filter(|_| counts).map_or(none, History::frequent));
+        self.touched.clear();
         loop {
             let heads = [bias.head(), dry.head(), repeated.head(), frequent.head()];
             let Some(id) = heads.into_iter().flatten().min() else {
                 break;
             };
-            let (bias, dry) = (bias.take(id), dry.take(id));
-            let (repeated, frequent) = (repeated.take(id), frequent.take(id));
-            // Ids that the row does not reach come from a history of another vocabulary's tokens.
-            let Some(logit) = row.get(id as usize).filter(|_| has(&self.bits, id)) else {
-                continue;
-            };
-            if logit.is_nan() {
-                self.unordered = true;
-            }
-            let bias = bias.unwrap_or(0.0);
-            let mut value = f64::from(logit) + if bias_is_last { 0.0 } else { bias };
-            if repeated.is_some() {
-                let penalty = parameters.repetition_penalty;
-                value = if value > 0.0 {
-                    value / penalty
-                } else {
-                    value * penalty
-                };
-            }
-            if let Some(count) = frequent {
-                value -=
-                    parameters.frequency_penalty * f64::from(count) + parameters.presence_penalty;
-            }
-            value += if bias_is_last { bias } else { 0.0 };
-            value -= dry.unwrap_or(0.0);
-            self.changed.push((id, value as f32));
+            self.touched.push(Touched {
+                id,
+                bias: bias.take(id).unwrap_or(0.0),
+                dry: dry.take(id).unwrap_or(0.0),
+                factor: repeated
+                    .take(id)
+                    .map_or(1.0, |_| parameters.repetition_penalty),
+                less: frequent.take(id).map_or(0.0, |count| {
+                    parameters.frequency_penalty * f64::from(count) + parameters.presence_penalty
+                }),
+            });
         }
+        // Ids that the row does not reach come from a history of another vocabulary's tokens.
+        let bits = &self.bits;
+        self.touched
+            .retain(|touched| (touched.id as usize) < row.len() && has(bits, touched.id));
+        // All logits are fetched before anything is done with one: what waits for memory then waits together.
+        self.logits.clear();
+        let logits = self
+            .touched
+            .iter()
+            .map(|touched| row.get(touched.id as usize));
+        self.logits
+            .extend(logits.map(|logit| logit.unwrap_or(f32::NEG_INFINITY)));
+        let changed = self
+            .touched
+            .iter()
+            .zip(&self.logits)
+            .map(|(touched, logit)| (touched.id, touched.apply(*logit, bias_is_last)));
+        self.changed.extend(changed);
+        self.unordered = self.logits.iter().any(|logit| logit.is_nan());
+    }
+}
+
+/// What happens to a logit.
+#[derive(Debug, Clone, Copy)]
+struct Touched {
+    id: u32,
+    bias: f64,
+    dry: f64,
+    /// The repetition penalty, or 1.
+    factor: f64,
+    /// Frequency and presence penalty.
+    less: f64,
+}
+
+impl Touched {
+    fn apply(&self, logit: f32, bias_is_last: bool) -> f32 {
+        let (first, last) = if bias_is_last {
+            (0.0, self.bias)
+        } else {
+            (self.bias, 0.0)
+        };
+        let value = f64::from(logit) + first;
+        let (divided, multiplied) = (value / self.factor, value * self.factor);
+        let value = if value > 0.0 { divided } else { multiplied };
+        (value - self.less + last - self.dry) as f32
     }
 }
 

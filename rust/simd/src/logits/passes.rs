@@ -113,44 +113,36 @@ impl<F: Format> Source<'_, F> {
         self.row.len().div_ceil(BLOCK)
     }
 
-    /// How many of the first blocks are whole, and count as a whole.
-    #[inline(always)]
-    fn plain(&self) -> usize {
-        if self.mask.is_some() {
-            0
-        } else {
-            self.row.len() / BLOCK
-        }
-    }
-
-    /// The logits of a block; −∞ where none count.
+    /// The logits of a block; −∞ where none count. A block is `WHOLE` but for the last, and `MASKED` where there is a mask.
     ///
-    /// `PLAIN` blocks have a loop of their own: where the two met, all logits went through memory, and a pass took twice the
-    /// time.
+    /// Each kind has a loop of its own: where they met, all logits went through memory, and a pass took twice the time.
     #[inline(always)]
-    fn load<L: Lanes, const PLAIN: bool>(&self, lanes: L, block: usize) -> [L::F; VECTORS] {
+    fn load<L: Lanes, const WHOLE: bool, const MASKED: bool>(
+        &self,
+        lanes: L,
+        block: usize,
+    ) -> [L::F; VECTORS] {
         let start = block * BLOCK;
         let rest = self.row.get(start..).unwrap_or_default();
-        let mut vectors = [lanes.splat(f32::NEG_INFINITY); VECTORS];
-        let whole = rest.first_chunk::<BLOCK>();
-        if PLAIN {
-            if let Some(numbers) = whole {
-                for (vector, numbers) in vectors.iter_mut().zip(numbers.as_chunks::<WIDTH>().0) {
-                    *vector = F::load(lanes, numbers);
-                }
-            }
-            return vectors;
-        }
         let mut end = [F::Number::default(); BLOCK];
-        let numbers = whole.unwrap_or_else(|| {
-            end[..rest.len()].copy_from_slice(rest);
-            &end
-        });
-        let words = self.words(start / 32, rest.len());
-        let numbers = numbers.as_chunks::<WIDTH>().0;
-        for (at, (vector, numbers)) in vectors.iter_mut().zip(numbers).enumerate() {
-            let counts = (words[at / 2] >> (at % 2 * WIDTH)) as u16;
-            *vector = lanes.keep(F::load(lanes, numbers), counts);
+        let numbers = match rest.first_chunk::<BLOCK>() {
+            Some(numbers) if WHOLE => numbers,
+            _ => {
+                let there = rest.len().min(BLOCK);
+                end[..there].copy_from_slice(&rest[..there]);
+                &end
+            }
+        };
+        let mut vectors = [lanes.splat(f32::NEG_INFINITY); VECTORS];
+        for (vector, numbers) in vectors.iter_mut().zip(numbers.as_chunks::<WIDTH>().0) {
+            *vector = F::load(lanes, numbers);
+        }
+        if MASKED || !WHOLE {
+            let words = self.words(start / 32, rest.len());
+            for (at, vector) in vectors.iter_mut().enumerate() {
+                let counts = (words[at / 2] >> (at % 2 * WIDTH)) as u16;
+                *vector = lanes.keep(*vector, counts);
+            }
         }
         vectors
     }
@@ -177,7 +169,12 @@ trait EachBlock {
     fn source(&self) -> &Source<'_, Self::Format>;
 
     /// To be marked `#[inline(always)]`.
-    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>);
+    fn block<L: Lanes, const WHOLE: bool, const MASKED: bool>(
+        &mut self,
+        lanes: L,
+        block: usize,
+        sums: &mut Sums<L>,
+    );
 
     /// Every block in turn.
     #[inline(always)]
@@ -188,12 +185,18 @@ trait EachBlock {
             count: 0,
             unordered: 0,
         };
-        let (plain, all) = (self.source().plain(), self.source().blocks());
-        for block in 0..plain {
-            self.block::<L, true>(lanes, block, &mut sums);
+        let whole = self.source().row.len() / BLOCK;
+        if self.source().mask.is_some() {
+            for block in 0..whole {
+                self.block::<L, true, true>(lanes, block, &mut sums);
+            }
+        } else {
+            for block in 0..whole {
+                self.block::<L, true, false>(lanes, block, &mut sums);
+            }
         }
-        for block in plain..all {
-            self.block::<L, false>(lanes, block, &mut sums);
+        if whole < self.source().blocks() {
+            self.block::<L, false, true>(lanes, whole, &mut sums);
         }
         sums
     }
@@ -220,8 +223,13 @@ impl<F: Format> EachBlock for Maxima<'_, F> {
     }
 
     #[inline(always)]
-    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>) {
-        let values = self.source.load::<L, PLAIN>(lanes, block);
+    fn block<L: Lanes, const WHOLE: bool, const MASKED: bool>(
+        &mut self,
+        lanes: L,
+        block: usize,
+        sums: &mut Sums<L>,
+    ) {
+        let values = self.source.load::<L, WHOLE, MASKED>(lanes, block);
         let mut most = [lanes.splat(f32::NEG_INFINITY); 2];
         for [left, right] in values.as_chunks::<2>().0 {
             sums.unordered |= lanes.unordered(*left, *right);
@@ -260,10 +268,15 @@ impl<F: Format> EachBlock for Tail<'_, F> {
     }
 
     #[inline(always)]
-    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, _: &mut Sums<L>) {
+    fn block<L: Lanes, const WHOLE: bool, const MASKED: bool>(
+        &mut self,
+        lanes: L,
+        block: usize,
+        _: &mut Sums<L>,
+    ) {
         let maximum = lanes.splat(self.scale.maximum);
         let inverse = lanes.splat((self.scale.inverse_temperature * LOG2_E) as f32);
-        let values = self.source.load::<L, PLAIN>(lanes, block);
+        let values = self.source.load::<L, WHOLE, MASKED>(lanes, block);
         let mut weights = values;
         for weight in &mut weights {
             let powers = lanes.mul(lanes.sub(*weight, maximum), inverse);
@@ -323,7 +336,12 @@ impl<F: Format> EachBlock for Collect<'_, F> {
     }
 
     #[inline(always)]
-    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, _: &mut Sums<L>) {
+    fn block<L: Lanes, const WHOLE: bool, const MASKED: bool>(
+        &mut self,
+        lanes: L,
+        block: usize,
+        _: &mut Sums<L>,
+    ) {
         if self
             .maxima
             .get(block)
@@ -332,7 +350,7 @@ impl<F: Format> EachBlock for Collect<'_, F> {
             return;
         }
         let threshold = lanes.splat(self.threshold);
-        let values = self.source.load::<L, PLAIN>(lanes, block);
+        let values = self.source.load::<L, WHOLE, MASKED>(lanes, block);
         for (at, values) in values.into_iter().enumerate() {
             let chosen = lanes.at_least(values, threshold);
             if chosen != 0 {
@@ -370,14 +388,19 @@ impl<F: Format> EachBlock for Weigh<'_, F> {
     }
 
     #[inline(always)]
-    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>) {
+    fn block<L: Lanes, const WHOLE: bool, const MASKED: bool>(
+        &mut self,
+        lanes: L,
+        block: usize,
+        sums: &mut Sums<L>,
+    ) {
         let maximum = lanes.splat_f64(f64::from(self.scale.maximum));
         let inverse = lanes.splat_f64(self.scale.inverse_temperature * LOG2_E);
         let (low, high) = (lanes.splat(self.low), lanes.splat(self.high));
         let least = lanes.splat_f64(f64::MIN);
         let [mut totals, mut products] = sums.doubles;
         let mut heavy = lanes.splat_f64(0.0);
-        let values = self.source.load::<L, PLAIN>(lanes, block);
+        let values = self.source.load::<L, WHOLE, MASKED>(lanes, block);
         for (at, values) in values.into_iter().enumerate() {
             let distances = lanes.sub_f64(lanes.widen(values), maximum);
             let powers = lanes.mul_f64(distances, inverse);
@@ -426,9 +449,14 @@ impl<F: Format> EachBlock for Spread<'_, F> {
     }
 
     #[inline(always)]
-    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>) {
+    fn block<L: Lanes, const WHOLE: bool, const MASKED: bool>(
+        &mut self,
+        lanes: L,
+        block: usize,
+        sums: &mut Sums<L>,
+    ) {
         let maximum = lanes.splat_f64(f64::from(self.maximum));
-        for values in self.source.load::<L, PLAIN>(lanes, block) {
+        for values in self.source.load::<L, WHOLE, MASKED>(lanes, block) {
             let finite = lanes.at_least(values, lanes.splat(f32::MIN));
             sums.count += u64::from(finite.count_ones());
             let distances = lanes.sub_f64(maximum, lanes.widen(values));
@@ -474,12 +502,17 @@ impl<F: Format> EachBlock for Count<'_, F> {
     }
 
     #[inline(always)]
-    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, sums: &mut Sums<L>) {
+    fn block<L: Lanes, const WHOLE: bool, const MASKED: bool>(
+        &mut self,
+        lanes: L,
+        block: usize,
+        sums: &mut Sums<L>,
+    ) {
         if self.maxima.get(block).is_none_or(|most| *most < self.value) {
             return;
         }
         let value = lanes.splat(self.value);
-        for values in self.source.load::<L, PLAIN>(lanes, block) {
+        for values in self.source.load::<L, WHOLE, MASKED>(lanes, block) {
             sums.count += u64::from(lanes.at_least(values, value).count_ones());
         }
     }
@@ -509,10 +542,15 @@ impl EachBlock for Weights<'_> {
     }
 
     #[inline(always)]
-    fn block<L: Lanes, const PLAIN: bool>(&mut self, lanes: L, block: usize, _: &mut Sums<L>) {
+    fn block<L: Lanes, const WHOLE: bool, const MASKED: bool>(
+        &mut self,
+        lanes: L,
+        block: usize,
+        _: &mut Sums<L>,
+    ) {
         let maximum = lanes.splat_f64(f64::from(self.scale.maximum));
         let inverse = lanes.splat_f64(self.scale.inverse_temperature * LOG2_E);
-        let values = self.source.load::<L, PLAIN>(lanes, block);
+        let values = self.source.load::<L, WHOLE, MASKED>(lanes, block);
         let out = self.out.chunks_mut(BLOCK).nth(block).unwrap_or_default();
         for (values, out) in values.into_iter().zip(out.chunks_mut(WIDTH)) {
             let distances = lanes.sub_f64(lanes.widen(values), maximum);
