@@ -54,8 +54,9 @@ def _compare(seed: int, vocab: int) -> None:
     row = logit_row(kind, vocab, seed, form)
     parameters = _parameters(random, vocab)
     if kind == "denormal":
-        # The distances from the entropy are all 0 to the last digit.
-        parameters.pop("typical_p", None)
+        # Distances from the entropy are all 0 to the last digit, and a penalised logit has no digits left in float32.
+        for name in ("typical_p", "repetition_penalty", "frequency_penalty", "presence_penalty", "logit_bias"):
+            parameters.pop(name, None)
     prompt, output = (random.integers(0, vocab, size=random.integers(0, 40)).tolist() for _ in range(2))
     mask = random.integers(0, 2**32, size=-(-vocab // 32), dtype=np.uint32) if random.random() < 0.2 else None
     reference = Reference(**parameters)
@@ -77,12 +78,14 @@ def _compare(seed: int, vocab: int) -> None:
     drawn = sampler.sample(row, histories=history, **arguments)
 
     assert seen.tolist() == ids.tolist(), case
-    np.testing.assert_allclose(weights, probabilities, rtol=1e-4, atol=1e-12, err_msg=case)
+    # A penalised logit is a float32: near 10,000 it is exact to 0.0005.
+    tolerance = 1e-3 if kind == "large" else 1e-4
+    np.testing.assert_allclose(weights, probabilities, rtol=tolerance, atol=1e-12, err_msg=case)
     share = uniform(seed, len(output)) * probabilities.sum()
     cumulated = np.cumsum(probabilities)
     place = int(np.searchsorted(cumulated, share, side="right"))
     # Where the number falls on the border of two tokens to the last digits, either is right.
-    near = np.flatnonzero(np.abs(cumulated - share) < 1e-6)
+    near = np.flatnonzero(np.abs(cumulated - share) < 1e-2 * tolerance)
     expected = {
         int(ids[min(place, len(ids) - 1)]),
         *(int(ids[i]) for i in near),
