@@ -358,8 +358,8 @@ def sample_each(
 class History:
     """The tokens of one sequence, and what penalties, DRY and Mirostat have to know about them.
 
-    Made by `Sampler.history`, and for samplers with the same `compat` and `penalty_window`. A token costs the same however long the
-    sequence is. Safe to use from several threads, which wait for each other.
+    Made by `Sampler.history`, and for samplers with the same `compat` and `penalty_window`. Counts are kept up
+    to date, not made anew; DRY reads its window for every row. Safe to use from several threads, which wait for each other.
     """
 
     def append(self, token: SupportsIndex, /) -> None:

@@ -1,6 +1,6 @@
 //! Logits to tokens.
 //!
-//! [`Sampler`] reads a row of logits once or twice and draws a token; what it draws depends on the logits, the
+//! [`Sampler`] reads a row of logits once or twice (a flat one three times) and draws a token; what it draws depends on the logits, the
 //! parameters and a [`Place`] alone.
 #![forbid(unsafe_code)]
 #![expect(

@@ -8,7 +8,7 @@ use counter::Counter;
 use crate::Error;
 use crate::settings::parameters::Parameters;
 
-/// The tokens of one sequence, with counts that cost the same for every new token.
+/// The tokens of one sequence, with counts that are kept up to date and never made anew.
 #[derive(Debug, Clone)]
 pub struct History {
     tokens: Vec<u32>,
