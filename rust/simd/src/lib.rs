@@ -5,5 +5,6 @@
 pub mod block;
 pub mod logits;
 mod prefetch;
+pub mod vectors;
 
 pub use prefetch::prefetch;
