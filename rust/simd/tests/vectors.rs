@@ -104,6 +104,30 @@ proptest! {
     }
 
     #[test]
+    fn codes_are_the_same(
+        numbers in (0_usize..7).prop_flat_map(|blocks| vec(-1.0_f32..1.0, blocks * WIDTH)),
+        scale in prop_oneof![0.001_f32..0.1, Just(1.0 / 127.0), Just(0.5)],
+    ) {
+        let mut expected = vec![0; numbers.len()];
+        let error = scalar().encode(&numbers, scale, &mut expected);
+        for level in Level::all() {
+            let mut codes = vec![0; numbers.len()];
+            prop_assert!(same(level.encode(&numbers, scale, &mut codes), error), "{}", level.name());
+            prop_assert_eq!(&codes, &expected, "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn the_largest_magnitude_is_the_same(
+        numbers in (0_usize..3).prop_flat_map(|blocks| vec(any::<f32>(), blocks * WIDTH))
+    ) {
+        let expected = scalar().largest(&numbers);
+        for level in Level::all() {
+            prop_assert_eq!(level.largest(&numbers), expected, "{}", level.name());
+        }
+    }
+
+    #[test]
     fn products_of_codes_are_exact(
         (left, right) in (0_usize..13).prop_flat_map(|blocks| {
             let code = prop_oneof![-127_i8..=127, Just(127), Just(-127)];

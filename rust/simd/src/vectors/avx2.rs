@@ -92,6 +92,59 @@ pub(super) fn dot_codes(left: &[[i8; WIDTH]], right: &[[i8; WIDTH]]) -> i32 {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn encode(numbers: &[[f32; WIDTH]], scale: f32, codes: &mut [[i8; WIDTH]]) -> f32 {
+    let per_unit = _mm256_set1_ps(1.0 / scale);
+    let limit = _mm256_set1_epi16(127);
+    // Packing works within halves of a register: this puts its groups of four back in order.
+    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (numbers, codes) in numbers.iter().zip(codes.iter_mut()) {
+        let registers = numbers.as_chunks::<8>().0;
+        for (half, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+            let mut rounded = [_mm256_setzero_si256(); 4];
+            for (rounded, numbers) in rounded.iter_mut().zip(&registers[half * 4..]) {
+                *rounded = _mm256_cvtps_epi32(_mm256_mul_ps(load(numbers), per_unit));
+            }
+            let first = _mm256_packs_epi32(rounded[0], rounded[1]);
+            let second = _mm256_packs_epi32(rounded[2], rounded[3]);
+            let least = _mm256_sub_epi16(_mm256_setzero_si256(), limit);
+            let first = _mm256_max_epi16(_mm256_min_epi16(first, limit), least);
+            let second = _mm256_max_epi16(_mm256_min_epi16(second, limit), least);
+            let packed = _mm256_packs_epi16(first, second);
+            store_codes(_mm256_permutevar8x32_epi32(packed, order), codes);
+        }
+    }
+    distance_coded(numbers, codes, scale)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn largest(numbers: &[[f32; WIDTH]]) -> f32 {
+    let sign = _mm256_set1_ps(-0.0);
+    let mut most = [_mm256_setzero_si256(); 2];
+    for numbers in numbers {
+        for pair in numbers.as_chunks::<16>().0 {
+            for (most, numbers) in most.iter_mut().zip(pair.as_chunks::<8>().0) {
+                // Without its sign, a float is the larger the larger its bits are, and what is not finite the largest.
+                let bits = _mm256_castps_si256(_mm256_andnot_ps(sign, load(numbers)));
+                *most = _mm256_max_epu32(*most, bits);
+            }
+        }
+    }
+    let most = _mm256_max_epu32(most[0], most[1]);
+    let most = _mm_max_epu32(
+        _mm256_castsi256_si128(most),
+        _mm256_extracti128_si256::<1>(most),
+    );
+    let most = _mm_max_epu32(most, _mm_shuffle_epi32::<0b01_00_11_10>(most));
+    let most = _mm_max_epu32(most, _mm_shuffle_epi32::<0b10_11_00_01>(most));
+    let largest = f32::from_bits(_mm_cvtsi128_si32(most).cast_unsigned());
+    if largest.is_finite() {
+        largest
+    } else {
+        f32::INFINITY
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn project(matrix: &[[f32; WIDTH]], vector: &[[f32; WIDTH]], out: &mut [f32]) {
     if vector.is_empty() {
         return;
@@ -224,4 +277,11 @@ fn load_codes(values: &[i8; 32]) -> __m256i {
 fn load_bytes(values: &[u8; 32]) -> __m256i {
     // SAFETY: the array has the register's size, and no alignment is asked for.
     unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_codes(codes: __m256i, out: &mut [i8; 32]) {
+    // SAFETY: the array has the register's size, and no alignment is asked for.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), codes) }
 }

@@ -80,6 +80,16 @@ pub(super) fn dot_codes(left: &[[i8; WIDTH]], right: &[[i8; WIDTH]]) -> i32 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn encode(numbers: &[[f32; WIDTH]], scale: f32, codes: &mut [[i8; WIDTH]]) -> f32 {
+    avx2::encode(numbers, scale, codes)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn largest(numbers: &[[f32; WIDTH]]) -> f32 {
+    avx2::largest(numbers)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
 pub(super) fn project(matrix: &[[f32; WIDTH]], vector: &[[f32; WIDTH]], out: &mut [f32]) {
     if vector.is_empty() {
         return;

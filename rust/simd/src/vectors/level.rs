@@ -115,6 +115,21 @@ impl Level {
         call!(self, distance_coded(blocks(left), blocks(right), scale))
     }
 
+    /// Rounds `numbers` to multiples of `scale`, at most 127 of them either way, and gives the sum of the squared errors.
+    ///
+    /// `scale` is a normal number, and every number at most 1e6 times as large.
+    #[inline]
+    pub fn encode(self, numbers: &[f32], scale: f32, codes: &mut [i8]) -> f32 {
+        let codes = codes.as_chunks_mut::<WIDTH>().0;
+        call!(self, encode(blocks(numbers), scale, codes))
+    }
+
+    /// The largest magnitude; infinite where a number is not finite.
+    #[inline]
+    pub fn largest(self, numbers: &[f32]) -> f32 {
+        call!(self, largest(blocks(numbers)))
+    }
+
     /// `[rows]` products of the vector with each row of `matrix`, `[rows, vector.len()]`.
     #[inline]
     pub fn project(self, matrix: &[f32], vector: &[f32], out: &mut [f32]) {

@@ -34,6 +34,28 @@ pub(super) fn dot_codes(left: &[[i8; WIDTH]], right: &[[i8; WIDTH]]) -> i32 {
     pairs.map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
 }
 
+pub(super) fn encode(numbers: &[[f32; WIDTH]], scale: f32, codes: &mut [[i8; WIDTH]]) -> f32 {
+    let per_unit = 1.0 / scale;
+    for (numbers, codes) in numbers.iter().zip(codes.iter_mut()) {
+        for (number, code) in numbers.iter().zip(codes) {
+            *code = (number * per_unit).round_ties_even().clamp(-127.0, 127.0) as i8;
+        }
+    }
+    distance_coded(numbers, codes, scale)
+}
+
+pub(super) fn largest(numbers: &[[f32; WIDTH]]) -> f32 {
+    let numbers = numbers.as_flattened().iter();
+    numbers.fold(0.0, |most, number| {
+        let magnitude = number.abs();
+        if magnitude.is_finite() {
+            magnitude.max(most)
+        } else {
+            f32::INFINITY
+        }
+    })
+}
+
 pub(super) fn project(matrix: &[[f32; WIDTH]], vector: &[[f32; WIDTH]], out: &mut [f32]) {
     if vector.is_empty() {
         return;
