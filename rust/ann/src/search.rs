@@ -24,10 +24,13 @@ pub(crate) struct Query {
 
 /// What a search is for.
 pub(crate) trait Collector {
+    /// Whether an entry's own threshold counts.
+    const OWN_THRESHOLDS: bool;
+
     /// The inner score below which nothing is of interest any more.
     fn floor(&self) -> f32;
 
-    /// An entry of at least its own threshold.
+    /// An entry of at least the floor.
     fn offer(&mut self, score: f32, key: u64);
 }
 
@@ -101,7 +104,7 @@ impl Query {
     }
 
     /// Looks at one entry.
-    fn look(&self, chunk: &Chunk, place: usize, now: u64, collector: &mut impl Collector) {
+    fn look<C: Collector>(&self, chunk: &Chunk, place: usize, now: u64, collector: &mut C) {
         let facts = chunk.facts(place);
         let Some(row) = chunk.row(place) else {
             return;
@@ -109,7 +112,12 @@ impl Query {
         if facts.expires <= now {
             return;
         }
-        let floor = collector.floor().max(facts.threshold());
+        let own = if C::OWN_THRESHOLDS {
+            facts.threshold()
+        } else {
+            f32::NEG_INFINITY
+        };
+        let floor = collector.floor().max(own);
         let query = self
             .codes
             .get_or_init(|| Codes::new(self.level, &self.vector.numbers));
@@ -154,6 +162,8 @@ impl Nearest {
 }
 
 impl Collector for Nearest {
+    const OWN_THRESHOLDS: bool = true;
+
     fn floor(&self) -> f32 {
         self.floor
     }
@@ -181,6 +191,8 @@ impl Best {
 }
 
 impl Collector for Best {
+    const OWN_THRESHOLDS: bool = false;
+
     fn floor(&self) -> f32 {
         match self.found.last() {
             Some((score, _)) if self.found.len() == self.k => *score,
