@@ -1,0 +1,46 @@
+//! One writer for a folder.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::files::context;
+use crate::Error;
+
+/// The right to write a folder, till this is dropped or the process ends, however it ends.
+///
+/// A forked child shares it: the folder stays locked until the last of them has ended, and the log refuses the child.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the right to write `folder`, whose lock file is `path`, or says who has it.
+    pub(super) fn take(folder: &Path, path: &Path) -> Result<Self, Error> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(context("open", path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                // It is for the message alone; a writer that has just begun has not said it yet.
+                let _ = file.read_to_string(&mut owner);
+                return Err(Error::Locked {
+                    path: folder.to_owned(),
+                    process: owner.trim().parse().ok(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(context("lock", path)(source)),
+        }
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(context("write", path))?;
+        Ok(Self { _file: file })
+    }
+}
