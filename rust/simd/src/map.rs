@@ -28,13 +28,24 @@ impl Map {
         Ok(Self(map))
     }
 
+    /// A copy of `bytes` that begins at a multiple of the page size, as a file does that is mapped.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory.
+    pub fn copied(bytes: &[u8]) -> io::Result<Self> {
+        let mut map = memmap2::MmapMut::map_anon(bytes.len())?;
+        map.copy_from_slice(bytes);
+        map.make_read_only().map(Self)
+    }
+
     /// All bytes of the file.
     pub fn as_slice(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// A number that any bytes of its size are a value of.
+/// A number for which any bytes of its size stand.
 pub trait Number: Pod {}
 
 impl Number for u8 {}

@@ -1,4 +1,8 @@
 //! Maps show what is in a file; views are refused where they would not be aligned or whole.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests may panic as tests do"
+)]
 
 use std::io::Write;
 
@@ -37,6 +41,9 @@ proptest! {
     #[test]
     fn views_are_the_numbers_or_nothing(contents in prop::collection::vec(any::<u8>(), 0..200), start in 0_usize..16) {
         let map = mapped(&contents);
+        let copied = Map::copied(&contents).unwrap();
+        prop_assert_eq!(copied.as_slice(), map.as_slice());
+        prop_assert!(copied.as_slice().as_ptr().addr().is_multiple_of(4096));
         let bytes = &map.as_slice()[start.min(contents.len())..];
 
         assert_view(bytes, f32::from_ne_bytes);

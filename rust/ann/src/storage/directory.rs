@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use super::change::Change;
 use super::files::{self, context};
 use super::lock::Lock;
-use super::log::{self, Cut, Log, Replay};
+use super::log::{Cut, Log, Replay};
 use super::options::Options;
 use super::snapshot::{Sealed, Snapshot, SnapshotWriter};
 use crate::Error;
@@ -246,7 +246,9 @@ impl Reading {
         loop {
             let snapshot = open_snapshot(&path.join(SNAPSHOT), settings)?;
             let covered = snapshot.as_ref().map_or(0, Snapshot::sequence);
-            let replay = log::copy(&log_path, settings)?;
+            // A copy: the writer may cut the file at any time, and then a map ends the process that looks.
+            let bytes = fs::read(&log_path).map_err(context("read", &log_path))?;
+            let replay = Replay::of_bytes(&log_path, bytes, settings)?;
             match check_gap(&log_path, replay.base(), covered) {
                 Ok(()) => {
                     return Ok(Self {

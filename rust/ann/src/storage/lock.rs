@@ -9,10 +9,12 @@ use crate::Error;
 
 /// The right to write a folder, till this is dropped or the process ends, however it ends.
 ///
-/// A forked child shares it: the folder stays locked until the last of them has ended, and the log refuses the child.
+/// A process that is forked from this one has it too. If this one ends without dropping it, the folder stays locked until
+/// the other has ended.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+    process: u32,
 }
 
 impl Lock {
@@ -41,6 +43,18 @@ impl Lock {
         file.set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(context("write", path))?;
-        Ok(Self { _file: file })
+        Ok(Self {
+            file,
+            process: std::process::id(),
+        })
+    }
+}
+
+/// Closing the file would not do: between fork and exec every child has it open, for whatever program it is.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            let _ = self.file.unlock();
+        }
     }
 }

@@ -29,7 +29,7 @@ mod replay;
 mod tests;
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,8 +87,8 @@ impl Log {
             .map_err(context("open", path))?;
         let replay = map(path, &file, settings)?;
         if replay.cut().is_some() {
+            // Not forced to the disk: should it come back, it is cut again.
             file.cut(replay.good_bytes())
-                .and_then(|()| file.sync_all())
                 .map_err(context("cut the end of", path))?;
         }
         file.seek(SeekFrom::End(0))
@@ -382,14 +382,4 @@ pub(super) fn map(path: &Path, file: &File, settings: &[u8]) -> Result<Replay, E
     let map = Map::new(file).map_err(context("map", path))?;
     let header = header::read(path, map.as_slice(), settings)?;
     Replay::new(path, Contents::Mapped(map), header)
-}
-
-/// What a log holds at this moment; another process may be writing it.
-pub(super) fn copy(path: &Path, settings: &[u8]) -> Result<Replay, Error> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|mut file| file.read_to_end(&mut bytes))
-        .map_err(context("read", path))?;
-    let header = header::read(path, &bytes, settings)?;
-    Replay::new(path, Contents::Copied(bytes), header)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use inferail_simd::map::Map;
 
 use super::super::change::Change;
-use super::header::Header;
+use super::header::{self, Header};
 use super::record::{Bad, Record, Scan, Tail};
 use crate::Error;
 
@@ -49,6 +49,16 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// What the bytes of a whole log file hold; `path` is its name in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::open`](super::Log::open).
+    pub fn of_bytes(path: &Path, bytes: Vec<u8>, settings: &[u8]) -> Result<Self, Error> {
+        let header = header::read(path, &bytes, settings)?;
+        Self::new(path, Contents::Copied(bytes), header)
+    }
+
     /// Finds where the good records of `contents` end.
     pub(super) fn new(path: &Path, contents: Contents, header: Header) -> Result<Self, Error> {
         let bytes = contents.as_slice();

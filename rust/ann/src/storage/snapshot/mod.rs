@@ -65,7 +65,15 @@ impl Snapshot {
     /// [`Error::Damaged`] or [`Error::Version`] if header or table are not sound, [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(context("open", path))?;
-        let map = Map::new(&file).map_err(context("map", path))?;
+        Self::of_map(path, Map::new(&file).map_err(context("map", path))?)
+    }
+
+    /// The snapshot that is in `map`; `path` is its name in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::open`].
+    pub fn of_map(path: &Path, map: Map) -> Result<Self, Error> {
         let bytes = map.as_slice();
         let (header, settings) = Header::decode(path, bytes)?;
         let encoded = bytes.get(header.table_start..).unwrap_or_default();
