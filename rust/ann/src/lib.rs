@@ -4,6 +4,8 @@
 //! vector has a few leading codes and the length of its rest, whose bound most vectors fail; what passes is looked at
 //! with all its codes, and what passes again with its own numbers. Nothing is missed, an insert is an append, and a
 //! delete clears a bit.
+//!
+//! [`storage`] keeps an index on disk: a snapshot that is used where it lies, and a log of every change since.
 #![forbid(unsafe_code)]
 
 mod basis;
@@ -12,6 +14,7 @@ mod index;
 mod partition;
 mod search;
 mod settings;
+pub mod storage;
 mod vector;
 
 pub use error::Error;
