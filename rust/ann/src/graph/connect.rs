@@ -1,0 +1,268 @@
+//! The writer's side: which vertices are linked, and how the graph heals where one is taken out.
+
+use hashbrown::HashMap;
+
+use super::GraphOptions;
+use super::vertices::{Vertices, View};
+use super::walk::{Candidate, with_scratch};
+use crate::Error;
+
+/// What only the writer knows.
+#[derive(Debug)]
+pub(super) struct Wiring {
+    /// Links of a vertex when they were chosen anew.
+    links: usize,
+    /// Most links of a vertex.
+    capacity: usize,
+    /// Vertices that are looked at for a new one's links.
+    effort: usize,
+    /// The place of each key.
+    pub(super) places: HashMap<u64, u32>,
+    /// Places without an entry.
+    pub(super) free: Vec<u32>,
+    /// The vertices that link to each place.
+    incoming: Vec<Vec<u32>>,
+    random: u64,
+}
+
+/// Scouts of a large collection; of a small one there are half the square root of its entries.
+const MOST_SCOUTS: usize = 256;
+
+/// New links of some vertices, to be written together.
+pub(super) type Plan = HashMap<u32, Vec<u32>>;
+
+impl Wiring {
+    /// Of the vertices as they are.
+    pub(super) fn of(vertices: &Vertices, options: &GraphOptions) -> Result<Self, Error> {
+        let view = vertices.view()?;
+        let mut wiring = Self {
+            links: options.links,
+            capacity: options.capacity(),
+            effort: options.build_effort,
+            random: options.seed,
+            places: HashMap::with_capacity(vertices.count),
+            free: Vec::new(),
+            incoming: vec![Vec::new(); vertices.places()],
+        };
+        for (place, live) in (0_u32..).zip(&vertices.live) {
+            if !live {
+                wiring.free.push(place);
+                continue;
+            }
+            wiring.places.insert(vertices.keys[place as usize], place);
+            for link in view.links(place) {
+                wiring.incoming[*link as usize].push(place);
+            }
+        }
+        Ok(wiring)
+    }
+
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let lists: usize = self.incoming.iter().map(Vec::capacity).sum();
+        lists * size_of::<u32>()
+            + self.incoming.capacity() * size_of::<Vec<u32>>()
+            + self.places.allocation_size()
+    }
+
+    /// A place for a new entry: a free one, or the next.
+    pub(super) fn take_place(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.incoming.push(Vec::new());
+            self.incoming.len() as u32 - 1
+        })
+    }
+
+    /// Makes a new entry a scout, if there are few, or now and then in place of another: every entry has the same chance.
+    pub(super) fn choose_scout(&mut self, vertices: &mut Vertices, place: u32) {
+        let wanted = (vertices.count.isqrt() / 2).clamp(1, MOST_SCOUTS);
+        if vertices.scouts.len() < wanted {
+            vertices.scouts.push(place);
+            return;
+        }
+        let chosen = (self.random() % vertices.count as u64) as usize;
+        if let Some(scout) = vertices.scouts.get_mut(chosen) {
+            *scout = place;
+        }
+    }
+
+    /// Puts a vertex near it in place of a scout that is taken out; its links are as they were.
+    pub(super) fn replace_scout(&mut self, vertices: &mut Vertices, place: u32) -> Result<(), Error> {
+        let Some(position) = vertices.scouts.iter().position(|scout| *scout == place) else {
+            return Ok(());
+        };
+        let scouts = &vertices.scouts;
+        let links = vertices.view()?.links(place);
+        let near = links.iter().find(|link| !scouts.contains(link)).copied();
+        // The last one: any other entry.
+        let other = || vertices.live_places().find(|other| *other != place);
+        match near.or_else(|| (scouts.len() == 1).then(other).flatten()) {
+            Some(near) => vertices.scouts[position] = near,
+            None => {
+                vertices.scouts.swap_remove(position);
+            }
+        }
+        Ok(())
+    }
+
+    fn random(&mut self) -> u64 {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// The links to and from a vertex that has none yet.
+    pub(super) fn join(&mut self, view: &View<'_>, place: u32) -> Plan {
+        let mut plan = Plan::new();
+        let found = with_scratch(|scratch| {
+            scratch
+                .walk(view, view.target(place), self.effort)
+                .to_vec()
+        });
+        let chosen = self.choose(view, place, &found);
+        self.set(view, &mut plan, place, chosen.clone());
+        for other in chosen {
+            self.add(view, &mut plan, other, place);
+        }
+        plan
+    }
+
+    /// What becomes of the links when a vertex is taken out.
+    pub(super) fn leave(&mut self, view: &View<'_>, place: u32) -> Plan {
+        let mut plan = Plan::new();
+        let links = view.links(place);
+        self.set(view, &mut plan, place, Vec::new());
+        for other in self.incoming[place as usize].clone() {
+            let mut list = self.current(view, &plan, other).to_vec();
+            list.retain(|link| *link != place);
+            if let Some(link) = self.bridge(view, other, &list, links) {
+                list.push(link);
+            }
+            self.set(view, &mut plan, other, list);
+        }
+        // What only the vertex led to.
+        for link in links {
+            if self.incoming[*link as usize].is_empty() {
+                for other in self.current(view, &plan, *link).to_vec() {
+                    if self.add(view, &mut plan, other, *link) {
+                        break;
+                    }
+                }
+            }
+        }
+        plan
+    }
+
+    /// Of `candidates` the best link that `list` does not make needless.
+    fn bridge(
+        &self,
+        view: &View<'_>,
+        place: u32,
+        list: &[u32],
+        candidates: &[u32],
+    ) -> Option<u32> {
+        let target = view.target(place);
+        let new = candidates
+            .iter()
+            .filter(|link| **link != place && !list.contains(link));
+        let near = new.map(|link| Candidate::new(view.near(target, *link), *link));
+        let mut near: Vec<Candidate> = near.collect();
+        near.sort_by(|left, right| right.near.total_cmp(&left.near));
+        let open = near
+            .iter()
+            .find(|candidate| !occluded(view, place, **candidate, list));
+        open.or(near.first()).map(|candidate| candidate.place())
+    }
+
+    /// Adds a link; whether there was room for it. The first one to a vertex is added if at all possible.
+    fn add(&mut self, view: &View<'_>, plan: &mut Plan, from: u32, to: u32) -> bool {
+        let mut list = self.current(view, plan, from).to_vec();
+        list.push(to);
+        if list.len() > self.capacity {
+            list = self.prune(view, from, &list);
+        }
+        let added = list.contains(&to);
+        self.set(view, plan, from, list);
+        added
+    }
+
+    /// The links worth keeping of too many; those to vertices that nothing else leads to are.
+    fn prune(&self, view: &View<'_>, place: u32, list: &[u32]) -> Vec<u32> {
+        let target = view.target(place);
+        let near = list
+            .iter()
+            .map(|link| Candidate::new(view.near(target, *link), *link));
+        let mut near: Vec<Candidate> = near.collect();
+        near.sort_by(|left, right| right.near.total_cmp(&left.near));
+        let is_needed = |link: u32| match self.incoming[link as usize][..] {
+            [] => true,
+            [only] => only == place,
+            _ => false,
+        };
+        let places = near.iter().map(|candidate| candidate.place());
+        let mut kept: Vec<u32> = places.filter(|link| is_needed(*link)).collect();
+        kept.truncate(self.capacity);
+        let needed = kept.len();
+        for link in self.choose(view, place, &near) {
+            if kept.len() == self.links.max(needed) {
+                break;
+            }
+            if !kept.contains(&link) {
+                kept.push(link);
+            }
+        }
+        kept
+    }
+
+    /// Links in different directions: of the candidates, best first, those that none chosen before is nearer to.
+    fn choose(&self, view: &View<'_>, place: u32, candidates: &[Candidate]) -> Vec<u32> {
+        let mut chosen: Vec<u32> = Vec::with_capacity(self.links);
+        let mut others = Vec::new();
+        for candidate in candidates {
+            if chosen.len() == self.links {
+                break;
+            }
+            if occluded(view, place, *candidate, &chosen) {
+                others.push(candidate.place());
+            } else {
+                chosen.push(candidate.place());
+            }
+        }
+        let room = fill(self.links).saturating_sub(chosen.len());
+        chosen.extend(others.into_iter().take(room));
+        chosen
+    }
+
+    fn current<'a>(&self, view: &View<'a>, plan: &'a Plan, place: u32) -> &'a [u32] {
+        match plan.get(&place) {
+            Some(list) => list,
+            None => view.links(place),
+        }
+    }
+
+    fn set(&mut self, view: &View<'_>, plan: &mut Plan, place: u32, list: Vec<u32>) {
+        let before = self.current(view, plan, place);
+        for link in before.iter().filter(|link| !list.contains(link)) {
+            self.incoming[*link as usize].retain(|from| *from != place);
+        }
+        for link in list.iter().filter(|link| !before.contains(link)) {
+            self.incoming[*link as usize].push(place);
+        }
+        plan.insert(place, list);
+    }
+}
+
+/// Links that a vertex gets in any case, needless ones among them.
+fn fill(links: usize) -> usize {
+    std::env::var("FILL").ok().and_then(|f| f.parse().ok()).unwrap_or(links / 2)
+}
+
+/// Whether one of `chosen` is nearer to the candidate than the vertex at `place` is.
+fn occluded(view: &View<'_>, place: u32, candidate: Candidate, chosen: &[u32]) -> bool {
+    let own = candidate.near + view.bias(candidate.place()) - view.bias(place);
+    let target = view.target(candidate.place());
+    chosen.iter().any(|other| view.near(target, *other) >= own)
+}
