@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::GraphOptions;
+use super::random::Random;
 use super::vertices::{Vertices, View};
 use super::walk::{Candidate, with_scratch};
 use crate::Error;
@@ -22,7 +23,7 @@ pub(super) struct Wiring {
     pub(super) free: Vec<u32>,
     /// The vertices that link to each place.
     incoming: Vec<Vec<u32>>,
-    random: u64,
+    random: Random,
 }
 
 /// Scouts of a large collection; of a small one there are half the square root of its entries.
@@ -39,7 +40,7 @@ impl Wiring {
             links: options.links,
             capacity: options.capacity(),
             effort: options.build_effort,
-            random: options.seed,
+            random: Random::new(options.seed),
             places: HashMap::with_capacity(vertices.count),
             free: Vec::new(),
             incoming: vec![Vec::new(); vertices.places()],
@@ -80,14 +81,18 @@ impl Wiring {
             vertices.scouts.push(place);
             return;
         }
-        let chosen = (self.random() % vertices.count as u64) as usize;
+        let chosen = self.random.below(vertices.count);
         if let Some(scout) = vertices.scouts.get_mut(chosen) {
             *scout = place;
         }
     }
 
     /// Puts a vertex near it in place of a scout that is taken out; its links are as they were.
-    pub(super) fn replace_scout(&mut self, vertices: &mut Vertices, place: u32) -> Result<(), Error> {
+    pub(super) fn replace_scout(
+        &mut self,
+        vertices: &mut Vertices,
+        place: u32,
+    ) -> Result<(), Error> {
         let Some(position) = vertices.scouts.iter().position(|scout| *scout == place) else {
             return Ok(());
         };
@@ -105,23 +110,11 @@ impl Wiring {
         Ok(())
     }
 
-    fn random(&mut self) -> u64 {
-        // SplitMix64 (Steele, Lea, Flood 2014).
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
     /// The links to and from a vertex that has none yet.
     pub(super) fn join(&mut self, view: &View<'_>, place: u32) -> Plan {
         let mut plan = Plan::new();
-        let found = with_scratch(|scratch| {
-            scratch
-                .walk(view, view.target(place), self.effort)
-                .to_vec()
-        });
+        let found =
+            with_scratch(|scratch| scratch.walk(view, view.target(place), self.effort).to_vec());
         let chosen = self.choose(view, place, &found);
         self.set(view, &mut plan, place, chosen.clone());
         for other in chosen {
@@ -157,13 +150,7 @@ impl Wiring {
     }
 
     /// Of `candidates` the best link that `list` does not make needless.
-    fn bridge(
-        &self,
-        view: &View<'_>,
-        place: u32,
-        list: &[u32],
-        candidates: &[u32],
-    ) -> Option<u32> {
+    fn bridge(&self, view: &View<'_>, place: u32, list: &[u32], candidates: &[u32]) -> Option<u32> {
         let target = view.target(place);
         let new = candidates
             .iter()
@@ -257,7 +244,7 @@ impl Wiring {
 
 /// Links that a vertex gets in any case, needless ones among them.
 fn fill(links: usize) -> usize {
-    std::env::var("FILL").ok().and_then(|f| f.parse().ok()).unwrap_or(links / 2)
+    links / 2
 }
 
 /// Whether one of `chosen` is nearer to the candidate than the vertex at `place` is.

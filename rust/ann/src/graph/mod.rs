@@ -1,7 +1,10 @@
 //! The index of large collections: a graph that is walked by codes, and scores by the vectors' own numbers.
 
 mod connect;
+mod measure;
+mod random;
 mod rows;
+mod saved;
 mod vertices;
 mod walk;
 
@@ -70,8 +73,7 @@ impl GraphOptions {
 
     /// Most links of a vertex: they are chosen anew when there are more, which takes a while.
     fn capacity(&self) -> usize {
-        let slack: usize = std::env::var("SLACK").ok().and_then(|f| f.parse().ok()).unwrap_or(self.links / 4);
-        (self.links + slack + 1).next_multiple_of(8) - 1
+        (self.links + self.links / 4 + 1).next_multiple_of(8) - 1
     }
 }
 
@@ -185,6 +187,17 @@ impl GraphIndex {
         k: usize,
         effort: Option<usize>,
     ) -> Result<Vec<(u64, f32)>, Error> {
+        let found = self.inner_search(vector, k, effort)?;
+        let outer = |(score, key)| (key, self.settings.outer_score(score));
+        Ok(found.into_iter().map(outer).collect())
+    }
+
+    fn inner_search(
+        &self,
+        vector: &[f32],
+        k: usize,
+        effort: Option<usize>,
+    ) -> Result<Vec<(f32, u64)>, Error> {
         if k == 0 {
             return Err(parameter("k", "1 or more", k));
         }
@@ -206,8 +219,7 @@ impl GraphIndex {
             scan(&vertices, &query, &mut best)?;
             found = best.found();
         }
-        let outer = |(score, key)| (key, self.settings.outer_score(score));
-        Ok(found.into_iter().map(outer).collect())
+        Ok(found)
     }
 
     /// Whether there is an entry.

@@ -141,11 +141,6 @@ impl<'a, T> RowsView<'a, T> {
         let start = place as usize * self.width;
         &self.mapped[start..start + self.width]
     }
-
-    /// What is mapped.
-    pub(super) fn mapped(&self) -> &'a [T] {
-        self.mapped
-    }
 }
 
 #[inline]

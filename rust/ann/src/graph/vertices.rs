@@ -1,9 +1,14 @@
 //! Vertices: codes to walk by, numbers to score by, links to follow.
 
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use inferail_simd::logits::f16_to_f32;
 use inferail_simd::prefetch;
 use inferail_simd::vectors::{Level, WIDTH};
 
 use super::rows::{Rows, RowsView};
+use super::saved::no_graph;
 use crate::partition::rows::KeptRef;
 use crate::vector::{Kept, Stored, Vector, score};
 use crate::{Error, Metric, Precision, Settings};
@@ -30,6 +35,14 @@ pub(super) struct Vertices {
     pub(super) count: usize,
     /// Where every search begins: a sample of the entries.
     pub(super) scouts: Vec<u32>,
+    /// The file whose links were not looked at yet.
+    unchecked: Option<Unchecked>,
+}
+
+#[derive(Debug)]
+struct Unchecked {
+    path: PathBuf,
+    is_sound: AtomicBool,
 }
 
 /// The numbers that scores are of.
@@ -78,7 +91,16 @@ impl Vertices {
             live: Vec::new(),
             count: 0,
             scouts: Vec::new(),
+            unchecked: None,
         }
+    }
+
+    /// The links are those of the file at `path`, which may lead anywhere.
+    pub(super) fn unchecked(&mut self, path: &Path) {
+        self.unchecked = Some(Unchecked {
+            path: path.to_owned(),
+            is_sound: AtomicBool::new(false),
+        });
     }
 
     /// Places, taken or free.
@@ -92,15 +114,25 @@ impl Vertices {
         live.filter_map(|(place, live)| live.then_some(place as u32))
     }
 
+    /// What a walk reads. Of a file, the first call reads it from end to end.
     pub(super) fn view(&self) -> Result<View<'_>, Error> {
-        Ok(View {
+        let view = View {
             level: self.level,
             codes: self.codes.view()?,
             links: self.links.view()?,
             scales: &self.scales,
             biases: &self.biases,
             scouts: &self.scouts,
-        })
+        };
+        if let Some(file) = &self.unchecked
+            && !file.is_sound.load(Ordering::Relaxed)
+        {
+            if !view.is_sound() {
+                return Err(no_graph(&file.path));
+            }
+            file.is_sound.store(true, Ordering::Relaxed);
+        }
+        Ok(view)
     }
 
     /// Writes an entry to a place that has none or is the next new one. It has no links and is not found yet.
@@ -157,7 +189,6 @@ impl Vertices {
 
     /// The numbers that an entry's score is of, `[dim]`.
     pub(super) fn numbers(&self, place: u32) -> Result<Vec<f32>, Error> {
-        use inferail_simd::logits::f16_to_f32;
         let mut numbers: Vec<f32> = match &self.kept {
             KeptRows::Float32(rows) => rows.row(place)?.to_vec(),
             KeptRows::Float16(rows) => {
@@ -256,8 +287,12 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The links where they are mapped.
-    pub(super) fn mapped_links(&self) -> &'a [u32] {
-        self.links.mapped()
+    /// Whether all links lead to places.
+    fn is_sound(&self) -> bool {
+        (0..self.places() as u32).all(|place| {
+            let row = self.links.row(place);
+            let links = row.get(1..=row[0] as usize);
+            links.is_some_and(|links| links.iter().all(|link| (*link as usize) < self.places()))
+        })
     }
 }
