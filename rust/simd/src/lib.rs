@@ -5,6 +5,7 @@
 pub mod block;
 pub mod logits;
 pub mod map;
+pub mod nibbles;
 mod prefetch;
 pub mod vectors;
 

@@ -23,11 +23,17 @@ pub(super) struct Wiring {
     pub(super) free: Vec<u32>,
     /// The vertices that link to each place.
     incoming: Vec<Vec<u32>>,
+    /// The vertex whose link to this one is never given up, so that there is a way to every vertex; [`NONE`] of the
+    /// first one.
+    parents: Vec<u32>,
     random: Random,
 }
 
 /// Scouts of a large collection; of a small one there are half the square root of its entries.
 const MOST_SCOUTS: usize = 256;
+
+/// No place.
+const NONE: u32 = u32::MAX;
 
 /// New links of some vertices, to be written together.
 pub(super) type Plan = HashMap<u32, Vec<u32>>;
@@ -44,6 +50,7 @@ impl Wiring {
             places: HashMap::with_capacity(vertices.count),
             free: Vec::new(),
             incoming: vec![Vec::new(); vertices.places()],
+            parents: vec![NONE; vertices.places()],
         };
         for (place, live) in (0_u32..).zip(&vertices.live) {
             if !live {
@@ -55,7 +62,27 @@ impl Wiring {
                 wiring.incoming[*link as usize].push(place);
             }
         }
+        wiring.find_parents(&view);
         Ok(wiring)
+    }
+
+    /// A tree from the scouts along links.
+    fn find_parents(&mut self, view: &View<'_>) {
+        let mut is_reached = vec![false; self.parents.len()];
+        for scout in view.scouts {
+            let mut reached = vec![*scout];
+            if std::mem::replace(&mut is_reached[*scout as usize], true) {
+                continue;
+            }
+            while let Some(place) = reached.pop() {
+                for link in view.links(place) {
+                    if !std::mem::replace(&mut is_reached[*link as usize], true) {
+                        self.parents[*link as usize] = place;
+                        reached.push(*link);
+                    }
+                }
+            }
+        }
     }
 
     /// Bytes in memory.
@@ -63,6 +90,7 @@ impl Wiring {
         let lists: usize = self.incoming.iter().map(Vec::capacity).sum();
         lists * size_of::<u32>()
             + self.incoming.capacity() * size_of::<Vec<u32>>()
+            + self.parents.capacity() * size_of::<u32>()
             + self.places.allocation_size()
     }
 
@@ -70,6 +98,7 @@ impl Wiring {
     pub(super) fn take_place(&mut self) -> u32 {
         self.free.pop().unwrap_or_else(|| {
             self.incoming.push(Vec::new());
+            self.parents.push(NONE);
             self.incoming.len() as u32 - 1
         })
     }
@@ -117,8 +146,18 @@ impl Wiring {
             with_scratch(|scratch| scratch.walk(view, view.target(place), self.effort).to_vec());
         let chosen = self.choose(view, place, &found);
         self.set(view, &mut plan, place, chosen.clone());
+        let has_parent = chosen
+            .iter()
+            .any(|other| self.adopt(view, &mut plan, *other, place));
+        if !has_parent {
+            // All of them have as many children as they can have: any other one will do.
+            let mut others = found.iter().map(|candidate| candidate.place());
+            others.any(|other| self.adopt(view, &mut plan, other, place));
+        }
         for other in chosen {
-            self.add(view, &mut plan, other, place);
+            if self.parents[place as usize] != other {
+                self.add(view, &mut plan, other, place);
+            }
         }
         plan
     }
@@ -136,17 +175,58 @@ impl Wiring {
             }
             self.set(view, &mut plan, other, list);
         }
-        // What only the vertex led to.
+        let above = std::mem::replace(&mut self.parents[place as usize], NONE);
         for link in links {
-            if self.incoming[*link as usize].is_empty() {
-                for other in self.current(view, &plan, *link).to_vec() {
-                    if self.add(view, &mut plan, other, *link) {
-                        break;
-                    }
-                }
+            if self.parents[*link as usize] == place {
+                self.parents[*link as usize] = NONE;
+                self.find_parent(view, &mut plan, *link, above);
             }
         }
+        self.incoming[place as usize] = Vec::new();
         plan
+    }
+
+    /// Another parent for a vertex that lost its own: one that links to it already, else one that it links to, else
+    /// the parent's parent.
+    fn find_parent(&mut self, view: &View<'_>, plan: &mut Plan, place: u32, above: u32) {
+        let linked = self.incoming[place as usize].iter().copied();
+        if let Some(parent) = linked.clone().find(|other| !self.descends(*other, place)) {
+            self.parents[place as usize] = parent;
+            return;
+        }
+        let mut others = self.current(view, plan, place).to_vec();
+        others.extend((above != NONE).then_some(above));
+        for other in others {
+            if !self.descends(other, place) && self.adopt(view, plan, other, place) {
+                return;
+            }
+        }
+    }
+
+    /// Whether the way to a vertex leads over another one, or begins there.
+    fn descends(&self, place: u32, from: u32) -> bool {
+        let mut at = place;
+        while at != from {
+            if at == NONE {
+                return false;
+            }
+            at = self.parents[at as usize];
+        }
+        true
+    }
+
+    /// Links `parent` to a vertex for good, unless all its links are of that kind.
+    fn adopt(&mut self, view: &View<'_>, plan: &mut Plan, parent: u32, place: u32) -> bool {
+        let list = self.current(view, plan, parent);
+        let children = list
+            .iter()
+            .filter(|link| self.parents[**link as usize] == parent);
+        if children.count() >= self.capacity {
+            return false;
+        }
+        self.parents[place as usize] = parent;
+        self.add(view, plan, parent, place);
+        true
     }
 
     /// Of `candidates` the best link that `list` does not make needless.
@@ -164,19 +244,17 @@ impl Wiring {
         open.or(near.first()).map(|candidate| candidate.place())
     }
 
-    /// Adds a link; whether there was room for it. The first one to a vertex is added if at all possible.
-    fn add(&mut self, view: &View<'_>, plan: &mut Plan, from: u32, to: u32) -> bool {
+    /// Adds a link, or gives up a needless one.
+    fn add(&mut self, view: &View<'_>, plan: &mut Plan, from: u32, to: u32) {
         let mut list = self.current(view, plan, from).to_vec();
         list.push(to);
         if list.len() > self.capacity {
             list = self.prune(view, from, &list);
         }
-        let added = list.contains(&to);
         self.set(view, plan, from, list);
-        added
     }
 
-    /// The links worth keeping of too many; those to vertices that nothing else leads to are.
+    /// The links worth keeping of too many; those to children are.
     fn prune(&self, view: &View<'_>, place: u32, list: &[u32]) -> Vec<u32> {
         let target = view.target(place);
         let near = list
@@ -184,17 +262,13 @@ impl Wiring {
             .map(|link| Candidate::new(view.near(target, *link), *link));
         let mut near: Vec<Candidate> = near.collect();
         near.sort_by(|left, right| right.near.total_cmp(&left.near));
-        let is_needed = |link: u32| match self.incoming[link as usize][..] {
-            [] => true,
-            [only] => only == place,
-            _ => false,
-        };
         let places = near.iter().map(|candidate| candidate.place());
-        let mut kept: Vec<u32> = places.filter(|link| is_needed(*link)).collect();
-        kept.truncate(self.capacity);
-        let needed = kept.len();
+        let mut kept: Vec<u32> = places
+            .filter(|link| self.parents[*link as usize] == place)
+            .collect();
+        let most = self.links.max(kept.len());
         for link in self.choose(view, place, &near) {
-            if kept.len() == self.links.max(needed) {
+            if kept.len() == most {
                 break;
             }
             if !kept.contains(&link) {
@@ -233,7 +307,12 @@ impl Wiring {
     fn set(&mut self, view: &View<'_>, plan: &mut Plan, place: u32, list: Vec<u32>) {
         let before = self.current(view, plan, place);
         for link in before.iter().filter(|link| !list.contains(link)) {
-            self.incoming[*link as usize].retain(|from| *from != place);
+            let incoming = &mut self.incoming[*link as usize];
+            incoming.retain(|from| *from != place);
+            // What the popular ones of another time needed is given back.
+            if incoming.capacity() > 2 * incoming.len() + 8 {
+                incoming.shrink_to(incoming.len() + 4);
+            }
         }
         for link in list.iter().filter(|link| !before.contains(link)) {
             self.incoming[*link as usize].push(place);

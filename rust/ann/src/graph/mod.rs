@@ -3,6 +3,7 @@
 mod connect;
 mod measure;
 mod random;
+mod rough;
 mod rows;
 mod saved;
 mod vertices;
@@ -335,13 +336,14 @@ impl GraphIndex {
         use crate::search::Collector;
         let view = vertices.view()?;
         let codes = Codes::new(self.level, &query.numbers);
-        let target = Target {
-            codes: &codes.codes,
-            scale: codes.scale,
-        };
+        let target = Target::new(&codes.codes, codes.scale);
         with_scratch(|scratch| {
             let found = scratch.walk(&view, target, effort);
-            for candidate in found.iter().take(2 * k + SPARE) {
+            let found = &found[..found.len().min(k + k / 2 + SPARE)];
+            for candidate in found {
+                vertices.prefetch_kept(candidate.place());
+            }
+            for candidate in found {
                 let place = candidate.place();
                 let score = vertices.score(query, place)?;
                 let key = vertices.keys[place as usize];

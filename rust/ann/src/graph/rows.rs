@@ -1,6 +1,7 @@
 //! Rows of numbers under their places: in memory, or in a snapshot where it is mapped.
 
 use inferail_simd::map::Number;
+use inferail_simd::prefetch;
 
 use crate::Error;
 use crate::storage::Section;
@@ -77,6 +78,16 @@ impl<T: Number + Default> Rows<T> {
             Memory::Mapped(section) => {
                 let start = place as usize * self.width;
                 section.numbers_in(start..start + self.width)
+            }
+        }
+    }
+
+    /// Asks for a row that is in memory.
+    pub(super) fn prefetch(&self, place: u32) {
+        if let Memory::Own(pages) = &self.memory {
+            let row = row_of(pages, self.width, place);
+            for line in (0..row.len()).step_by(LINE / size_of::<T>()) {
+                prefetch(row, line);
             }
         }
     }

@@ -9,9 +9,11 @@
 //! | 2 | what a code of 1 is worth, f32 `[n]` |
 //! | 3 | half of the square of the length, f32 `[n]`; empty but for L2 |
 //! | 4 | where searches begin, u32 |
-//! | 5 | how many links, then these, u32 `[n, 1 + capacity]` |
-//! | 6 | codes, i8 `[n, width]` |
-//! | 7 | kept numbers, f32 or f16 `[n, width]`; empty for int8 |
+//! | 5 | half of what a step between two rough codes is worth, f32 `[n]` |
+//! | 6 | how many links, then these, u32 `[n, 1 + capacity]` |
+//! | 7 | rough codes, two in a byte, u8 `[n, width / 2]` |
+//! | 8 | codes, i8 `[n, width]` |
+//! | 9 | kept numbers, f32 or f16 `[n, width]`; empty for int8 |
 
 use std::path::Path;
 use std::sync::{Mutex, RwLock};
@@ -27,7 +29,7 @@ use crate::storage::{Section, Snapshot, SnapshotWriter};
 use crate::{Error, Metric, Precision, Settings};
 
 const GRAPH: u32 = 16;
-const PARTS: usize = 8;
+const PARTS: usize = 10;
 
 impl GraphIndex {
     /// Writes it to the file at `path`, in place of what is there when all of it is on disk. Changes wait for it,
@@ -162,6 +164,7 @@ fn write(
             bytes(&of_live(&vertices.scales)),
             bytes(&of_live(&vertices.biases)),
             bytes(&scouts),
+            bytes(&of_live(&vertices.rough_scales)),
         ],
     )?;
     let view = vertices.view()?;
@@ -176,6 +179,7 @@ fn write(
         }
         writer.extend(bytes(&row))?;
     }
+    write_rows(&live, &vertices.rough, writer)?;
     write_rows(&live, &vertices.codes, writer)?;
     match &vertices.kept {
         KeptRows::Float32(rows) => write_rows(&live, rows, writer),
@@ -208,7 +212,8 @@ fn read(
     let scales = part(2)?.numbers::<f32>()?.to_vec();
     let biases = part(3)?.numbers::<f32>()?.to_vec();
     let scouts = part(4)?.numbers::<u32>()?.to_vec();
-    let (links, codes, kept) = (part(5)?, part(6)?, part(7)?);
+    let rough_scales = part(5)?.numbers::<f32>()?.to_vec();
+    let (links, rough, codes, kept) = (part(6)?, part(7)?, part(8)?, part(9)?);
     let count = keys.len();
     let biased = match settings.metric() {
         Metric::L2 => count,
@@ -219,6 +224,8 @@ fn read(
         && scales.len() == count
         && biases.len() == biased
         && holds(&links, stride * size_of::<u32>())
+        && rough_scales.len() == count
+        && holds(&rough, width / 2)
         && holds(&codes, width)
         && holds(&kept, settings.row_bytes() - width)
         && scouts.is_empty() == keys.is_empty()
@@ -229,6 +236,7 @@ fn read(
     let mut vertices = Vertices::new(settings, Level::best(), options.capacity());
     if count > 0 {
         vertices.codes = Rows::mapped(width, codes);
+        vertices.rough = Rows::mapped(width / 2, rough);
         vertices.links = Rows::mapped(stride, links);
         vertices.kept = match settings.precision() {
             Precision::Float32 => KeptRows::Float32(Rows::mapped(width, kept)),
@@ -238,6 +246,7 @@ fn read(
         vertices.unchecked(snapshot.path());
     }
     vertices.live = vec![true; count];
+    vertices.rough_scales = rough_scales;
     (vertices.keys, vertices.scales, vertices.biases) = (keys, scales, biases);
     (vertices.scouts, vertices.count) = (scouts, count);
     Ok(Some(vertices))

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use inferail_simd::logits::f16_to_f32;
-use inferail_simd::prefetch;
 use inferail_simd::vectors::{Level, WIDTH};
+use inferail_simd::{nibbles, prefetch};
 
+use super::rough::{MIDDLE, Rough};
 use super::rows::{Rows, RowsView};
 use super::saved::no_graph;
 use crate::partition::rows::KeptRef;
@@ -20,11 +21,15 @@ pub(super) struct Vertices {
     pub(super) level: Level,
     /// `[places, width]`
     pub(super) codes: Rows<i8>,
+    /// `[places, width / 2]`
+    pub(super) rough: Rows<u8>,
     pub(super) kept: KeptRows,
     /// How many links a vertex has, then these, `[places, 1 + capacity]`.
     pub(super) links: Rows<u32>,
     /// What a code of 1 is worth, `[places]`.
     pub(super) scales: Vec<f32>,
+    /// The same of a rough code, halved, `[places]`.
+    pub(super) rough_scales: Vec<f32>,
     /// Half of the square of the length for L2, `[places]`; for other metrics there are none.
     pub(super) biases: Vec<f32>,
     /// `[places]`
@@ -59,8 +64,11 @@ pub(super) enum KeptRows {
 pub(super) struct View<'a> {
     level: Level,
     codes: RowsView<'a, i8>,
+    rough: RowsView<'a, u8>,
+    nibbles: nibbles::Level,
     links: RowsView<'a, u32>,
     scales: &'a [f32],
+    rough_scales: &'a [f32],
     biases: &'a [f32],
     pub(super) scouts: &'a [u32],
 }
@@ -70,6 +78,19 @@ pub(super) struct View<'a> {
 pub(super) struct Target<'a> {
     pub(super) codes: &'a [i8],
     pub(super) scale: f32,
+    /// What codes in the middle add up to, doubled.
+    middle: i32,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn new(codes: &'a [i8], scale: f32) -> Self {
+        let sum: i32 = codes.iter().map(|code| i32::from(*code)).sum();
+        Self {
+            codes,
+            scale,
+            middle: MIDDLE * sum,
+        }
+    }
 }
 
 impl Vertices {
@@ -79,6 +100,8 @@ impl Vertices {
             settings,
             level,
             codes: Rows::new(width),
+            rough: Rows::new(width / 2),
+            rough_scales: Vec::new(),
             kept: match settings.precision() {
                 Precision::Float32 => KeptRows::Float32(Rows::new(width)),
                 Precision::Float16 => KeptRows::Float16(Rows::new(width)),
@@ -119,6 +142,9 @@ impl Vertices {
         let view = View {
             level: self.level,
             codes: self.codes.view()?,
+            rough: self.rough.view()?,
+            nibbles: nibbles::Level::best(),
+            rough_scales: &self.rough_scales,
             links: self.links.view()?,
             scales: &self.scales,
             biases: &self.biases,
@@ -141,6 +167,7 @@ impl Vertices {
         if index == self.keys.len() {
             self.keys.push(key);
             self.scales.push(0.0);
+            self.rough_scales.push(0.0);
             self.live.push(false);
             if self.settings.metric() == Metric::L2 {
                 self.biases.push(0.0);
@@ -152,6 +179,9 @@ impl Vertices {
             *bias = stored.vector.norm * stored.vector.norm * 0.5;
         }
         self.codes.put(place, &stored.codes.codes);
+        let rough = Rough::new(&stored.vector.numbers);
+        self.rough.put(place, &rough.codes);
+        self.rough_scales[index] = rough.scale;
         match (&mut self.kept, &stored.kept) {
             (KeptRows::Float32(rows), Kept::Float32(numbers)) => rows.put(place, numbers),
             (KeptRows::Float16(rows), Kept::Float16(bits)) => rows.put(place, bits),
@@ -187,6 +217,15 @@ impl Vertices {
         ))
     }
 
+    /// Asks for what [`Self::score`] reads, if it is in memory.
+    pub(super) fn prefetch_kept(&self, place: u32) {
+        match &self.kept {
+            KeptRows::Float32(rows) => rows.prefetch(place),
+            KeptRows::Float16(rows) => rows.prefetch(place),
+            KeptRows::Int8 => {}
+        }
+    }
+
     /// The numbers that an entry's score is of, `[dim]`.
     pub(super) fn numbers(&self, place: u32) -> Result<Vec<f32>, Error> {
         let mut numbers: Vec<f32> = match &self.kept {
@@ -208,6 +247,7 @@ impl Vertices {
     /// Copies what is mapped, so that it can be written.
     pub(super) fn take_into_memory(&mut self) -> Result<(), Error> {
         self.codes.take_into_memory()?;
+        self.rough.take_into_memory()?;
         self.links.take_into_memory()?;
         match &mut self.kept {
             KeptRows::Float32(rows) => rows.take_into_memory(),
@@ -225,9 +265,14 @@ impl Vertices {
             KeptRows::Int8 => 0,
         };
         let small = self.keys.capacity() * size_of::<u64>()
-            + (self.scales.capacity() + self.biases.capacity()) * size_of::<f32>()
+            + (self.scales.capacity() + self.rough_scales.capacity() + self.biases.capacity())
+                * size_of::<f32>()
             + self.live.capacity();
-        self.codes.bytes(places) + self.links.bytes(places) + kept + small
+        self.codes.bytes(places)
+            + self.rough.bytes(places)
+            + self.links.bytes(places)
+            + kept
+            + small
     }
 }
 
@@ -246,10 +291,7 @@ impl<'a> View<'a> {
     /// The vertex as what others are compared with.
     #[inline]
     pub(super) fn target(&self, place: u32) -> Target<'a> {
-        Target {
-            codes: self.codes.row(place),
-            scale: self.scales[place as usize],
-        }
+        Target::new(self.codes.row(place), self.scales[place as usize])
     }
 
     /// How near a vertex is by its codes: a score but for what depends on the target alone.
@@ -263,9 +305,31 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The same by its rough codes.
+    #[inline]
+    pub(super) fn roughly_near(&self, target: Target<'_>, place: u32) -> f32 {
+        let product = self.nibbles.dot(target.codes, self.rough.row(place));
+        let product = (2 * product - target.middle) as f32;
+        let near = product * (target.scale * self.rough_scales[place as usize]);
+        match self.biases.get(place as usize) {
+            Some(bias) => near - bias,
+            None => near,
+        }
+    }
+
     #[inline]
     pub(super) fn bias(&self, place: u32) -> f32 {
         self.biases.get(place as usize).copied().unwrap_or(0.0)
+    }
+
+    /// Asks for what [`Self::roughly_near`] reads.
+    #[inline]
+    pub(super) fn prefetch_rough(&self, place: u32) {
+        let row = self.rough.row(place);
+        for line in (0..row.len()).step_by(64) {
+            prefetch(row, line);
+        }
+        prefetch(self.rough_scales, place as usize);
     }
 
     /// Asks for what [`Self::near`] reads.

@@ -61,7 +61,7 @@ impl Scratch {
         self.fresh.extend_from_slice(view.scouts);
         for scout in view.scouts {
             self.seen[*scout as usize] = self.walk;
-            view.prefetch_codes(*scout);
+            view.prefetch_rough(*scout);
         }
         self.look_at_fresh(view, target, effort);
         let mut next = 0;
@@ -78,7 +78,7 @@ impl Scratch {
                 if *seen != self.walk {
                     *seen = self.walk;
                     self.fresh.push(*link);
-                    view.prefetch_codes(*link);
+                    view.prefetch_rough(*link);
                 }
             }
             // The likeliest one to be followed next.
@@ -87,7 +87,24 @@ impl Scratch {
             }
             next = next.min(self.look_at_fresh(view, target, effort));
         }
+        self.look_again(view, target);
         &self.best
+    }
+
+    /// Puts what was found in the order of its finer codes.
+    fn look_again(&mut self, view: &View<'_>, target: Target<'_>) {
+        for candidate in &self.best {
+            view.prefetch_codes(candidate.place());
+        }
+        for candidate in &mut self.best {
+            candidate.near = view.near(target, candidate.place());
+        }
+        self.best.sort_unstable_by(|left, right| {
+            right
+                .near
+                .total_cmp(&left.near)
+                .then(left.place().cmp(&right.place()))
+        });
     }
 
     fn begin(&mut self, places: usize) {
@@ -108,7 +125,7 @@ impl Scratch {
     fn look_at_fresh(&mut self, view: &View<'_>, target: Target<'_>, effort: usize) -> usize {
         let mut first = usize::MAX;
         for place in &self.fresh {
-            let near = view.near(target, *place);
+            let near = view.roughly_near(target, *place);
             if self.best.len() == effort {
                 if self.best.last().is_some_and(|worst| near <= worst.near) {
                     continue;
