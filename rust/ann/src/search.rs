@@ -3,10 +3,11 @@
 //! Each look is a bound that a vector of at least the wanted score passes, so nothing is missed.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use inferail_simd::vectors::{LANES, LeadQuery, Level};
 
-use crate::basis::{Bounds, LeadSearch};
+use crate::basis::{Basis, Bounds, LeadSearch};
 use crate::partition::State;
 use crate::partition::chunk::{BLOCKS, Chunk};
 use crate::vector::{Codes, Vector, score};
@@ -20,6 +21,28 @@ pub(crate) struct Query {
     vector: Vector,
     square: f32,
     codes: OnceCell<Codes>,
+}
+
+/// The leading parts of a query; the second one is made when it is first needed.
+struct LeadOf<'a> {
+    first: LeadSearch,
+    second: OnceCell<LeadSearch>,
+    basis: &'a Basis,
+}
+
+/// So many entries are looked at without a second scan, which costs as much.
+const FEW: u32 = 2;
+
+/// Chunks that are scanned before the first of their entries is looked at: memory that is asked for early is there when
+/// it is needed. More of them profit less from a floor that has risen.
+const TOGETHER: usize = 16;
+
+/// A block with entries that passed.
+#[derive(Clone, Copy, Default)]
+struct Passed {
+    chunk: u16,
+    block: u16,
+    lanes: u16,
 }
 
 /// What a search is for.
@@ -82,42 +105,129 @@ impl Query {
         now: u64,
         collector: &mut impl Collector,
     ) -> Result<(), Error> {
-        let lead = state.basis.search(self.level, &self.vector);
-        for chunk in &state.chunks {
-            self.scan(chunk, &lead, now, collector)?;
+        let lead = LeadOf {
+            first: state.basis.search(self.level, &self.vector),
+            second: OnceCell::new(),
+            basis: &state.basis,
+        };
+        let mut places = Vec::new();
+        for chunks in state.chunks.chunks(TOGETHER) {
+            places.clear();
+            self.scan(chunks, &lead, collector.floor(), &mut places);
+            self.fetch(chunks, &places);
+            for (chunk, place) in &places {
+                self.look(&chunks[*chunk as usize], *place as usize, now, collector)?;
+            }
         }
         Ok(())
     }
 
+    /// The entries of some chunks that pass with their leading parts.
     fn scan(
         &self,
-        chunk: &Chunk,
-        lead: &LeadSearch,
-        now: u64,
-        collector: &mut impl Collector,
-    ) -> Result<(), Error> {
-        let bounds = &chunk.bounds;
-        let query = LeadQuery {
-            threshold: self.needed(collector.floor(), bounds) - lead.slack(bounds),
-            ..lead.query
-        };
-        let mut masks = [0; BLOCKS];
-        let masks = &mut masks[..chunk.codes.len()];
-        let biases = (self.metric == Metric::L2).then_some(chunk.biases.as_slice());
-        let (codes, rests) = (&chunk.codes, &chunk.rests);
-        self.level.scan_lead(codes, rests, biases, &query, masks);
-        for (block, mask) in masks.iter().enumerate() {
-            if *mask == 0 {
-                continue;
-            }
-            let mut mask = *mask & chunk.live(block);
-            while mask != 0 {
-                let place = block * LANES + mask.trailing_zeros() as usize;
-                mask &= mask - 1;
-                self.look(chunk, place, now, collector)?;
+        chunks: &[Arc<Chunk>],
+        lead: &LeadOf<'_>,
+        floor: f32,
+        places: &mut Vec<(u32, u32)>,
+    ) {
+        let first = &lead.first;
+        let mut passed = [Passed::default(); TOGETHER * BLOCKS];
+        let (mut blocks, mut entries) = (0, 0);
+        for (number, chunk) in chunks.iter().enumerate() {
+            let query = LeadQuery {
+                threshold: self.wanted(floor, &chunk.bounds) - first.slack(&chunk.bounds, 0),
+                ..first.query
+            };
+            let mut masks = [0; BLOCKS];
+            let masks = &mut masks[..chunk.blocks()];
+            let (codes, rests) = (&chunk.codes[0], &chunk.rests[0]);
+            self.level
+                .scan_lead(codes, rests, self.biases(chunk), &query, masks);
+            for (block, mask) in masks.iter().enumerate() {
+                if *mask == 0 {
+                    continue;
+                }
+                let lanes = *mask & chunk.live(block);
+                if lanes != 0 {
+                    chunk.fetch_second(block);
+                    let chunk = number as u16;
+                    passed[blocks] = Passed {
+                        chunk,
+                        block: block as u16,
+                        lanes,
+                    };
+                    blocks += 1;
+                    entries += lanes.count_ones();
+                }
             }
         }
-        Ok(())
+        for Passed {
+            chunk,
+            block,
+            lanes,
+        } in &mut passed[..blocks]
+        {
+            let of = &chunks[usize::from(*chunk)];
+            if entries > FEW {
+                *lanes &= self.scan_on(of, usize::from(*block), lead, floor);
+            }
+            while *lanes != 0 {
+                let lane = lanes.trailing_zeros();
+                *lanes &= *lanes - 1;
+                places.push((u32::from(*chunk), u32::from(*block) * LANES as u32 + lane));
+            }
+        }
+    }
+
+    /// Starts loading what the entries are looked at with: each is three loads that wait for each other, and those of
+    /// several entries need not.
+    fn fetch(&self, chunks: &[Arc<Chunk>], places: &[(u32, u32)]) {
+        if places.len() <= FEW as usize {
+            return;
+        }
+        for (chunk, place) in places {
+            chunks[*chunk as usize].fetch_facts(*place as usize);
+        }
+        for (chunk, place) in places {
+            chunks[*chunk as usize].fetch_row(*place as usize);
+        }
+    }
+
+    /// Which vectors of a block pass with both leading parts.
+    fn scan_on(&self, chunk: &Chunk, block: usize, lead: &LeadOf<'_>, floor: f32) -> u16 {
+        let first = &lead.first;
+        let search_on = || lead.basis.search_on(self.level, &self.vector, first);
+        let second = lead.second.get_or_init(search_on);
+        let bounds = &chunk.bounds;
+        let slack = first.slack(bounds, 0) + second.slack(bounds, 1);
+        let query = LeadQuery {
+            threshold: self.wanted(floor, bounds) - slack,
+            ..second.query
+        };
+        let mut sums = self.level.lead_sums(&chunk.codes[0][block], &first.query);
+        if let Some(biases) = self.biases(chunk) {
+            for (sum, bias) in sums.iter_mut().zip(biases[block]) {
+                *sum += bias;
+            }
+        }
+        let mut masks = [0];
+        let (codes, rests) = (
+            &chunk.codes[1][block..=block],
+            &chunk.rests[1][block..=block],
+        );
+        self.level
+            .scan_lead(codes, rests, Some(&[sums]), &query, &mut masks);
+        masks[0]
+    }
+
+    /// What a dot product, plus the bias, must reach, all rounding of the scans allowed for.
+    fn wanted(&self, floor: f32, bounds: &Bounds) -> f32 {
+        // Sums of a few float32 products: 1e-5 of the whole is fifty times their rounding.
+        self.needed(floor, bounds) - self.vector.norm * bounds.norm * 1e-5
+    }
+
+    fn biases<'a>(&self, chunk: &'a Chunk) -> Option<&'a [[f32; LANES]]> {
+        (self.metric == Metric::L2).then_some(chunk.biases.as_slice())
     }
 
     /// Looks at one entry.

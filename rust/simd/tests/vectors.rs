@@ -158,6 +158,10 @@ proptest! {
         let mut expected = vec![0xFFFF_u16; codes.len()];
         scalar().scan_lead(&codes, rests, bias, &query, &mut expected);
         for level in Level::all() {
+            for codes in &codes {
+                let sums = scalar().lead_sums(codes, &query);
+                prop_assert_eq!(level.lead_sums(codes, &query), sums, "{}", level.name());
+            }
             let mut masks = vec![0xFFFF_u16; codes.len()];
             level.scan_lead(&codes, rests, bias, &query, &mut masks);
             prop_assert_eq!(&masks, &expected, "{}", level.name());
@@ -185,6 +189,19 @@ fn a_scan_adds_up_the_distances_from_zero() {
         let mut masks = [1];
         level.scan_lead(&[codes], &[[1.0; LANES]], None, &query, &mut masks);
         assert_eq!(masks, [0], "{}", level.name());
+    }
+}
+
+#[test]
+fn adding_is_the_same() {
+    let vector: Vec<f32> = (0..128_u8).map(|i| f32::from(i).sin()).collect();
+    let start: Vec<f32> = (0..128_u8).map(|i| f32::from(i).cos()).collect();
+    let mut expected = start.clone();
+    scalar().add_scaled(&mut expected, &vector, 0.3);
+    for level in Level::all() {
+        let mut sum = start.clone();
+        level.add_scaled(&mut sum, &vector, 0.3);
+        assert_eq!(sum, expected, "{}", level.name());
     }
 }
 

@@ -137,6 +137,19 @@ impl Level {
         call!(self, project(blocks(matrix), vector, out));
     }
 
+    /// Adds `factor` times each number of `vector` to the one of `sum`.
+    #[inline]
+    pub fn add_scaled(self, sum: &mut [f32], vector: &[f32], factor: f32) {
+        let sum = sum.as_chunks_mut::<WIDTH>().0;
+        call!(self, add_scaled(sum, blocks(vector), factor));
+    }
+
+    /// The weighted sums of the codes' distances from zero, times the query's unit.
+    #[inline]
+    pub fn lead_sums(self, codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+        call!(self, lead_sums(codes, query))
+    }
+
     /// Which vectors may reach the query's threshold: bit `i` of `masks[b]` is about vector `i` of block `b`.
     ///
     /// It is set if the weighted sum of the codes' distances from zero, plus `query.rest * rest`, plus `bias`, is at

@@ -65,6 +65,24 @@ pub(super) fn project(matrix: &[[f32; WIDTH]], vector: &[[f32; WIDTH]], out: &mu
     }
 }
 
+pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], factor: f32) {
+    let numbers = vector.as_flattened().iter();
+    for (sum, number) in sum.as_flattened_mut().iter_mut().zip(numbers) {
+        *sum = factor.mul_add(*number, *sum);
+    }
+}
+
+pub(super) fn lead_sums(codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+    let zero = query.zero();
+    std::array::from_fn(|lane| {
+        let products = (0..LEAD).map(|dimension| {
+            let code = codes[lead_position(lane, dimension)];
+            i32::from(code) * i32::from(query.weights[dimension])
+        });
+        query.unit * (products.sum::<i32>() - zero) as f32
+    })
+}
+
 pub(super) fn scan_lead(
     codes: &[LeadBlock],
     rest: &[[f32; LANES]],
