@@ -33,6 +33,22 @@ struct LeadOf<'a> {
 /// So many entries are looked at without a second scan, which costs as much.
 const FEW: u32 = 2;
 
+impl LeadOf<'_> {
+    fn second(&self, query: &Query) -> &LeadSearch {
+        let search_on = || {
+            self.basis
+                .search_on(query.level, &query.vector, &self.first)
+        };
+        self.second.get_or_init(search_on)
+    }
+}
+
+/// Entries that are on their way while one is looked at.
+const AHEAD: usize = 8;
+
+/// Most promising entries that are looked at first, for each that is wanted.
+const PROMISING: usize = 4;
+
 /// Chunks that are scanned before the first of their entries is looked at: memory that is asked for early is there when
 /// it is needed. More of them profit less from a floor that has risen.
 const TOGETHER: usize = 16;
@@ -49,6 +65,10 @@ struct Passed {
 pub(crate) trait Collector {
     /// Whether an entry's own threshold counts.
     const OWN_THRESHOLDS: bool;
+
+    /// How many entries it is for, if they have no threshold: a first look at the most promising ones then gives a floor
+    /// that most others do not reach.
+    fn promising(&self) -> usize;
 
     /// The inner score below which nothing is of interest any more.
     fn floor(&self) -> f32;
@@ -111,15 +131,53 @@ impl Query {
             basis: &state.basis,
         };
         let mut places = Vec::new();
+        let promising = collector.promising();
+        if promising > 0 {
+            let each = (PROMISING * promising).div_ceil(state.chunks.len().max(1)) + 1;
+            for chunk in &state.chunks {
+                self.promise(chunk, &lead, each, &mut places);
+                self.look_at_all(std::slice::from_ref(chunk), &places, now, collector)?;
+                places.clear();
+            }
+        }
         for chunks in state.chunks.chunks(TOGETHER) {
             places.clear();
             self.scan(chunks, &lead, collector.floor(), &mut places);
-            self.fetch(chunks, &places);
-            for (chunk, place) in &places {
-                self.look(&chunks[*chunk as usize], *place as usize, now, collector)?;
-            }
+            self.look_at_all(chunks, &places, now, collector)?;
         }
         Ok(())
+    }
+
+    /// The `most` entries of a chunk with the largest bounds.
+    fn promise(&self, chunk: &Chunk, lead: &LeadOf<'_>, most: usize, places: &mut Vec<(u32, u32)>) {
+        let second = lead.second(self);
+        let mut best: Vec<(f32, u32)> = Vec::with_capacity(most + 1);
+        let mut least = f32::NEG_INFINITY;
+        for block in 0..chunk.blocks() {
+            let first_sums = self
+                .level
+                .lead_sums(&chunk.codes[0][block], &lead.first.query);
+            let sums = self.level.lead_sums(&chunk.codes[1][block], &second.query);
+            let biases = self
+                .biases(chunk)
+                .map_or([0.0; LANES], |biases| biases[block]);
+            for lane in 0..LANES {
+                let rest = second.query.rest * chunk.rests[1][block][lane];
+                let bound = first_sums[lane] + sums[lane] + biases[lane] + rest;
+                if bound > least {
+                    let position = best.partition_point(|(other, _)| *other > bound);
+                    best.insert(position, (bound, (block * LANES + lane) as u32));
+                    if best.len() > most {
+                        best.pop();
+                        least = best[most - 1].0;
+                    }
+                }
+            }
+        }
+        let live = best
+            .into_iter()
+            .filter(|(_, place)| chunk.is_live(*place as usize));
+        places.extend(live.map(|(_, place)| (0, place)));
     }
 
     /// The entries of some chunks that pass with their leading parts.
@@ -179,25 +237,37 @@ impl Query {
         }
     }
 
-    /// Starts loading what the entries are looked at with: each is three loads that wait for each other, and those of
-    /// several entries need not.
-    fn fetch(&self, chunks: &[Arc<Chunk>], places: &[(u32, u32)]) {
-        if places.len() <= FEW as usize {
-            return;
+    /// Looks at entries, and starts loading what the ones after are looked at with: that is three loads which wait for each
+    /// other, and those of several entries need not.
+    fn look_at_all(
+        &self,
+        chunks: &[Arc<Chunk>],
+        places: &[(u32, u32)],
+        now: u64,
+        collector: &mut impl Collector,
+    ) -> Result<(), Error> {
+        let chunk = |number: u32| &chunks[number as usize];
+        for (number, place) in places.iter().take(2 * AHEAD) {
+            chunk(*number).fetch_facts(*place as usize);
         }
-        for (chunk, place) in places {
-            chunks[*chunk as usize].fetch_facts(*place as usize);
+        for (number, place) in places.iter().take(AHEAD) {
+            chunk(*number).fetch_row(*place as usize);
         }
-        for (chunk, place) in places {
-            chunks[*chunk as usize].fetch_row(*place as usize);
+        for (position, (number, place)) in places.iter().enumerate() {
+            if let Some((number, place)) = places.get(position + 2 * AHEAD) {
+                chunk(*number).fetch_facts(*place as usize);
+            }
+            if let Some((number, place)) = places.get(position + AHEAD) {
+                chunk(*number).fetch_row(*place as usize);
+            }
+            self.look(chunk(*number), *place as usize, now, collector)?;
         }
+        Ok(())
     }
 
     /// Which vectors of a block pass with both leading parts.
     fn scan_on(&self, chunk: &Chunk, block: usize, lead: &LeadOf<'_>, floor: f32) -> u16 {
-        let first = &lead.first;
-        let search_on = || lead.basis.search_on(self.level, &self.vector, first);
-        let second = lead.second.get_or_init(search_on);
+        let (first, second) = (&lead.first, lead.second(self));
         let bounds = &chunk.bounds;
         let slack = first.slack(bounds, 0) + second.slack(bounds, 1);
         let query = LeadQuery {
@@ -295,6 +365,10 @@ impl Nearest {
 impl Collector for Nearest {
     const OWN_THRESHOLDS: bool = true;
 
+    fn promising(&self) -> usize {
+        0
+    }
+
     fn floor(&self) -> f32 {
         self.floor
     }
@@ -324,6 +398,10 @@ impl Best {
 impl Collector for Best {
     const OWN_THRESHOLDS: bool = false;
 
+    fn promising(&self) -> usize {
+        self.k
+    }
+
     fn floor(&self) -> f32 {
         match self.found.last() {
             Some((score, _)) if self.found.len() == self.k => *score,
@@ -334,7 +412,8 @@ impl Collector for Best {
     fn offer(&mut self, score: f32, key: u64) {
         let after = |found: &(f32, u64)| found.0 > score || (found.0 >= score && found.1 < key);
         let position = self.found.partition_point(after);
-        if position == self.k {
+        // What was promising comes once more with all others.
+        if position == self.k || self.found.get(position) == Some(&(score, key)) {
             return;
         }
         if self.found.len() == self.k {
