@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use inferail_ann::Error;
 use inferail_ann::storage::{
-    Cut, Directory, Opened, Options, Reading, Snapshot, SnapshotWriter, Step, Watch,
+    Cut, Directory, Opened, Options, Reading, Replay, Sealed, Section, Snapshot, SnapshotWriter,
+    Step, Watch,
 };
 
 use Step::{LogInstalled, LogWritten, SnapshotBegun, SnapshotInstalled, SnapshotSealed};
@@ -437,4 +438,18 @@ fn reader_sees_everything_up_to_some_change_while_a_writer_replaces_the_files() 
     }
 
     writer.join().unwrap();
+}
+
+#[test]
+fn everything_may_go_to_another_thread_and_what_is_read_be_shared() {
+    fn moves<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+
+    moves::<Directory>();
+    moves::<SnapshotWriter>();
+    moves::<Sealed>();
+    is_shared::<Snapshot>();
+    is_shared::<Section>();
+    is_shared::<Replay>();
+    is_shared::<Mutex<Directory>>();
 }
