@@ -92,7 +92,7 @@ class GatedModel:
         import trio
 
         if asyncio._get_running_loop() is not None:
-            while not self.gate.acquire(blocking=False):
+            while not self.gate.acquire(blocking=False):  # noqa: ASYNC110 - opened by threads too
                 await asyncio.sleep(0)
         elif trio.lowlevel.in_trio_run():
             while not self.gate.acquire(blocking=False):

@@ -144,7 +144,9 @@ def test_store_refuses_a_ttl_that_is_none(make_store, ttl):
         drive(make_store().put("cache", "a", b"v", ttl=ttl))
 
 
-@pytest.mark.parametrize("bounds", [{"max_entries": 0}, {"max_bytes": 1.5}, {"eviction": "fifo"}, {"max_entries": True}])
+@pytest.mark.parametrize(
+    "bounds", [{"max_entries": 0}, {"max_bytes": 1.5}, {"eviction": "fifo"}, {"max_entries": True}]
+)
 def test_store_refuses_bounds_that_are_none(make_store, bounds):
     with pytest.raises(ir.ConfigError):
         make_store(**bounds)

@@ -32,9 +32,7 @@ while True:
 def test_sqlite_loses_nothing_acknowledged_when_its_process_is_killed(tmp_path, acknowledged):
     """Serves R102."""
     path = tmp_path / "store.db"
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
-    ) as writer:
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         last = -1
         while last + 1 < acknowledged:

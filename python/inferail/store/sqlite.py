@@ -339,7 +339,8 @@ class SQLiteStore:
             )
         else:
             connection.executemany(
-                "UPDATE entries SET priority = ? WHERE namespace = ? AND key = ?", [(last, *name) for name, (_, last) in touched.items()]
+                "UPDATE entries SET priority = ? WHERE namespace = ? AND key = ?",
+                [(last, *name) for name, (_, last) in touched.items()],
             )
 
     def _make_room(self, connection: sqlite3.Connection, size: int) -> None:
