@@ -159,7 +159,7 @@ class Cached:
             assert isinstance(kept, Response)  # noqa: S101 - a Turn is nobody's answer
             response = kept
             hit = CacheHit("shared", 0.0, response.usage.cost_usd)
-        timing = Timing(total=time.monotonic() - began)
+        timing = Timing(0.0, None, None, time.monotonic() - began)
         if scope.recorder is not None:
             scope.recorder.record(_record(response, request, scope, timing, streamed=streamed))
         return Response(

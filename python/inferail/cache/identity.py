@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inferail.providers.target import Target
 
@@ -25,8 +25,8 @@ def identity_of(model: Model) -> str:
         return own
     if isinstance(model, Target):
         return _target(model)
-    several: Any = getattr(model, "models", None)
-    if isinstance(several, tuple) and several:
+    several: tuple[Model, ...] = getattr(model, "models", ())
+    if several:
         return f"{type(model).__name__.lower()}({', '.join(map(identity_of, several))})"
     return model.name
 
