@@ -26,8 +26,8 @@ const ROUNDING: f64 = 4e-6;
 /// Orthonormal directions and the worth of a code in each.
 #[derive(Debug)]
 pub(crate) struct Basis {
-    /// `[DIRECTIONS, width]`, those in which the vectors are longest first.
-    directions: Box<[f32]>,
+    /// `[GROUPS, width, LEAD]`, those directions in which the vectors are longest first.
+    columns: Box<[f32]>,
     /// What a code of one step is worth, `[DIRECTIONS]`.
     steps: [f32; DIRECTIONS],
     /// Vectors that it was learned from.
@@ -64,16 +64,16 @@ impl Basis {
     pub(crate) fn learn(level: Level, width: usize, sample: &[Vector]) -> Self {
         let mut directions = start(width);
         orthonormalise(&mut directions, width);
-        let mut products = [0.0; DIRECTIONS];
         for _ in 0..ROUNDS {
             if sample.is_empty() {
                 break;
             }
+            let columns = columns(&directions, width);
             let mut next = vec![0.0; directions.len()].into_boxed_slice();
             for vector in sample {
-                level.project(&directions, &vector.numbers, &mut products);
                 // Every vector counts alike, however long it is.
                 let weight = 1.0 / (vector.norm * vector.norm).max(f32::MIN_POSITIVE);
+                let products = project(level, &columns, vector);
                 for (row, product) in next.chunks_exact_mut(width).zip(products) {
                     level.add_scaled(row, &vector.numbers, product * weight);
                 }
@@ -81,9 +81,10 @@ impl Basis {
             directions = next;
             orthonormalise(&mut directions, width);
         }
+        let columns = columns(&directions, width);
         let mut largest = [0.0_f32; DIRECTIONS];
         for vector in sample {
-            level.project(&directions, &vector.numbers, &mut products);
+            let products = project(level, &columns, vector);
             for (most, product) in largest.iter_mut().zip(products) {
                 *most = most.max(product.abs());
             }
@@ -97,28 +98,24 @@ impl Basis {
             }
         });
         Self {
-            directions,
+            columns,
             steps,
             sample: sample.len(),
         }
     }
 
-    /// The basis of these directions and steps.
-    pub(crate) fn of_parts(
-        directions: Box<[f32]>,
-        steps: [f32; DIRECTIONS],
-        sample: usize,
-    ) -> Self {
+    /// The basis of these columns and steps.
+    pub(crate) fn of_parts(columns: Box<[f32]>, steps: [f32; DIRECTIONS], sample: usize) -> Self {
         Self {
-            directions,
+            columns,
             steps,
             sample,
         }
     }
 
-    /// Its directions, `[DIRECTIONS, width]`, and its steps.
+    /// Its columns, `[GROUPS, width, LEAD]`, and its steps.
     pub(crate) fn parts(&self) -> (&[f32], &[f32; DIRECTIONS]) {
-        (&self.directions, &self.steps)
+        (&self.columns, &self.steps)
     }
 
     /// Vectors that it was learned from.
@@ -128,12 +125,9 @@ impl Basis {
 
     /// The leading parts of a vector.
     pub(crate) fn lead(&self, level: Level, vector: &Vector) -> [Lead; GROUPS] {
-        let mut parts = [0.0; DIRECTIONS];
-        level.project(&self.directions, &vector.numbers, &mut parts);
-        let (parts, steps) = (
-            parts.as_chunks::<LEAD>().0,
-            self.steps.as_chunks::<LEAD>().0,
-        );
+        let parts = project(level, &self.columns, vector);
+        let parts = parts.as_chunks::<LEAD>().0;
+        let steps = self.steps.as_chunks::<LEAD>().0;
         let mut covered = 0.0;
         std::array::from_fn(|group| {
             covered += squares(&parts[group]);
@@ -163,10 +157,9 @@ impl Basis {
         group: usize,
         covered: f64,
     ) -> LeadSearch {
-        let mut parts = [0.0; LEAD];
         let size = LEAD * vector.numbers.len();
-        let directions = &self.directions[group * size..(group + 1) * size];
-        level.project(directions, &vector.numbers, &mut parts);
+        let columns = &self.columns[group * size..(group + 1) * size];
+        let parts = level.project(columns, &vector.numbers);
         let steps = &self.steps[group * LEAD..(group + 1) * LEAD];
         let mut worth = [0.0_f32; LEAD];
         for ((worth, part), step) in worth.iter_mut().zip(parts).zip(steps) {
@@ -205,6 +198,26 @@ impl LeadSearch {
         let codes = self.lead * bounds.error[group] + self.error * bounds.length[group];
         codes * 1.0001
     }
+}
+
+/// Directions, `[DIRECTIONS, width]`, as their numbers side by side, `[GROUPS, width, LEAD]`.
+fn columns(directions: &[f32], width: usize) -> Box<[f32]> {
+    let numbers = (0..directions.len()).map(|place| {
+        let (group, column, row) = (place / (width * LEAD), place / LEAD % width, place % LEAD);
+        directions[(group * LEAD + row) * width + column]
+    });
+    numbers.collect()
+}
+
+/// Parts of a vector in all directions.
+fn project(level: Level, columns: &[f32], vector: &Vector) -> [f32; DIRECTIONS] {
+    let size = LEAD * vector.numbers.len();
+    let mut parts = [0.0; DIRECTIONS];
+    let groups = columns.chunks_exact(size.max(1));
+    for (parts, columns) in parts.as_chunks_mut::<LEAD>().0.iter_mut().zip(groups) {
+        *parts = level.project(columns, &vector.numbers);
+    }
+    parts
 }
 
 fn lead(vector: &Vector, parts: &[f32; LEAD], steps: &[f32; LEAD], covered: f64) -> Lead {

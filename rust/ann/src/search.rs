@@ -53,14 +53,6 @@ const PROMISING: usize = 4;
 /// it is needed. More of them profit less from a floor that has risen.
 const TOGETHER: usize = 16;
 
-/// A block with entries that passed.
-#[derive(Clone, Copy, Default)]
-struct Passed {
-    chunk: u16,
-    block: u16,
-    lanes: u16,
-}
-
 /// What a search is for.
 pub(crate) trait Collector {
     /// Whether an entry's own threshold counts.
@@ -189,8 +181,7 @@ impl Query {
         places: &mut Vec<(u32, u32)>,
     ) {
         let first = &lead.first;
-        let mut passed = [Passed::default(); TOGETHER * BLOCKS];
-        let (mut blocks, mut entries) = (0, 0);
+        let (mut passed, mut entries) = (Vec::new(), 0);
         for (number, chunk) in chunks.iter().enumerate() {
             let query = LeadQuery {
                 threshold: self.wanted(floor, &chunk.bounds) - first.slack(&chunk.bounds, 0),
@@ -208,31 +199,18 @@ impl Query {
                 let lanes = *mask & chunk.live(block);
                 if lanes != 0 {
                     chunk.fetch_second(block);
-                    let chunk = number as u16;
-                    passed[blocks] = Passed {
-                        chunk,
-                        block: block as u16,
-                        lanes,
-                    };
-                    blocks += 1;
+                    passed.push((number as u32, block as u32, lanes));
                     entries += lanes.count_ones();
                 }
             }
         }
-        for Passed {
-            chunk,
-            block,
-            lanes,
-        } in &mut passed[..blocks]
-        {
-            let of = &chunks[usize::from(*chunk)];
+        for (number, block, mut lanes) in passed {
             if entries > FEW {
-                *lanes &= self.scan_on(of, usize::from(*block), lead, floor);
+                lanes &= self.scan_on(&chunks[number as usize], block as usize, lead, floor);
             }
-            while *lanes != 0 {
-                let lane = lanes.trailing_zeros();
-                *lanes &= *lanes - 1;
-                places.push((u32::from(*chunk), u32::from(*block) * LANES as u32 + lane));
+            while lanes != 0 {
+                places.push((number, block * LANES as u32 + lanes.trailing_zeros()));
+                lanes &= lanes - 1;
             }
         }
     }

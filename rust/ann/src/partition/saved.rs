@@ -5,7 +5,7 @@
 //! | block | part | what |
 //! |---|---|---|
 //! | 1, partition | 0 | its namespace |
-//! | | 1 | directions of its basis, f32 `[64, width]` |
+//! | | 1 | directions of its basis, f32 `[2, width, 32]` |
 //! | | 2 | worth of a code in each direction, f32 `[64]` |
 //! | | 3 | vectors that the basis was learned from, u64 |
 //! | 2, chunk | 0 | leading codes, u8 `[2, b, 512]` |

@@ -145,13 +145,26 @@ pub(super) fn largest(numbers: &[[f32; WIDTH]]) -> f32 {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn project(matrix: &[[f32; WIDTH]], vector: &[[f32; WIDTH]], out: &mut [f32]) {
-    if vector.is_empty() {
-        return;
+pub(super) fn project(columns: &[[f32; LEAD]], vector: &[f32]) -> [f32; LEAD] {
+    let mut sums = [[_mm256_setzero_ps(); LEAD / 8]; 2];
+    let pairs = columns
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .zip(vector.as_chunks::<2>().0);
+    for (columns, numbers) in pairs {
+        for ((sums, column), number) in sums.iter_mut().zip(columns).zip(numbers) {
+            let number = _mm256_set1_ps(*number);
+            for (sum, others) in sums.iter_mut().zip(column.as_chunks::<8>().0) {
+                *sum = _mm256_fmadd_ps(number, load(others), *sum);
+            }
+        }
     }
-    for (row, product) in matrix.chunks_exact(vector.len()).zip(out) {
-        *product = dot(row, vector);
+    let mut products = [0.0; LEAD];
+    for (register, out) in products.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        store(_mm256_add_ps(sums[0][register], sums[1][register]), out);
     }
+    products
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -1,6 +1,6 @@
 //! The instruction set that a kernel runs on.
 
-use super::{LANES, LeadBlock, LeadQuery, WIDTH, scalar};
+use super::{LANES, LEAD, LeadBlock, LeadQuery, WIDTH, scalar};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 
@@ -130,11 +130,12 @@ impl Level {
         call!(self, largest(blocks(numbers)))
     }
 
-    /// `[rows]` products of the vector with each row of `matrix`, `[rows, vector.len()]`.
+    /// Products of the vector with [`LEAD`] others, whose numbers stand side by side: `columns` is `[vector.len(), LEAD]`.
+    ///
+    /// Products of numbers at even and at odd places are added up apart.
     #[inline]
-    pub fn project(self, matrix: &[f32], vector: &[f32], out: &mut [f32]) {
-        let vector = blocks(vector);
-        call!(self, project(blocks(matrix), vector, out));
+    pub fn project(self, columns: &[f32], vector: &[f32]) -> [f32; LEAD] {
+        call!(self, project(columns.as_chunks::<LEAD>().0, vector))
     }
 
     /// Adds `factor` times each number of `vector` to the one of `sum`.
