@@ -184,10 +184,9 @@ pub(crate) fn squares(numbers: &[f32]) -> f64 {
 fn normalise(level: Level, numbers: &mut [f32]) {
     let length = length(level, numbers);
     if length > 0.0 {
-        // Twice, where one factor of tiny numbers would not be finite.
-        let factor = (1.0 / length.sqrt()) as f32;
+        // A vector of length 1 stays as it is.
         for number in numbers {
-            *number = *number * factor * factor;
+            *number = (f64::from(*number) / length) as f32;
         }
     }
 }
