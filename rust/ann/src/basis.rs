@@ -8,6 +8,12 @@ use inferail_simd::vectors::{LANES, LEAD, LeadQuery, Level, MAX_WEIGHT, ZERO_COD
 
 use crate::vector::{Vector, above, squares};
 
+/// Groups of [`LEAD`] directions: all vectors are scanned by the first, what passes is looked at with the next as well.
+pub(crate) const GROUPS: usize = 2;
+
+/// Directions of a basis.
+const DIRECTIONS: usize = GROUPS * LEAD;
+
 /// Rounds of the power iteration: the bound gains nothing from more (embeddings of questions, 384 dimensions).
 const ROUNDS: usize = 4;
 
@@ -20,37 +26,37 @@ const ROUNDING: f64 = 4e-6;
 /// Orthonormal directions and the worth of a code in each.
 #[derive(Debug)]
 pub(crate) struct Basis {
-    /// `[LEAD, width]`
-    directions: Box<[f32]>,
-    /// What a code of one step is worth, `[LEAD]`.
-    steps: [f32; LEAD],
+    /// `[GROUPS, width, LEAD]`, those directions in which the vectors are longest first.
+    columns: Box<[f32]>,
+    /// What a code of one step is worth, `[DIRECTIONS]`.
+    steps: [f32; DIRECTIONS],
     /// Vectors that it was learned from.
     sample: usize,
 }
 
-/// The leading part of a vector.
-#[derive(Debug, Clone)]
+/// The leading parts of a vector, one for each group.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Lead {
     /// 0 to 127, [`ZERO_CODE`] is 0.
     pub(crate) codes: [u8; LEAD],
-    /// Length of what the codes leave out of the leading part, not below the true one.
+    /// Length of what the codes leave out of the part, not below the true one.
     pub(crate) error: f32,
     /// Length of the codes' distances from zero, not below the true one.
     pub(crate) length: f32,
-    /// Length of the vector's other part, not below the true one.
+    /// Length of what is in no part up to this one, not below the true one.
     pub(crate) rest: f32,
 }
 
-/// A query's side of the bound.
+/// A query's side of the bound, of one group.
 #[derive(Debug, Clone)]
 pub(crate) struct LeadSearch {
     pub(crate) query: LeadQuery,
-    /// Length of the query's leading part.
+    /// Length of the query's part.
     lead: f32,
     /// Length of what the weights leave out.
     error: f32,
-    /// Length of the query.
-    norm: f32,
+    /// Sum of the squares of the query's parts up to this one.
+    covered: f64,
 }
 
 impl Basis {
@@ -58,29 +64,27 @@ impl Basis {
     pub(crate) fn learn(level: Level, width: usize, sample: &[Vector]) -> Self {
         let mut directions = start(width);
         orthonormalise(&mut directions, width);
-        let mut products = [0.0; LEAD];
         for _ in 0..ROUNDS {
             if sample.is_empty() {
                 break;
             }
+            let columns = columns(&directions, width);
             let mut next = vec![0.0; directions.len()].into_boxed_slice();
             for vector in sample {
-                level.project(&directions, &vector.numbers, &mut products);
                 // Every vector counts alike, however long it is.
                 let weight = 1.0 / (vector.norm * vector.norm).max(f32::MIN_POSITIVE);
+                let products = project(level, &columns, vector);
                 for (row, product) in next.chunks_exact_mut(width).zip(products) {
-                    let product = product * weight;
-                    for (sum, number) in row.iter_mut().zip(&vector.numbers) {
-                        *sum += product * number;
-                    }
+                    level.add_scaled(row, &vector.numbers, product * weight);
                 }
             }
             directions = next;
             orthonormalise(&mut directions, width);
         }
-        let mut largest = [0.0_f32; LEAD];
+        let columns = columns(&directions, width);
+        let mut largest = [0.0_f32; DIRECTIONS];
         for vector in sample {
-            level.project(&directions, &vector.numbers, &mut products);
+            let products = project(level, &columns, vector);
             for (most, product) in largest.iter_mut().zip(products) {
                 *most = most.max(product.abs());
             }
@@ -94,24 +98,24 @@ impl Basis {
             }
         });
         Self {
-            directions,
+            columns,
             steps,
             sample: sample.len(),
         }
     }
 
-    /// The basis of these directions and steps.
-    pub(crate) fn of_parts(directions: Box<[f32]>, steps: [f32; LEAD], sample: usize) -> Self {
+    /// The basis of these columns and steps.
+    pub(crate) fn of_parts(columns: Box<[f32]>, steps: [f32; DIRECTIONS], sample: usize) -> Self {
         Self {
-            directions,
+            columns,
             steps,
             sample,
         }
     }
 
-    /// Its directions, `[LEAD, width]`, and its steps.
-    pub(crate) fn parts(&self) -> (&[f32], &[f32; LEAD]) {
-        (&self.directions, &self.steps)
+    /// Its columns, `[GROUPS, width, LEAD]`, and its steps.
+    pub(crate) fn parts(&self) -> (&[f32], &[f32; DIRECTIONS]) {
+        (&self.columns, &self.steps)
     }
 
     /// Vectors that it was learned from.
@@ -119,33 +123,46 @@ impl Basis {
         self.sample
     }
 
-    /// The leading part of a vector.
-    pub(crate) fn lead(&self, level: Level, vector: &Vector) -> Lead {
-        let mut parts = [0.0; LEAD];
-        level.project(&self.directions, &vector.numbers, &mut parts);
-        let mut codes = [ZERO_CODE; LEAD];
-        let (mut error, mut length) = (0.0_f64, 0.0_f64);
-        for ((code, part), step) in codes.iter_mut().zip(parts).zip(self.steps) {
-            let zero = f32::from(ZERO_CODE);
-            let steps = rounded((part / step).clamp(-zero, zero - 1.0));
-            error += f64::from(part - steps * step).powi(2);
-            length += f64::from(steps).powi(2);
-            *code = (steps + zero) as u8;
-        }
-        Lead {
-            codes,
-            error: above(error.sqrt()) + vector.norm * 1e-6,
-            length: above(length.sqrt()),
-            rest: rest(vector, &parts),
-        }
+    /// The leading parts of a vector.
+    pub(crate) fn lead(&self, level: Level, vector: &Vector) -> [Lead; GROUPS] {
+        let parts = project(level, &self.columns, vector);
+        let parts = parts.as_chunks::<LEAD>().0;
+        let steps = self.steps.as_chunks::<LEAD>().0;
+        let mut covered = 0.0;
+        std::array::from_fn(|group| {
+            covered += squares(&parts[group]);
+            lead(vector, &parts[group], &steps[group], covered)
+        })
     }
 
-    /// The query's side of the bound.
+    /// The query's side of the bound, of the first group.
     pub(crate) fn search(&self, level: Level, vector: &Vector) -> LeadSearch {
-        let mut parts = [0.0; LEAD];
-        level.project(&self.directions, &vector.numbers, &mut parts);
+        self.search_group(level, vector, 0, 0.0)
+    }
+
+    /// The query's side of the bound, of the group after the first.
+    pub(crate) fn search_on(
+        &self,
+        level: Level,
+        vector: &Vector,
+        first: &LeadSearch,
+    ) -> LeadSearch {
+        self.search_group(level, vector, 1, first.covered)
+    }
+
+    fn search_group(
+        &self,
+        level: Level,
+        vector: &Vector,
+        group: usize,
+        covered: f64,
+    ) -> LeadSearch {
+        let size = LEAD * vector.numbers.len();
+        let columns = &self.columns[group * size..(group + 1) * size];
+        let parts = level.project(columns, &vector.numbers);
+        let steps = &self.steps[group * LEAD..(group + 1) * LEAD];
         let mut worth = [0.0_f32; LEAD];
-        for ((worth, part), step) in worth.iter_mut().zip(parts).zip(self.steps) {
+        for ((worth, part), step) in worth.iter_mut().zip(parts).zip(steps) {
             *worth = part * step;
         }
         let largest = worth
@@ -160,47 +177,89 @@ impl Basis {
             error += f64::from(worth - rounded * unit).powi(2);
             *weight = rounded as i8;
         }
+        let own = squares(&parts);
         LeadSearch {
             query: LeadQuery {
                 weights,
                 unit,
-                rest: rest(vector, &parts),
+                rest: rest(vector, covered + own),
                 threshold: 0.0,
             },
-            lead: above(squares(&parts).sqrt()) + vector.norm * 1e-6,
+            lead: above(own.sqrt()) + vector.norm * 1e-6,
             error: above(error.sqrt()),
-            norm: vector.norm,
+            covered: covered + own,
         }
     }
 }
 
 impl LeadSearch {
-    /// What the scan's sum may be short of the true dot product, for vectors of these bounds.
-    pub(crate) fn slack(&self, bounds: &Bounds) -> f32 {
-        let codes = self.lead * bounds.error + self.error * bounds.length;
-        // Sums of a few float32 products: 1e-5 of the whole is fifty times their rounding.
-        codes * 1.0001 + self.norm * bounds.norm * 1e-5
+    /// What the group's sum may be short of the true product of the parts, for vectors of these bounds.
+    pub(crate) fn slack(&self, bounds: &Bounds, group: usize) -> f32 {
+        let codes = self.lead * bounds.error[group] + self.error * bounds.length[group];
+        codes * 1.0001
+    }
+}
+
+/// Directions, `[DIRECTIONS, width]`, as their numbers side by side, `[GROUPS, width, LEAD]`.
+fn columns(directions: &[f32], width: usize) -> Box<[f32]> {
+    let numbers = (0..directions.len()).map(|place| {
+        let (group, column, row) = (place / (width * LEAD), place / LEAD % width, place % LEAD);
+        directions[(group * LEAD + row) * width + column]
+    });
+    numbers.collect()
+}
+
+/// Parts of a vector in all directions.
+fn project(level: Level, columns: &[f32], vector: &Vector) -> [f32; DIRECTIONS] {
+    let size = LEAD * vector.numbers.len();
+    let mut parts = [0.0; DIRECTIONS];
+    let groups = columns.chunks_exact(size.max(1));
+    for (parts, columns) in parts.as_chunks_mut::<LEAD>().0.iter_mut().zip(groups) {
+        *parts = level.project(columns, &vector.numbers);
+    }
+    parts
+}
+
+fn lead(vector: &Vector, parts: &[f32; LEAD], steps: &[f32; LEAD], covered: f64) -> Lead {
+    let mut codes = [ZERO_CODE; LEAD];
+    let (mut error, mut length) = (0.0_f64, 0.0_f64);
+    for ((code, part), step) in codes.iter_mut().zip(parts).zip(steps) {
+        let zero = f32::from(ZERO_CODE);
+        let steps = rounded((part / step).clamp(-zero, zero - 1.0));
+        error += f64::from(part - steps * step).powi(2);
+        length += f64::from(steps).powi(2);
+        *code = (steps + zero) as u8;
+    }
+    Lead {
+        codes,
+        error: above(error.sqrt()) + vector.norm * 1e-6,
+        length: above(length.sqrt()),
+        rest: rest(vector, covered),
     }
 }
 
 /// The largest of each, over some vectors.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Bounds {
-    pub(crate) error: f32,
-    pub(crate) length: f32,
+    pub(crate) error: [f32; GROUPS],
+    pub(crate) length: [f32; GROUPS],
     pub(crate) norm: f32,
 }
 
 impl Bounds {
-    pub(crate) fn include(&mut self, lead: &Lead, norm: f32) {
-        self.error = self.error.max(lead.error);
-        self.length = self.length.max(lead.length);
+    pub(crate) fn include(&mut self, leads: &[Lead; GROUPS], norm: f32) {
+        for (group, lead) in leads.iter().enumerate() {
+            self.error[group] = self.error[group].max(lead.error);
+            self.length[group] = self.length[group].max(lead.length);
+        }
         self.norm = self.norm.max(norm);
     }
 
     pub(crate) fn join(&mut self, other: &Self) {
-        self.error = self.error.max(other.error);
-        self.length = self.length.max(other.length);
+        for group in 0..GROUPS {
+            self.error[group] = self.error[group].max(other.error[group]);
+            self.length[group] = self.length[group].max(other.length[group]);
+        }
         self.norm = self.norm.max(other.norm);
     }
 }
@@ -208,9 +267,10 @@ impl Bounds {
 /// Sixteen rests that no bound passes, for the lanes that hold nothing.
 pub(crate) const NO_RESTS: [f32; LANES] = [f32::NEG_INFINITY; LANES];
 
-fn rest(vector: &Vector, parts: &[f32]) -> f32 {
+/// Length of what is left of a vector, of whose square `covered` is in its parts.
+fn rest(vector: &Vector, covered: f64) -> f32 {
     let whole = f64::from(vector.norm).powi(2);
-    let rest = (whole - squares(parts)).max(0.0) + ROUNDING * whole;
+    let rest = (whole - covered).max(0.0) + ROUNDING * whole;
     above(rest.sqrt())
 }
 
@@ -223,7 +283,7 @@ fn rounded(number: f32) -> f32 {
 /// Any directions: the same ones every time.
 fn start(width: usize) -> Box<[f32]> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let numbers = (0..LEAD * width).map(|_| {
+    let numbers = (0..DIRECTIONS * width).map(|_| {
         // SplitMix64 (Steele, Lea, Flood 2014).
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = state;

@@ -3,10 +3,11 @@
 //! Each look is a bound that a vector of at least the wanted score passes, so nothing is missed.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use inferail_simd::vectors::{LANES, LeadQuery, Level};
 
-use crate::basis::{Bounds, LeadSearch};
+use crate::basis::{Basis, Bounds, LeadSearch};
 use crate::partition::State;
 use crate::partition::chunk::{BLOCKS, Chunk};
 use crate::vector::{Codes, Vector, score};
@@ -22,10 +23,44 @@ pub(crate) struct Query {
     codes: OnceCell<Codes>,
 }
 
+/// The leading parts of a query; the second one is made when it is first needed.
+struct LeadOf<'a> {
+    first: LeadSearch,
+    second: OnceCell<LeadSearch>,
+    basis: &'a Basis,
+}
+
+/// So many entries are looked at without a second scan, which costs as much.
+const FEW: u32 = 2;
+
+impl LeadOf<'_> {
+    fn second(&self, query: &Query) -> &LeadSearch {
+        let search_on = || {
+            self.basis
+                .search_on(query.level, &query.vector, &self.first)
+        };
+        self.second.get_or_init(search_on)
+    }
+}
+
+/// Entries that are on their way while one is looked at.
+const AHEAD: usize = 8;
+
+/// Most promising entries that are looked at first, for each that is wanted.
+const PROMISING: usize = 4;
+
+/// Chunks that are scanned before the first of their entries is looked at: memory that is asked for early is there when
+/// it is needed. More of them profit less from a floor that has risen.
+const TOGETHER: usize = 16;
+
 /// What a search is for.
 pub(crate) trait Collector {
     /// Whether an entry's own threshold counts.
     const OWN_THRESHOLDS: bool;
+
+    /// How many entries it is for, if they have no threshold: a first look at the most promising ones then gives a floor
+    /// that most others do not reach.
+    fn promising(&self) -> usize;
 
     /// The inner score below which nothing is of interest any more.
     fn floor(&self) -> f32;
@@ -82,42 +117,165 @@ impl Query {
         now: u64,
         collector: &mut impl Collector,
     ) -> Result<(), Error> {
-        let lead = state.basis.search(self.level, &self.vector);
-        for chunk in &state.chunks {
-            self.scan(chunk, &lead, now, collector)?;
+        let lead = LeadOf {
+            first: state.basis.search(self.level, &self.vector),
+            second: OnceCell::new(),
+            basis: &state.basis,
+        };
+        let mut places = Vec::new();
+        let promising = collector.promising();
+        if promising > 0 {
+            let each = (PROMISING * promising).div_ceil(state.chunks.len().max(1)) + 1;
+            for chunk in &state.chunks {
+                self.promise(chunk, &lead, each, &mut places);
+                self.look_at_all(std::slice::from_ref(chunk), &places, now, collector)?;
+                places.clear();
+            }
+        }
+        for chunks in state.chunks.chunks(TOGETHER) {
+            places.clear();
+            self.scan(chunks, &lead, collector.floor(), &mut places);
+            self.look_at_all(chunks, &places, now, collector)?;
         }
         Ok(())
     }
 
+    /// The `most` entries of a chunk with the largest bounds.
+    fn promise(&self, chunk: &Chunk, lead: &LeadOf<'_>, most: usize, places: &mut Vec<(u32, u32)>) {
+        let second = lead.second(self);
+        let mut best: Vec<(f32, u32)> = Vec::with_capacity(most + 1);
+        let mut least = f32::NEG_INFINITY;
+        for block in 0..chunk.blocks() {
+            let first_sums = self
+                .level
+                .lead_sums(&chunk.codes[0][block], &lead.first.query);
+            let sums = self.level.lead_sums(&chunk.codes[1][block], &second.query);
+            let biases = self
+                .biases(chunk)
+                .map_or([0.0; LANES], |biases| biases[block]);
+            for lane in 0..LANES {
+                let rest = second.query.rest * chunk.rests[1][block][lane];
+                let bound = first_sums[lane] + sums[lane] + biases[lane] + rest;
+                if bound > least {
+                    let position = best.partition_point(|(other, _)| *other > bound);
+                    best.insert(position, (bound, (block * LANES + lane) as u32));
+                    if best.len() > most {
+                        best.pop();
+                        least = best[most - 1].0;
+                    }
+                }
+            }
+        }
+        let live = best
+            .into_iter()
+            .filter(|(_, place)| chunk.is_live(*place as usize));
+        places.extend(live.map(|(_, place)| (0, place)));
+    }
+
+    /// The entries of some chunks that pass with their leading parts.
     fn scan(
         &self,
-        chunk: &Chunk,
-        lead: &LeadSearch,
+        chunks: &[Arc<Chunk>],
+        lead: &LeadOf<'_>,
+        floor: f32,
+        places: &mut Vec<(u32, u32)>,
+    ) {
+        let first = &lead.first;
+        let (mut passed, mut entries) = (Vec::new(), 0);
+        for (number, chunk) in chunks.iter().enumerate() {
+            let query = LeadQuery {
+                threshold: self.wanted(floor, &chunk.bounds) - first.slack(&chunk.bounds, 0),
+                ..first.query
+            };
+            let mut masks = [0; BLOCKS];
+            let masks = &mut masks[..chunk.blocks()];
+            let (codes, rests) = (&chunk.codes[0], &chunk.rests[0]);
+            self.level
+                .scan_lead(codes, rests, self.biases(chunk), &query, masks);
+            for (block, mask) in masks.iter().enumerate() {
+                if *mask == 0 {
+                    continue;
+                }
+                let lanes = *mask & chunk.live(block);
+                if lanes != 0 {
+                    chunk.fetch_second(block);
+                    passed.push((number as u32, block as u32, lanes));
+                    entries += lanes.count_ones();
+                }
+            }
+        }
+        for (number, block, mut lanes) in passed {
+            if entries > FEW {
+                lanes &= self.scan_on(&chunks[number as usize], block as usize, lead, floor);
+            }
+            while lanes != 0 {
+                places.push((number, block * LANES as u32 + lanes.trailing_zeros()));
+                lanes &= lanes - 1;
+            }
+        }
+    }
+
+    /// Looks at entries, and starts loading what the ones after are looked at with: that is three loads which wait for each
+    /// other, and those of several entries need not.
+    fn look_at_all(
+        &self,
+        chunks: &[Arc<Chunk>],
+        places: &[(u32, u32)],
         now: u64,
         collector: &mut impl Collector,
     ) -> Result<(), Error> {
-        let bounds = &chunk.bounds;
-        let query = LeadQuery {
-            threshold: self.needed(collector.floor(), bounds) - lead.slack(bounds),
-            ..lead.query
-        };
-        let mut masks = [0; BLOCKS];
-        let masks = &mut masks[..chunk.codes.len()];
-        let biases = (self.metric == Metric::L2).then_some(chunk.biases.as_slice());
-        let (codes, rests) = (&chunk.codes, &chunk.rests);
-        self.level.scan_lead(codes, rests, biases, &query, masks);
-        for (block, mask) in masks.iter().enumerate() {
-            if *mask == 0 {
-                continue;
+        let chunk = |number: u32| &chunks[number as usize];
+        for (number, place) in places.iter().take(2 * AHEAD) {
+            chunk(*number).fetch_facts(*place as usize);
+        }
+        for (number, place) in places.iter().take(AHEAD) {
+            chunk(*number).fetch_row(*place as usize);
+        }
+        for (position, (number, place)) in places.iter().enumerate() {
+            if let Some((number, place)) = places.get(position + 2 * AHEAD) {
+                chunk(*number).fetch_facts(*place as usize);
             }
-            let mut mask = *mask & chunk.live(block);
-            while mask != 0 {
-                let place = block * LANES + mask.trailing_zeros() as usize;
-                mask &= mask - 1;
-                self.look(chunk, place, now, collector)?;
+            if let Some((number, place)) = places.get(position + AHEAD) {
+                chunk(*number).fetch_row(*place as usize);
             }
+            self.look(chunk(*number), *place as usize, now, collector)?;
         }
         Ok(())
+    }
+
+    /// Which vectors of a block pass with both leading parts.
+    fn scan_on(&self, chunk: &Chunk, block: usize, lead: &LeadOf<'_>, floor: f32) -> u16 {
+        let (first, second) = (&lead.first, lead.second(self));
+        let bounds = &chunk.bounds;
+        let slack = first.slack(bounds, 0) + second.slack(bounds, 1);
+        let query = LeadQuery {
+            threshold: self.wanted(floor, bounds) - slack,
+            ..second.query
+        };
+        let mut sums = self.level.lead_sums(&chunk.codes[0][block], &first.query);
+        if let Some(biases) = self.biases(chunk) {
+            for (sum, bias) in sums.iter_mut().zip(biases[block]) {
+                *sum += bias;
+            }
+        }
+        let mut masks = [0];
+        let (codes, rests) = (
+            &chunk.codes[1][block..=block],
+            &chunk.rests[1][block..=block],
+        );
+        self.level
+            .scan_lead(codes, rests, Some(&[sums]), &query, &mut masks);
+        masks[0]
+    }
+
+    /// What a dot product, plus the bias, must reach, all rounding of the scans allowed for.
+    fn wanted(&self, floor: f32, bounds: &Bounds) -> f32 {
+        // Sums of a few float32 products: 1e-5 of the whole is fifty times their rounding.
+        self.needed(floor, bounds) - self.vector.norm * bounds.norm * 1e-5
+    }
+
+    fn biases<'a>(&self, chunk: &'a Chunk) -> Option<&'a [[f32; LANES]]> {
+        (self.metric == Metric::L2).then_some(chunk.biases.as_slice())
     }
 
     /// Looks at one entry.
@@ -185,6 +343,10 @@ impl Nearest {
 impl Collector for Nearest {
     const OWN_THRESHOLDS: bool = true;
 
+    fn promising(&self) -> usize {
+        0
+    }
+
     fn floor(&self) -> f32 {
         self.floor
     }
@@ -214,6 +376,10 @@ impl Best {
 impl Collector for Best {
     const OWN_THRESHOLDS: bool = false;
 
+    fn promising(&self) -> usize {
+        self.k
+    }
+
     fn floor(&self) -> f32 {
         match self.found.last() {
             Some((score, _)) if self.found.len() == self.k => *score,
@@ -224,7 +390,8 @@ impl Collector for Best {
     fn offer(&mut self, score: f32, key: u64) {
         let after = |found: &(f32, u64)| found.0 > score || (found.0 >= score && found.1 < key);
         let position = self.found.partition_point(after);
-        if position == self.k {
+        // What was promising comes once more with all others.
+        if position == self.k || self.found.get(position) == Some(&(score, key)) {
             return;
         }
         if self.found.len() == self.k {

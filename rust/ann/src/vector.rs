@@ -184,6 +184,7 @@ pub(crate) fn squares(numbers: &[f32]) -> f64 {
 fn normalise(level: Level, numbers: &mut [f32]) {
     let length = length(level, numbers);
     if length > 0.0 {
+        // A vector of length 1 stays as it is.
         for number in numbers {
             *number = (f64::from(*number) / length) as f32;
         }

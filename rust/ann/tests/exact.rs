@@ -97,7 +97,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let threshold = prop_oneof![3 => Just(None), 1 => (0.0_f32..1.0).prop_map(Some)];
-    let expires = prop_oneof![3 => Just(None), 1 => (0_u64..2_000).prop_map(Some)];
+    let expires = prop_oneof![3 => Just(None), 1 => (1_u64..2_000).prop_map(Some)];
     let entry = (0_u64..60, threshold.clone(), expires);
     let step = prop_oneof![
         4 => vec(entry, 1..30).prop_map(Step::Upsert),

@@ -158,6 +158,10 @@ proptest! {
         let mut expected = vec![0xFFFF_u16; codes.len()];
         scalar().scan_lead(&codes, rests, bias, &query, &mut expected);
         for level in Level::all() {
+            for codes in &codes {
+                let sums = scalar().lead_sums(codes, &query);
+                prop_assert_eq!(level.lead_sums(codes, &query), sums, "{}", level.name());
+            }
             let mut masks = vec![0xFFFF_u16; codes.len()];
             level.scan_lead(&codes, rests, bias, &query, &mut masks);
             prop_assert_eq!(&masks, &expected, "{}", level.name());
@@ -189,14 +193,35 @@ fn a_scan_adds_up_the_distances_from_zero() {
 }
 
 #[test]
-fn projections_are_the_dot_products_of_the_rows() {
+fn adding_is_the_same() {
     let vector: Vec<f32> = (0..128_u8).map(|i| f32::from(i).sin()).collect();
-    let matrix: Vec<f32> = (0..384_u16).map(|i| f32::from(i).cos()).collect();
+    let start: Vec<f32> = (0..128_u8).map(|i| f32::from(i).cos()).collect();
+    let mut expected = start.clone();
+    scalar().add_scaled(&mut expected, &vector, 0.3);
     for level in Level::all() {
-        let mut out = [0.0; 3];
-        level.project(&matrix, &vector, &mut out);
-        for (row, product) in matrix.chunks_exact(128).zip(out) {
-            assert_eq!(product.to_bits(), level.dot(row, &vector).to_bits());
-        }
+        let mut sum = start.clone();
+        level.add_scaled(&mut sum, &vector, 0.3);
+        assert_eq!(sum, expected, "{}", level.name());
+    }
+}
+
+#[test]
+fn projections_are_the_dot_products() {
+    let vector: Vec<f32> = (0..128_u8).map(|i| f32::from(i).sin()).collect();
+    let columns: Vec<f32> = (0..128 * LEAD).map(|i| (i as f32).cos()).collect();
+    let expected = scalar().project(&columns, &vector);
+    for level in Level::all() {
+        assert_eq!(
+            level.project(&columns, &vector),
+            expected,
+            "{}",
+            level.name()
+        );
+    }
+    for (row, product) in expected.into_iter().enumerate() {
+        let exact: f64 = (0..128)
+            .map(|i| f64::from(vector[i]) * f64::from(columns[i * LEAD + row]))
+            .sum();
+        assert!((f64::from(product) - exact).abs() < 1e-4);
     }
 }

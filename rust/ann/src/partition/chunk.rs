@@ -1,16 +1,17 @@
 //! Entries in memory: what is scanned lies side by side, what is rarely touched behind pointers.
 //!
-//! A chunk that readers can see is never changed but for its atomics. A writer copies it (34 KB), changes the copy and
+//! A chunk that readers can see is never changed but for its atomics. A writer copies it (55 KB), changes the copy and
 //! publishes that; rows are shared between the copies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
+use inferail_simd::prefetch;
 use inferail_simd::vectors::{LANES, LEAD, LeadBlock, ZERO_CODE, lead_position};
 
 use super::rows::{Row, RowRef, Rows};
 use crate::Error;
-use crate::basis::{Bounds, Lead, NO_RESTS};
+use crate::basis::{Bounds, GROUPS, Lead, NO_RESTS};
 use crate::vector::Stored;
 
 /// Blocks of a chunk.
@@ -18,6 +19,9 @@ pub(crate) const BLOCKS: usize = 32;
 
 /// Entries of a chunk.
 pub(crate) const ENTRIES: usize = BLOCKS * LANES;
+
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 
 /// When an entry that never expires does.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -40,8 +44,9 @@ pub(crate) struct Facts {
 /// Up to [`ENTRIES`] entries.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    pub(crate) codes: Vec<LeadBlock>,
-    pub(crate) rests: Vec<[f32; LANES]>,
+    /// Of each group of leading parts.
+    pub(crate) codes: [Vec<LeadBlock>; GROUPS],
+    pub(crate) rests: [Vec<[f32; LANES]>; GROUPS],
     /// Half of the vector's square, negative; empty where the metric does not need it.
     pub(crate) biases: Vec<[f32; LANES]>,
     pub(super) facts: Vec<Facts>,
@@ -99,8 +104,8 @@ impl Clone for Chunk {
     fn clone(&self) -> Self {
         let live = std::array::from_fn(|block| AtomicU16::new(self.live(block)));
         Self {
-            codes: with_room(&self.codes),
-            rests: with_room(&self.rests),
+            codes: std::array::from_fn(|group| with_room(&self.codes[group])),
+            rests: std::array::from_fn(|group| with_room(&self.rests[group])),
             biases: with_room(&self.biases),
             facts: self.facts.clone(),
             live,
@@ -113,8 +118,8 @@ impl Clone for Chunk {
 impl Chunk {
     pub(crate) fn new() -> Self {
         Self {
-            codes: Vec::new(),
-            rests: Vec::new(),
+            codes: [const { Vec::new() }; GROUPS],
+            rests: [const { Vec::new() }; GROUPS],
             biases: Vec::new(),
             facts: Vec::new(),
             live: [const { AtomicU16::new(0) }; BLOCKS],
@@ -128,6 +133,11 @@ impl Chunk {
         for place in 0..count {
             *self.live[place / LANES].get_mut() |= 1 << (place % LANES);
         }
+    }
+
+    /// Blocks that were begun.
+    pub(crate) fn blocks(&self) -> usize {
+        self.rows.len()
     }
 
     /// The lanes of a block that hold an entry.
@@ -155,6 +165,31 @@ impl Chunk {
         self.rows[place / LANES].get(place % LANES)
     }
 
+    /// Starts loading the second leading parts of a block.
+    #[inline]
+    pub(crate) fn fetch_second(&self, block: usize) {
+        let codes = self.codes[1].as_flattened();
+        for line in 0..LANES * LEAD / LINE {
+            prefetch(codes, block * LANES * LEAD + line * LINE);
+        }
+        prefetch(&self.rests[1], block);
+    }
+
+    /// Starts loading what is known of an entry, and where its row is.
+    #[inline]
+    pub(crate) fn fetch_facts(&self, place: usize) {
+        prefetch(&self.facts, place);
+        self.rows[place / LANES].fetch(place % LANES);
+    }
+
+    /// Starts loading the codes of an entry.
+    #[inline]
+    pub(crate) fn fetch_row(&self, place: usize) {
+        if let Some(row) = self.row(place) {
+            row.fetch_codes();
+        }
+    }
+
     /// Ends an entry, also for readers that look at this very chunk.
     pub(crate) fn remove(&self, place: usize) {
         self.live[place / LANES].fetch_and(!(1 << (place % LANES)), Ordering::AcqRel);
@@ -169,11 +204,11 @@ impl Chunk {
     }
 
     /// Writes an entry to a place that holds none: the next one, or one that was taken before.
-    pub(crate) fn write(&mut self, place: usize, new: New, lead: &Lead) {
+    pub(crate) fn write(&mut self, place: usize, new: New, leads: &[Lead; GROUPS]) {
         let (block, lane) = (place / LANES, place % LANES);
         let norm = new.stored.vector.norm;
         self.begin_block(block);
-        self.write_lead(place, lead, norm);
+        self.write_lead(place, leads, norm);
         let codes = new.stored.codes;
         let sizes = [codes.scale, codes.error, norm];
         let facts = Facts::new(new.key, new.expires, new.threshold, sizes);
@@ -194,11 +229,13 @@ impl Chunk {
             return Ok(());
         };
         self.begin_block(block);
-        for dimension in 0..LEAD {
-            let code = other.codes[other_block][lead_position(other_lane, dimension)];
-            self.codes[block][lead_position(lane, dimension)] = code;
+        for group in 0..GROUPS {
+            for dimension in 0..LEAD {
+                let code = other.codes[group][other_block][lead_position(other_lane, dimension)];
+                self.codes[group][block][lead_position(lane, dimension)] = code;
+            }
+            self.rests[group][block][lane] = other.rests[group][other_block][other_lane];
         }
-        self.rests[block][lane] = other.rests[other_block][other_lane];
         if let Some(biases) = other.biases.get(other_block) {
             self.set_bias(place, biases[other_lane]);
         }
@@ -210,21 +247,25 @@ impl Chunk {
     }
 
     fn begin_block(&mut self, block: usize) {
-        if block == self.codes.len() {
-            self.codes.push([ZERO_CODE; LANES * LEAD]);
-            self.rests.push(NO_RESTS);
+        if block == self.blocks() {
+            for group in 0..GROUPS {
+                self.codes[group].push([ZERO_CODE; LANES * LEAD]);
+                self.rests[group].push(NO_RESTS);
+            }
             self.rows.push(Arc::new(Rows::new()));
         }
     }
 
     /// Writes the leading codes of the vector at `place`.
-    pub(crate) fn write_lead(&mut self, place: usize, lead: &Lead, norm: f32) {
+    pub(crate) fn write_lead(&mut self, place: usize, leads: &[Lead; GROUPS], norm: f32) {
         let (block, lane) = (place / LANES, place % LANES);
-        for (dimension, code) in lead.codes.iter().enumerate() {
-            self.codes[block][lead_position(lane, dimension)] = *code;
+        for (group, lead) in leads.iter().enumerate() {
+            for (dimension, code) in lead.codes.iter().enumerate() {
+                self.codes[group][block][lead_position(lane, dimension)] = *code;
+            }
+            self.rests[group][block][lane] = lead.rest;
         }
-        self.rests[block][lane] = lead.rest;
-        self.bounds.include(lead, norm);
+        self.bounds.include(leads, norm);
     }
 
     /// Writes the bias of the vector at `place`: not below the true one, as `norm` is not.
@@ -242,8 +283,8 @@ impl Chunk {
 
     /// Bytes of it, without its payloads.
     pub(crate) fn bytes(&self, row_bytes: usize) -> usize {
-        let scanned = size_of::<LeadBlock>() + 2 * size_of::<[f32; LANES]>();
-        self.codes.len() * (scanned + size_of::<Rows>())
+        let scanned = GROUPS * size_of::<LeadBlock>() + (GROUPS + 1) * size_of::<[f32; LANES]>();
+        self.blocks() * (scanned + size_of::<Rows>())
             + self.facts.len() * (size_of::<Facts>() + size_of::<Row>() + row_bytes)
     }
 }

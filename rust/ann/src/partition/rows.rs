@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use inferail_simd::logits::f16_to_f32;
+use inferail_simd::prefetch;
 use inferail_simd::vectors::{LANES, Level};
 
 use crate::storage::Section;
@@ -35,6 +36,9 @@ pub(crate) struct MappedRows {
 
 /// The bit of an end that says that there is a payload.
 pub(crate) const HAS_PAYLOAD: u64 = 1 << 63;
+
+/// Lines of codes that are asked for ahead; the processor goes on by itself.
+const MOST_LINES: usize = 8;
 
 /// Sixteen rows, each written once.
 #[derive(Debug)]
@@ -95,6 +99,12 @@ impl Rows {
         Some(RowRef::Mapped(rows, first + lane))
     }
 
+    /// Starts loading where a row is.
+    #[inline]
+    pub(crate) fn fetch(&self, lane: usize) {
+        prefetch(&self.own, lane);
+    }
+
     /// Writes a row to a lane that holds no entry: in place where it was never taken, else to a copy.
     pub(crate) fn put(this: &mut Arc<Self>, lane: usize, row: Arc<Row>) {
         // Readers of an older chunk may still look at what was here before.
@@ -115,6 +125,16 @@ impl Rows {
 }
 
 impl<'a> RowRef<'a> {
+    /// Starts loading the codes of a row in memory.
+    #[inline]
+    pub(crate) fn fetch_codes(self) {
+        if let Self::Own(row) = self {
+            for line in 0..row.codes.len().div_ceil(64).min(MOST_LINES) {
+                prefetch(&row.codes, line * 64);
+            }
+        }
+    }
+
     /// `[width]`
     #[inline]
     pub(crate) fn codes(self) -> Result<&'a [i8], Error> {

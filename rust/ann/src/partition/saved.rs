@@ -5,13 +5,13 @@
 //! | block | part | what |
 //! |---|---|---|
 //! | 1, partition | 0 | its namespace |
-//! | | 1 | directions of its basis, f32 `[32, width]` |
-//! | | 2 | worth of a code in each direction, f32 `[32]` |
+//! | | 1 | directions of its basis, f32 `[2, width, 32]` |
+//! | | 2 | worth of a code in each direction, f32 `[64]` |
 //! | | 3 | vectors that the basis was learned from, u64 |
-//! | 2, chunk | 0 | leading codes, u8 `[b, 512]` |
-//! | | 1 | lengths of the rests, f32 `[b, 16]` |
+//! | 2, chunk | 0 | leading codes, u8 `[2, b, 512]` |
+//! | | 1 | lengths of the rests, f32 `[2, b, 16]` |
 //! | | 2 | biases, f32 `[b, 16]`; empty but for L2 |
-//! | | 3 | the largest error, length and norm of a leading part, f32 `[3]` |
+//! | | 3 | the largest errors and lengths of the two leading parts, and the largest length, f32 `[5]` |
 //! | | 4 | keys, u64 `[n]` |
 //! | | 5 | when they expire, milliseconds since 1970 or 2⁶⁴ - 1, u64 `[n]` |
 //! | | 6 | own thresholds, scales and errors of the codes, lengths, f32 `[4, n]` |
@@ -29,7 +29,7 @@ use super::chunk::{Chunk, ENTRIES, Facts};
 use super::places::Places;
 use super::rows::{HAS_PAYLOAD, KeptRef, MappedRows, Rows};
 use super::{Partition, State, gather};
-use crate::basis::{Basis, Bounds};
+use crate::basis::{Basis, Bounds, GROUPS};
 use crate::storage::{Snapshot, SnapshotWriter};
 use crate::{Error, Metric, Precision, Settings};
 
@@ -75,12 +75,27 @@ fn save_chunk(chunk: &Chunk, writer: &mut SnapshotWriter) -> Result<(), Error> {
     sizes.extend(facts().map(|facts| facts.scale));
     sizes.extend(facts().map(|facts| facts.error));
     sizes.extend(facts().map(|facts| facts.norm));
-    let bounds = [chunk.bounds.error, chunk.bounds.length, chunk.bounds.norm];
+    let Bounds {
+        error,
+        length,
+        norm,
+    } = chunk.bounds;
+    let bounds = [error[0], error[1], length[0], length[1], norm];
+    let codes = chunk
+        .codes
+        .each_ref()
+        .map(|codes| codes.as_flattened())
+        .concat();
+    let rests = chunk
+        .rests
+        .each_ref()
+        .map(|rests| rests.as_flattened())
+        .concat();
     writer.block(
         CHUNK,
         &[
-            bytes(chunk.codes.as_flattened()),
-            bytes(chunk.rests.as_flattened()),
+            bytes(&codes),
+            bytes(&rests),
             bytes(chunk.biases.as_flattened()),
             bytes(&bounds),
             bytes(&keys),
@@ -155,11 +170,11 @@ impl Loading {
         let namespace = std::str::from_utf8(namespace).map_err(|_| UNREADABLE)?;
         let directions: &[f32] = view(directions).ok_or(UNREADABLE)?;
         let steps: &[f32] = view(steps).ok_or(UNREADABLE)?;
-        let steps: [f32; LEAD] = steps.try_into().map_err(|_| UNREADABLE)?;
+        let steps: [f32; GROUPS * LEAD] = steps.try_into().map_err(|_| UNREADABLE)?;
         let [sample] = *view::<u64>(sample).ok_or(UNREADABLE)? else {
             return Err(UNREADABLE);
         };
-        if directions.len() != LEAD * settings.width() {
+        if directions.len() != GROUPS * LEAD * settings.width() {
             return Err(UNREADABLE);
         }
         Ok(Self {
@@ -193,15 +208,15 @@ impl Loading {
 fn load_chunk(settings: &Settings, snapshot: &Snapshot, block: usize) -> Result<Chunk, Error> {
     let part = |part| snapshot.section(block, part);
     let mut chunk = Chunk::new();
-    chunk.codes = blocks(part(0)?.numbers()?)?;
-    chunk.rests = blocks(part(1)?.numbers()?)?;
+    chunk.codes = groups(part(0)?.numbers()?)?;
+    chunk.rests = groups(part(1)?.numbers()?)?;
     chunk.biases = blocks(part(2)?.numbers()?)?;
-    let [error, length, norm] = *part(3)?.numbers::<f32>()? else {
+    let [error_0, error_1, length_0, length_1, norm] = *part(3)?.numbers::<f32>()? else {
         return Err(UNREADABLE);
     };
     chunk.bounds = Bounds {
-        error,
-        length,
+        error: [error_0, error_1],
+        length: [length_0, length_1],
         norm,
     };
     let (keys, expires, sizes) = (part(4)?, part(5)?, part(6)?);
@@ -210,13 +225,13 @@ fn load_chunk(settings: &Settings, snapshot: &Snapshot, block: usize) -> Result<
     let sizes: &[f32] = sizes.numbers()?;
     let count = keys.len();
     let biased = if settings.metric() == Metric::L2 {
-        chunk.codes.len()
+        chunk.codes[0].len()
     } else {
         0
     };
     let sound = (1..=ENTRIES).contains(&count)
-        && chunk.codes.len() == count.div_ceil(LANES)
-        && chunk.rests.len() == chunk.codes.len()
+        && chunk.codes[0].len() == count.div_ceil(LANES)
+        && chunk.rests[0].len() == chunk.codes[0].len()
         && chunk.biases.len() == biased
         && expires.len() == count
         && sizes.len() == 4 * count;
@@ -259,6 +274,12 @@ fn load_chunk(settings: &Settings, snapshot: &Snapshot, block: usize) -> Result<
         .collect();
     chunk.fill(count);
     Ok(chunk)
+}
+
+/// One after the other, for each group as many.
+fn groups<T: Copy, const N: usize>(numbers: &[T]) -> Result<[Vec<[T; N]>; GROUPS], Error> {
+    let (first, second) = numbers.split_at(numbers.len() / GROUPS);
+    Ok([blocks(first)?, blocks(second)?])
 }
 
 /// Numbers as whole arrays, copied: they are read for every search.

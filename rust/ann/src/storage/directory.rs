@@ -92,7 +92,8 @@ impl Directory {
     /// [`Error::Locked`] if it has a writer; [`Error::Settings`] if the index was made with others;
     /// [`Error::Damaged`], [`Error::Version`] or [`Error::Gap`] if it cannot be read as it was; [`Error::Io`].
     pub fn open(path: &Path, settings: &[u8], options: Options) -> Result<Opened, Error> {
-        fs::create_dir_all(path).map_err(context("create the folder", path))?;
+        let path = &std::path::absolute(path).map_err(context("find", path))?;
+        files::create_folder(path)?;
         let lock = Lock::take(path, &path.join(LOCK))?;
         let mut report = Report {
             removed: remove_unfinished(path)?,
@@ -168,7 +169,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], also while another one is being written.
+    /// [`Error::Io`].
     pub fn begin_snapshot(&self) -> Result<SnapshotWriter, Error> {
         SnapshotWriter::watched(
             &self.folder.join(SNAPSHOT),
@@ -182,13 +183,19 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Error::Snapshot`] if it was not begun here; [`Error::Io`]. The directory can be used on, with the old log or the
+    /// [`Error::Snapshot`] if it was not begun here, or a later one was faster; [`Error::Io`]. The directory can be used on, with the old log or the
     /// new one.
     pub fn install(&mut self, sealed: Sealed) -> Result<(), Error> {
         let covered = sealed.sequence();
+        self.log.check_open()?;
         if sealed.path() != self.folder.join(SNAPSHOT) || covered > self.log.sequence() {
             return Err(Error::Snapshot {
                 problem: "it was not begun by this directory",
+            });
+        }
+        if covered < self.log.base() {
+            return Err(Error::Snapshot {
+                problem: "a later one was put in place while it was written",
             });
         }
         sealed.install()?;
@@ -293,13 +300,14 @@ fn open_snapshot(path: &Path, settings: &[u8]) -> Result<Option<Snapshot>, Error
 
 /// Removes what a writer before this one did not finish.
 fn remove_unfinished(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let listed = |error| context("list", folder)(error);
     let mut removed = Vec::new();
-    for name in [SNAPSHOT, LOG] {
-        let path = files::temporary(&folder.join(name));
-        match fs::remove_file(&path) {
-            Ok(()) => removed.push(path),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(context("remove the unfinished", &path)(error)),
+    for entry in fs::read_dir(folder).map_err(listed)? {
+        let entry = entry.map_err(listed)?;
+        if files::is_temporary(&entry.file_name(), &[SNAPSHOT, LOG]) {
+            let path = entry.path();
+            fs::remove_file(&path).map_err(context("remove the unfinished", &path))?;
+            removed.push(path);
         }
     }
     Ok(removed)

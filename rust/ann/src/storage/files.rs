@@ -1,7 +1,8 @@
 //! Files that are replaced whole, and the words for what the system refuses.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,33 @@ pub(super) fn temporary(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(TEMPORARY);
     PathBuf::from(name)
+}
+
+/// Like [`temporary`], of a name that no other file has or will have: for one that may be finished at any later time, when
+/// another has been begun.
+pub(super) fn unique_temporary(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(format!(".{:016x}", random()));
+    temporary(Path::new(&name))
+}
+
+/// Whether this is a temporary file of one of the names.
+pub(super) fn is_temporary(file: &OsStr, names: &[&str]) -> bool {
+    let file = file.to_string_lossy();
+    file.ends_with(TEMPORARY) && names.iter().any(|name| file.starts_with(name))
+}
+
+/// A number that nobody can foresee, from what seeds the hash tables.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Makes a folder and what it lies in, durably.
+pub(super) fn create_folder(path: &Path) -> Result<(), Error> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(path).map_err(context("create the folder", path))?;
+    missing.into_iter().try_for_each(sync_folder)
 }
 
 /// Gives a finished and synced file its name, in place of what had it.

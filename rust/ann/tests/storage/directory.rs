@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use inferail_ann::Error;
 use inferail_ann::storage::{
-    Cut, Directory, Opened, Options, Reading, Snapshot, SnapshotWriter, Step, Watch,
+    Cut, Directory, Opened, Options, Reading, Replay, Sealed, Section, Snapshot, SnapshotWriter,
+    Step, Watch,
 };
 
 use Step::{LogInstalled, LogWritten, SnapshotBegun, SnapshotInstalled, SnapshotSealed};
@@ -205,10 +206,6 @@ fn snapshot_written_beside_appends_leaves_them_in_the_log() {
     let mut directory = open(&path).unwrap().directory;
     append(&mut directory, 1..=10);
     let mut writer = directory.begin_snapshot().unwrap();
-    assert!(
-        matches!(directory.begin_snapshot(), Err(Error::Io { .. })),
-        "one at a time"
-    );
 
     let writing = std::thread::spawn(move || {
         write(&mut writer).unwrap();
@@ -224,6 +221,55 @@ fn snapshot_written_beside_appends_leaves_them_in_the_log() {
     assert_eq!(replayed(&reading.replay), expected(11..=18));
     drop(directory);
     assert_whole(&path, 18);
+}
+
+#[test]
+fn snapshot_is_refused_when_a_later_one_was_put_in_place() {
+    let top = tempfile::tempdir().unwrap();
+    let mut directory = open(top.path()).unwrap().directory;
+    append(&mut directory, 1..=2);
+    let mut earlier = directory.begin_snapshot().unwrap();
+    append(&mut directory, 3..=4);
+    directory.snapshot(write).unwrap();
+    write(&mut earlier).unwrap();
+
+    let refused = directory.install(earlier.seal().unwrap());
+
+    assert!(matches!(refused, Err(Error::Snapshot { .. })));
+    drop(directory);
+    assert_whole(top.path(), 4);
+}
+
+#[test]
+fn snapshot_that_outlives_its_directory_harms_no_later_one() {
+    let top = tempfile::tempdir().unwrap();
+    let mut directory = open(top.path()).unwrap().directory;
+    append(&mut directory, 1..=2);
+    let stale = directory.begin_snapshot().unwrap();
+    drop(directory);
+    let opened = open(top.path()).unwrap();
+    assert_eq!(opened.report.removed.len(), 1);
+    let mut directory = opened.directory;
+    let mut writer = directory.begin_snapshot().unwrap();
+
+    assert!(matches!(stale.finish(), Err(Error::Io { .. })));
+
+    write(&mut writer).unwrap();
+    directory.install(writer.seal().unwrap()).unwrap();
+    append(&mut directory, 3..=3);
+    drop(directory);
+    let opened = assert_whole(top.path(), 3);
+    assert_eq!(opened.snapshot.unwrap().sequence(), 2);
+}
+
+#[test]
+fn folder_is_made_with_what_it_lies_in() {
+    let top = tempfile::tempdir().unwrap();
+
+    let opened = open(&top.path().join("a/b/c")).unwrap();
+
+    assert_eq!(opened.directory.path(), top.path().join("a/b/c"));
+    assert!(opened.report.began_log);
 }
 
 #[test]
@@ -364,4 +410,46 @@ fn damage_in_either_file_is_refused_by_name_and_nothing_is_changed() {
         fs::write(&file, sound).unwrap();
     }
     assert_whole(top.path(), 9);
+}
+
+#[test]
+fn reader_sees_everything_up_to_some_change_while_a_writer_replaces_the_files() {
+    let top = tempfile::tempdir().unwrap();
+    let mut directory = open(top.path()).unwrap().directory;
+    let writer = std::thread::spawn(move || {
+        for number in 1..=200 {
+            append(&mut directory, number..=number);
+            if number % 10 == 0 {
+                directory.snapshot(write).unwrap();
+            }
+        }
+    });
+
+    let mut seen = 0;
+    while seen < 200 {
+        let is_over = writer.is_finished();
+        let reading = Reading::open(top.path(), SETTINGS).unwrap();
+        let covered = covered(reading.snapshot.as_ref());
+        let last = reading.replay.last().max(covered);
+        assert_eq!(replayed(&reading.replay), expected(covered + 1..=last));
+        assert!(last >= seen, "{last} after {seen}");
+        assert!(last == 200 || !is_over);
+        seen = last;
+    }
+
+    writer.join().unwrap();
+}
+
+#[test]
+fn everything_may_go_to_another_thread_and_what_is_read_be_shared() {
+    fn moves<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+
+    moves::<Directory>();
+    moves::<SnapshotWriter>();
+    moves::<Sealed>();
+    is_shared::<Snapshot>();
+    is_shared::<Section>();
+    is_shared::<Replay>();
+    is_shared::<Mutex<Directory>>();
 }

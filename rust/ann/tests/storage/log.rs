@@ -352,3 +352,28 @@ proptest! {
         prop_assert_eq!(seen(&bytes), reference::read(&bytes, SETTINGS));
     }
 }
+
+#[test]
+fn log_is_cut_and_not_refused_when_the_body_of_its_last_record_is_bad_and_holds_a_sound_one() {
+    let header = [
+        b"irannlog",
+        &1_u32.to_le_bytes()[..],
+        &[0; 12],
+        b"salt",
+        &0_u32.to_le_bytes(),
+    ]
+    .concat();
+    let with_record = |number: u64, body: &[u8]| {
+        let length = (body.len() as u32).to_le_bytes();
+        let number = number.to_le_bytes();
+        reference::mended(&[&header, &[0; 4][..], &length, &number, &[0; 4], body].concat())
+    };
+    let inner = with_record(2, b"body")[header.len()..].to_vec();
+    let mut bytes = with_record(1, &[&inner[..], &[7; 4]].concat());
+    *bytes.last_mut().unwrap() ^= 1;
+
+    let replay = Replay::of_bytes(Path::new("log"), bytes, b"").unwrap();
+
+    assert_eq!(replay.last(), 0);
+    assert_eq!(replay.cut().unwrap().offset, header.len() as u64);
+}

@@ -283,10 +283,6 @@ fn writer_leaves_the_old_snapshot_alone_when_it_is_dropped() {
     let before = fs::read(&path).unwrap();
     let mut writer = SnapshotWriter::create(&path, b"dim=4", 78).unwrap();
     writer.block(0, &[b"new"]).unwrap();
-    assert!(
-        matches!(SnapshotWriter::create(&path, b"", 0), Err(Error::Io { .. })),
-        "one at a time"
-    );
 
     drop(writer);
 

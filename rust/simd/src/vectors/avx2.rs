@@ -145,13 +145,50 @@ pub(super) fn largest(numbers: &[[f32; WIDTH]]) -> f32 {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn project(matrix: &[[f32; WIDTH]], vector: &[[f32; WIDTH]], out: &mut [f32]) {
-    if vector.is_empty() {
-        return;
+pub(super) fn project(columns: &[[f32; LEAD]], vector: &[f32]) -> [f32; LEAD] {
+    let mut sums = [[_mm256_setzero_ps(); LEAD / 8]; 2];
+    let pairs = columns
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .zip(vector.as_chunks::<2>().0);
+    for (columns, numbers) in pairs {
+        for ((sums, column), number) in sums.iter_mut().zip(columns).zip(numbers) {
+            let number = _mm256_set1_ps(*number);
+            for (sum, others) in sums.iter_mut().zip(column.as_chunks::<8>().0) {
+                *sum = _mm256_fmadd_ps(number, load(others), *sum);
+            }
+        }
     }
-    for (row, product) in matrix.chunks_exact(vector.len()).zip(out) {
-        *product = dot(row, vector);
+    let mut products = [0.0; LEAD];
+    for (register, out) in products.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        store(_mm256_add_ps(sums[0][register], sums[1][register]), out);
     }
+    products
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], factor: f32) {
+    let factor = _mm256_set1_ps(factor);
+    for (sum, vector) in sum.iter_mut().zip(vector) {
+        let registers = sum.as_chunks_mut::<8>().0.iter_mut();
+        for (sum, vector) in registers.zip(vector.as_chunks::<8>().0) {
+            store(_mm256_fmadd_ps(factor, load(vector), load(sum)), sum);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn lead_sums(codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+    let factors = factors(query);
+    let zero = _mm256_set1_epi32(query.zero());
+    let unit = _mm256_set1_ps(query.unit);
+    let mut sums = [0.0; LANES];
+    for (half, sums) in sums.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let sum = _mm256_sub_epi32(half_sum(codes, half, &factors), zero);
+        store(_mm256_mul_ps(unit, _mm256_cvtepi32_ps(sum)), sums);
+    }
+    sums
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -162,12 +199,7 @@ pub(super) fn scan_lead(
     query: &LeadQuery,
     masks: &mut [u16],
 ) {
-    let weights = query.weights.as_chunks::<4>().0;
-    let mut factors = [_mm256_setzero_si256(); LEAD / 4];
-    for (factor, weights) in factors.iter_mut().zip(weights) {
-        *factor = _mm256_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
-    }
-    let ones = _mm256_set1_epi16(1);
+    let factors = factors(query);
     let zero = _mm256_set1_epi32(query.zero());
     let unit = _mm256_set1_ps(query.unit);
     let rest_factor = _mm256_set1_ps(query.rest);
@@ -175,30 +207,50 @@ pub(super) fn scan_lead(
     let none = [0.0; LANES];
     for (block, (codes, (rest, mask))) in codes.iter().zip(rest.iter().zip(masks)).enumerate() {
         let bias = bias.and_then(|bias| bias.get(block)).unwrap_or(&none);
-        let registers = codes.as_chunks::<32>().0;
         let mut found = 0;
         for half in 0..2 {
-            let mut sum = _mm256_setzero_si256();
-            for pair in 0..LEAD / 8 {
-                // Four products of a code and a weight fit into 16 bits (MAX_WEIGHT).
-                let first = load_bytes(&registers[pair * 4 + half]);
-                let second = load_bytes(&registers[pair * 4 + 2 + half]);
-                let products = _mm256_add_epi16(
-                    _mm256_maddubs_epi16(first, factors[pair * 2]),
-                    _mm256_maddubs_epi16(second, factors[pair * 2 + 1]),
-                );
-                sum = _mm256_add_epi32(sum, _mm256_madd_epi16(products, ones));
-            }
-            let sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, zero));
+            let sum = _mm256_sub_epi32(half_sum(codes, half, &factors), zero);
             let lanes = rest.as_chunks::<8>().0;
             let plus = bias.as_chunks::<8>().0;
             let bound = _mm256_fmadd_ps(rest_factor, load(&lanes[half]), load(&plus[half]));
-            let bound = _mm256_fmadd_ps(unit, sum, bound);
+            let bound = _mm256_fmadd_ps(unit, _mm256_cvtepi32_ps(sum), bound);
             let reached = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(bound, threshold));
             found |= (reached as u16) << (8 * half);
         }
         *mask = found;
     }
+}
+
+/// The weights of four dimensions at a time, for every vector.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn factors(query: &LeadQuery) -> [__m256i; LEAD / 4] {
+    let mut factors = [_mm256_setzero_si256(); LEAD / 4];
+    let weights = query.weights.as_chunks::<4>().0;
+    for (factor, weights) in factors.iter_mut().zip(weights) {
+        *factor = _mm256_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
+    }
+    factors
+}
+
+/// The weighted sums of the codes of eight vectors.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half_sum(codes: &LeadBlock, half: usize, factors: &[__m256i; LEAD / 4]) -> __m256i {
+    let ones = _mm256_set1_epi16(1);
+    let registers = codes.as_chunks::<32>().0;
+    let mut sum = _mm256_setzero_si256();
+    for pair in 0..LEAD / 8 {
+        // Four products of a code and a weight fit into 16 bits (MAX_WEIGHT).
+        let first = load_bytes(&registers[pair * 4 + half]);
+        let second = load_bytes(&registers[pair * 4 + 2 + half]);
+        let products = _mm256_add_epi16(
+            _mm256_maddubs_epi16(first, factors[pair * 2]),
+            _mm256_maddubs_epi16(second, factors[pair * 2 + 1]),
+        );
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(products, ones));
+    }
+    sum
 }
 
 /// The sums of [`super::scalar`], in the same order.
@@ -284,4 +336,11 @@ fn load_bytes(values: &[u8; 32]) -> __m256i {
 fn store_codes(codes: __m256i, out: &mut [i8; 32]) {
     // SAFETY: the array has the register's size, and no alignment is asked for.
     unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), codes) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(numbers: __m256, out: &mut [f32; 8]) {
+    // SAFETY: the array has the register's size, and no alignment is asked for.
+    unsafe { _mm256_storeu_ps(out.as_mut_ptr(), numbers) }
 }

@@ -90,13 +90,39 @@ pub(super) fn largest(numbers: &[[f32; WIDTH]]) -> f32 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
-pub(super) fn project(matrix: &[[f32; WIDTH]], vector: &[[f32; WIDTH]], out: &mut [f32]) {
-    if vector.is_empty() {
-        return;
+pub(super) fn project(columns: &[[f32; LEAD]], vector: &[f32]) -> [f32; LEAD] {
+    let mut sums = [[_mm512_setzero_ps(); LEAD / 16]; 2];
+    let pairs = columns
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .zip(vector.as_chunks::<2>().0);
+    for (columns, numbers) in pairs {
+        for ((sums, column), number) in sums.iter_mut().zip(columns).zip(numbers) {
+            let number = _mm512_set1_ps(*number);
+            for (sum, others) in sums.iter_mut().zip(column.as_chunks::<16>().0) {
+                *sum = _mm512_fmadd_ps(number, load(others), *sum);
+            }
+        }
     }
-    for (row, product) in matrix.chunks_exact(vector.len()).zip(out) {
-        *product = dot(row, vector);
+    let mut products = [0.0; LEAD];
+    for (register, out) in products.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+        store(_mm512_add_ps(sums[0][register], sums[1][register]), out);
     }
+    products
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], factor: f32) {
+    avx2::add_scaled(sum, vector, factor);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn lead_sums(codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+    let sum = _mm512_cvtepi32_ps(block_sum(codes, &factors(query), query.zero()));
+    let mut sums = [0.0; LANES];
+    store(_mm512_mul_ps(_mm512_set1_ps(query.unit), sum), &mut sums);
+    sums
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
@@ -107,33 +133,48 @@ pub(super) fn scan_lead(
     query: &LeadQuery,
     masks: &mut [u16],
 ) {
-    let weights = query.weights.as_chunks::<4>().0;
-    let mut factors = [_mm512_setzero_si512(); LEAD / 4];
-    for (factor, weights) in factors.iter_mut().zip(weights) {
-        *factor = _mm512_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
-    }
-    let start = _mm512_set1_epi32(-query.zero());
+    let factors = factors(query);
     let unit = _mm512_set1_ps(query.unit);
     let rest_factor = _mm512_set1_ps(query.rest);
     let threshold = _mm512_set1_ps(query.threshold);
+    let zero = query.zero();
     let none = [0.0; LANES];
     for (block, (codes, (rest, mask))) in codes.iter().zip(rest.iter().zip(masks)).enumerate() {
         let bias = bias.and_then(|bias| bias.get(block)).unwrap_or(&none);
-        let (mut even, mut odd) = (start, _mm512_setzero_si512());
-        let registers = codes.as_chunks::<64>().0;
-        for pair in 0..LEAD / 8 {
-            even = _mm512_dpbusd_epi32(even, load_bytes(&registers[pair * 2]), factors[pair * 2]);
-            odd = _mm512_dpbusd_epi32(
-                odd,
-                load_bytes(&registers[pair * 2 + 1]),
-                factors[pair * 2 + 1],
-            );
-        }
-        let sum = _mm512_cvtepi32_ps(_mm512_add_epi32(even, odd));
+        let sum = _mm512_cvtepi32_ps(block_sum(codes, &factors, zero));
         let bound = _mm512_fmadd_ps(rest_factor, load(rest), load(bias));
         let bound = _mm512_fmadd_ps(unit, sum, bound);
         *mask = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(bound, threshold);
     }
+}
+
+/// The weights of four dimensions at a time, for every vector.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn factors(query: &LeadQuery) -> [__m512i; LEAD / 4] {
+    let mut factors = [_mm512_setzero_si512(); LEAD / 4];
+    let weights = query.weights.as_chunks::<4>().0;
+    for (factor, weights) in factors.iter_mut().zip(weights) {
+        *factor = _mm512_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
+    }
+    factors
+}
+
+/// The weighted sums of the codes' distances from zero.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn block_sum(codes: &LeadBlock, factors: &[__m512i; LEAD / 4], zero: i32) -> __m512i {
+    let (mut even, mut odd) = (_mm512_set1_epi32(-zero), _mm512_setzero_si512());
+    let registers = codes.as_chunks::<64>().0;
+    for pair in 0..LEAD / 8 {
+        even = _mm512_dpbusd_epi32(even, load_bytes(&registers[pair * 2]), factors[pair * 2]);
+        odd = _mm512_dpbusd_epi32(
+            odd,
+            load_bytes(&registers[pair * 2 + 1]),
+            factors[pair * 2 + 1],
+        );
+    }
+    _mm512_add_epi32(even, odd)
 }
 
 /// The sums of [`super::scalar`], in the same order.
@@ -214,4 +255,11 @@ fn load_all(values: &[i8; 64]) -> __m512i {
 fn load_bytes(values: &[u8; 64]) -> __m512i {
     // SAFETY: the array has the register's size, and no alignment is asked for.
     unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(numbers: __m512, out: &mut [f32; 16]) {
+    // SAFETY: the array has the register's size, and no alignment is asked for.
+    unsafe { _mm512_storeu_ps(out.as_mut_ptr(), numbers) }
 }

@@ -1,6 +1,6 @@
 //! The instruction set that a kernel runs on.
 
-use super::{LANES, LeadBlock, LeadQuery, WIDTH, scalar};
+use super::{LANES, LEAD, LeadBlock, LeadQuery, WIDTH, scalar};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 
@@ -130,11 +130,25 @@ impl Level {
         call!(self, largest(blocks(numbers)))
     }
 
-    /// `[rows]` products of the vector with each row of `matrix`, `[rows, vector.len()]`.
+    /// Products of the vector with [`LEAD`] others, whose numbers stand side by side: `columns` is `[vector.len(), LEAD]`.
+    ///
+    /// Products of numbers at even and at odd places are added up apart.
     #[inline]
-    pub fn project(self, matrix: &[f32], vector: &[f32], out: &mut [f32]) {
-        let vector = blocks(vector);
-        call!(self, project(blocks(matrix), vector, out));
+    pub fn project(self, columns: &[f32], vector: &[f32]) -> [f32; LEAD] {
+        call!(self, project(columns.as_chunks::<LEAD>().0, vector))
+    }
+
+    /// Adds `factor` times each number of `vector` to the one of `sum`.
+    #[inline]
+    pub fn add_scaled(self, sum: &mut [f32], vector: &[f32], factor: f32) {
+        let sum = sum.as_chunks_mut::<WIDTH>().0;
+        call!(self, add_scaled(sum, blocks(vector), factor));
+    }
+
+    /// The weighted sums of the codes' distances from zero, times the query's unit.
+    #[inline]
+    pub fn lead_sums(self, codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+        call!(self, lead_sums(codes, query))
     }
 
     /// Which vectors may reach the query's threshold: bit `i` of `masks[b]` is about vector `i` of block `b`.

@@ -56,13 +56,32 @@ pub(super) fn largest(numbers: &[[f32; WIDTH]]) -> f32 {
     })
 }
 
-pub(super) fn project(matrix: &[[f32; WIDTH]], vector: &[[f32; WIDTH]], out: &mut [f32]) {
-    if vector.is_empty() {
-        return;
+pub(super) fn project(columns: &[[f32; LEAD]], vector: &[f32]) -> [f32; LEAD] {
+    let mut sums = [[0.0_f32; LEAD]; 2];
+    for (place, (column, number)) in columns.iter().zip(vector).enumerate() {
+        for (sum, other) in sums[place % 2].iter_mut().zip(column) {
+            *sum = number.mul_add(*other, *sum);
+        }
     }
-    for (row, product) in matrix.chunks_exact(vector.len()).zip(out) {
-        *product = dot(row, vector);
+    std::array::from_fn(|row| sums[0][row] + sums[1][row])
+}
+
+pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], factor: f32) {
+    let numbers = vector.as_flattened().iter();
+    for (sum, number) in sum.as_flattened_mut().iter_mut().zip(numbers) {
+        *sum = factor.mul_add(*number, *sum);
     }
+}
+
+pub(super) fn lead_sums(codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+    let zero = query.zero();
+    std::array::from_fn(|lane| {
+        let products = (0..LEAD).map(|dimension| {
+            let code = codes[lead_position(lane, dimension)];
+            i32::from(code) * i32::from(query.weights[dimension])
+        });
+        query.unit * (products.sum::<i32>() - zero) as f32
+    })
 }
 
 pub(super) fn scan_lead(

@@ -10,11 +10,10 @@
 //! | 28..32 | bytes of the settings, `n` |
 //! | 32..32+n | the settings, then zeros to a multiple of 4 |
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 
 use super::super::cursor::Cursor;
-use super::super::files::MAX_SEQUENCE;
+use super::super::files::{self, MAX_SEQUENCE};
 use super::record::ALIGNMENT;
 use crate::Error;
 
@@ -39,7 +38,7 @@ pub(super) fn write(settings: &[u8], base: u64) -> Result<(Vec<u8>, Header), Err
         bytes: settings.len() as u64,
         limit: u64::from(u32::MAX),
     })?;
-    let salt = RandomState::new().build_hasher().finish() as u32;
+    let salt = files::random() as u32;
     let mut bytes = Vec::with_capacity(FIXED_BYTES + settings.len() + ALIGNMENT);
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());

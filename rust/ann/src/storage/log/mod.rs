@@ -119,6 +119,7 @@ impl Log {
     ///
     /// After an error this is the log that has the name, the old one or the new one.
     pub(super) fn rotate(&mut self, settings: &[u8], covered: u64) -> Result<(), Error> {
+        self.check_open()?;
         let replay = self.replay(settings)?.after(covered);
         let mut log = Self::prepare(&self.path, settings, covered, self.options.clone())?;
         for record in replay.records() {
@@ -348,7 +349,8 @@ impl Log {
         Ok(())
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    /// Refuses what must not be done any more.
+    pub(super) fn check_open(&self) -> Result<(), Error> {
         let reason = match self.stopped {
             Some(reason) => reason,
             None if self.process != std::process::id() => "this process was forked from its writer",

@@ -45,7 +45,7 @@ impl SnapshotWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], also if another snapshot of the same path is being written.
+    /// [`Error::Io`].
     pub fn create(path: &Path, settings: &[u8], sequence: u64) -> Result<Self, Error> {
         Self::watched(path, settings, sequence, Watch::default())
     }
@@ -63,7 +63,7 @@ impl SnapshotWriter {
                 limit: u64::from(u32::MAX),
             });
         }
-        let temporary = files::temporary(path);
+        let temporary = files::unique_temporary(path);
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
