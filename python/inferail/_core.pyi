@@ -8,7 +8,7 @@ from uuid import UUID
 from typing_extensions import disjoint_base
 
 from inferail._core_grammar import Grammar, Matcher, Vocabulary
-from inferail._core_index import VectorIndex
+from inferail._core_index import GraphIndex, VectorIndex
 from inferail._core_sampler import (
     History,
     PromptLookup,
@@ -72,6 +72,7 @@ __all__ = [
     "EventStreamMessage",
     "EventStreamParser",
     "Grammar",
+    "GraphIndex",
     "History",
     "HttpExchange",
     "HttpPool",
