@@ -47,13 +47,13 @@ impl PyGraphIndex {
 
     #[classmethod]
     fn open(_class: &Bound<'_, PyType>, py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let index = run(py, || GraphIndex::open(&path));
+        let index = run(py, move || GraphIndex::open(&path));
         let index = index.map_err(|error| ann_error(py, &error))?;
         Ok(Self { index })
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        run(py, || self.index.save(&path)).map_err(|error| ann_error(py, &error))
+        run(py, move || self.index.save(&path)).map_err(|error| ann_error(py, &error))
     }
 
     fn add(
@@ -96,13 +96,15 @@ impl PyGraphIndex {
         let vectors = Vectors::new("query", query)?;
         let rows = vectors.rows()?;
         let (k, effort) = (size(k), effort.map(size));
-        let looks = effort.unwrap_or_else(|| default_effort(k)).saturating_mul(LOOKS);
+        let looks = effort
+            .unwrap_or_else(|| default_effort(k))
+            .saturating_mul(LOOKS);
         let bytes = looks.min(self.index.len()).saturating_mul(rows.len());
         let found = run_sized(py, bytes.saturating_mul(LOOK_BYTES), || {
             let search = |query: &&[f32]| self.index.search(query, k, effort);
-            rows.iter().map(search).collect()
+            rows.iter().map(search).collect::<Result<Vec<_>, _>>()
         });
-        let found: Vec<Vec<(u64, f32)>> = found.map_err(|error| ann_error(py, &error))?;
+        let found = found.map_err(|error| ann_error(py, &error))?;
         results(py, found, k, vectors.many)
     }
 
