@@ -1,10 +1,4 @@
 //! The graph against the obvious search through everything.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "what these functions stand for is a test"
-)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
