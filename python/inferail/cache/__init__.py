@@ -1,0 +1,1 @@
+"""Caches of whole answers: exact and semantic."""

@@ -1,0 +1,261 @@
+"""What the vetoes read in a text: words, numbers, negations, roles. Taken once per text, kept with what is stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Final, NamedTuple
+
+from inferail.cache.veto import words as lists
+from inferail.cache.veto.stems import plain
+
+__all__ = ["Features", "features"]
+
+# Words (with what is written inside them: don't, 3.5, 2024-01-05, c++), and every other sign alone.
+_TOKEN: Final = re.compile(r"\w+(?:['’.,:/_-]\w+)*[+#%]*|[^\w\s]")
+_NUMERIC: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d]+|[%]")
+_CODE: Final = re.compile(r"[_`=<>+*^\\|@~]|::|--|://| [-/] |\d[-/]|/\w+/|\w\.(?:\w+\(|[a-z]{1,4}\b)")
+# What is written for a machine: code in backticks, options, addresses, paths, names with _ or ::, calls, file names,
+# and operators between their operands.
+_LITERAL: Final = re.compile(
+    r"`[^`]*`|--[\w-]+|[\w.-]+@[\w.-]+|\w+://\S+|(?<!\w)[~.]?/[\w./-]{2,}|\w:\\\S+|\w*(?:_|::)\w[\w.:]*|\w+\.\w+\("
+    r"|\b[\w-]+\.(?:py|js|ts|rs|go|c|h|cpp|java|rb|sh|md|txt|csv|json|xml|ya?ml|toml|ini|html|css|sql|exe|dll|log)\b"
+    r"|(?<=[\s\d(])[-+*/^<>=|]{1,3}(?=[\s\d(])|[=<>!]=|&&"
+)
+_LINKING: Final = frozenset({"and", "or", "vs", "versus", "&", ",", "/"})
+
+# What a word is to the vetoes. A token can be several: "isn't" is nothing and a negation.
+SILENT, CONTENT, NEGATION, NUMBER, UNIT, ROLE, LINK, ONE = range(8)
+
+
+class Word(NamedTuple):
+    """One word as the vetoes see it."""
+
+    sort: int
+    stem: str
+    value: float = 0.0
+    unit: str = ""
+    name: bool = False
+
+
+class Features:
+    """What one text says, as far as the vetoes compare it. Immutable by convention, hashable by identity.
+
+    Attributes:
+        text: The text.
+        sequence: Stems of the words that carry meaning, in order; numbers among them.
+        bag: The same as a set.
+        marks: Everything but articles, auxiliaries and politeness: `bag` and the prepositions.
+        names: Stems that were written with a capital letter inside the sentence.
+        numbers: `(value, unit)` in order; the unit is "" where none is written.
+        negations: How many words deny.
+        roles: Preposition to the set of words it binds (`to` → {london}); of a preposition used twice, the first.
+        question: The question word that decides the kind of the answer (when, where, why, how many, …), or "".
+        joined: Words that `and`, `or` or `vs` stands beside: they may change places.
+        literals: Code, paths, quotations and operators, as they are written.
+    """
+
+    __slots__ = (
+        "bag",
+        "joined",
+        "literals",
+        "marks",
+        "names",
+        "negations",
+        "numbers",
+        "question",
+        "roles",
+        "sequence",
+        "text",
+    )
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        read = [word for token in _TOKEN.findall(text) for word in _words_of(token)]
+        self.negations = _negations(read, text)
+        self.numbers = _numbers(read)
+        self.sequence = tuple([word.stem for word in read if word.sort in (CONTENT, NUMBER, UNIT)])
+        self.bag = frozenset(self.sequence)
+        self.marks = frozenset([word.stem for word in read if word.sort not in (SILENT, LINK)])
+        self.names = frozenset([word.stem for word in read[1:] if word.name and word.sort == CONTENT])
+        self.roles = _roles(read)
+        self.joined = _joined(read)
+        self.question = _question(text)
+        self.literals = frozenset(_LITERAL.findall(text)) if _CODE.search(text) else frozenset()
+
+
+@lru_cache(maxsize=4096)
+def features(text: str) -> Features:
+    """The features of a text; those of the last 4,096 texts are remembered."""
+    return Features(text)
+
+
+@lru_cache(maxsize=65_536)
+def _words_of(token: str) -> tuple[Word, ...]:
+    """The words of a token. Remembered: this is where the time would go."""
+    lower = token.lower().replace("’", "'")
+    if lower.endswith("n't"):
+        return (Word(NEGATION, "not"),)
+    base, apostrophe, _ = lower.partition("'")
+    if apostrophe and base:
+        return _words_of(token[: len(base)])
+    if any(letter.isdigit() for letter in lower):
+        return _with_digits(lower)
+    known = _known().get(lower)
+    if known is not None:
+        return (known,)
+    parts = re.split(r"[-/]", lower)
+    if len(parts) > 1 and all(parts):
+        linked = [word for part in parts for word in (Word(LINK, "/"), *_words_of(part))]
+        return tuple(linked[1:]) if "/" in lower else tuple(word for word in linked if word.sort != LINK)
+    if not lower[0].isalnum():
+        return ()
+    return (Word(CONTENT, plain(lower.replace(".", "")), name=token[0].isupper()),)
+
+
+def _with_digits(lower: str) -> tuple[Word, ...]:
+    """`5km` is a number with its unit, `b12` is a name with a number in it, `2024-01-05` is three numbers."""
+    pieces = _NUMERIC.findall(lower)
+    if pieces and not pieces[0][0].isdigit():
+        return (Word(NUMBER, lower, value=float(int.from_bytes(lower.encode()[:6], "big")), unit="name"),)
+    found: list[Word] = []
+    for piece in pieces:
+        if piece[0].isdigit():
+            value = _value(piece)
+            found.append(Word(NUMBER, f"{value:g}", value=value))
+        elif piece in ("st", "nd", "rd", "th"):
+            found[-1] = found[-1]._replace(unit="th")
+        elif piece == "k":
+            value = found[-1].value * 1000
+            found[-1] = Word(NUMBER, f"{value:g}", value=value)
+        else:
+            found.append(Word(UNIT, _units().get(piece, piece), unit=_units().get(piece, piece)))
+    return tuple(found)
+
+
+def _value(digits: str) -> float:
+    """`1,000` and `1.000.000` group thousands; `3.5` and `3,5` have a fraction."""
+    plain = digits
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", digits) or digits.count(",") > 1:
+        plain = digits.replace(",", "")
+    plain = plain.replace(",", ".")
+    if plain.count(".") > 1:
+        plain = plain.replace(".", "")
+    return float(plain)
+
+
+@cache
+def _units() -> Mapping[str, str]:
+    lines = [line.split() for line in lists.UNITS.splitlines() if line.split()]
+    return {spelling: line[0] for line in lines for spelling in line}
+
+
+@cache
+def _known() -> dict[str, Word]:
+    """Every word of the lists, ready made. A later list goes over an earlier one."""
+    known = {word: Word(SILENT, word) for word in lists.IGNORED}
+    known |= {word: Word(ROLE, word) for word in lists.ROLES | lists.PARTICLES}
+    known |= {word: Word(LINK, word) for word in _LINKING}
+    known |= {word: Word(NEGATION, "not") for word in lists.NEGATORS}
+    known |= {
+        word: Word(UNIT, unit, unit=unit)
+        for word, unit in _units().items()
+        if len(word) > 2 or not word.isalpha() or word in ("pm", "km", "kg", "cm", "mm", "mg", "gb", "mb", "tb", "oz", "lb")
+    }
+    known |= {word: Word(NUMBER, f"{number}", value=number) for word, number in lists.NUMBER_WORDS.items()}
+    known |= {word: Word(NUMBER, f"{number}", value=number, unit="scale") for word, number in lists.SCALES.items()}
+    known |= {word: Word(NUMBER, f"{number}", value=number, unit="th") for word, number in lists.ORDINALS.items()}
+    known["second"] = Word(UNIT, "second", unit="second")  # of a minute more often than after the first
+    known["one"] = known["once"] = Word(ONE, "one", value=1.0)
+    return known
+
+
+def _negations(read: list[Word], text: str) -> int:
+    count = sum(word.sort == NEGATION for word in read)
+    return count - len(_RHETORICAL.findall(text)) if count else 0
+
+
+# A negation that asks for a yes, or that leaves the question as it is.
+_RHETORICAL: Final = re.compile(
+    r"\bor not\b|\bnot only\b|\bwhy (?:don['’]?t|not)\b(?= (?:you|we)\b)|,? ?\b\w+n['’]t (?:it|you|they|he|she|there) ?\?"
+    r"|^(?:can|could|would|won|don|didn|isn|aren|doesn)n?['’]t (?:you|it|there) |\bno matter\b|\bcan(?:no|['’])t wait\b",
+    re.IGNORECASE,
+)
+
+
+def _numbers(read: list[Word]) -> tuple[tuple[float, str], ...]:
+    """Numbers in order with their units; number words are put together (`two hundred fifty`)."""
+    found: list[tuple[float, str]] = []
+    open_number = False
+    before = ""
+    for place, word in enumerate(read):
+        if word.sort == NUMBER:
+            if open_number and word.unit == "scale":
+                value, unit = found[-1]
+                found[-1] = (value * word.value, unit)
+            elif open_number and found[-1][0] >= 20 and found[-1][0] % 10 == 0 and word.value < found[-1][0] and not word.unit:
+                found[-1] = (found[-1][0] + word.value, "")
+            else:
+                found.append((word.value, before if word.unit in ("", "scale") else word.unit))
+            open_number = word.unit in ("", "scale") and word.stem.isdigit()
+        elif word.sort == UNIT:
+            if open_number or (place and read[place - 1].sort == NUMBER and found):
+                found[-1] = (found[-1][0], word.unit)
+            open_number = False
+        elif word.sort == ONE and place + 1 < len(read) and (read[place + 1].sort == UNIT or read[place + 1].unit == "scale"):
+            found.append((1.0, ""))
+            open_number = True
+        elif word.sort not in (LINK,):
+            open_number = False
+        before = word.unit if word.sort == UNIT and word.unit in ("dollar", "euro", "gbp", "yen", "rupee") else ""
+    return tuple(found)
+
+
+def _roles(read: list[Word]) -> dict[str, frozenset[str]]:
+    """What each preposition binds: the run of content words behind it, and what `and` or `or` adds to that."""
+    roles: dict[str, frozenset[str]] = {}
+    bound: list[str] | None = None
+    role = ""
+    for word in read:
+        if word.sort == ROLE:
+            if bound:
+                roles.setdefault(role, frozenset(bound))
+            role, bound = word.stem, []
+        elif bound is not None:
+            if word.sort in (CONTENT, NUMBER, UNIT, ONE):
+                bound.append(word.stem)
+            elif word.sort not in (LINK,) and bound:
+                roles.setdefault(role, frozenset(bound))
+                bound = None
+    if bound:
+        roles.setdefault(role, frozenset(bound))
+    return roles
+
+
+def _joined(read: list[Word]) -> frozenset[str]:
+    beside = [
+        word.stem
+        for place, link in enumerate(read)
+        if link.sort == LINK
+        for word in (*read[max(0, place - 1) : place], *read[place + 1 : place + 2])
+    ]
+    return frozenset(beside)
+
+
+_QUESTION: Final = re.compile(
+    r"\b(?:how (many|much|long|often|far|old|big|tall|fast|come|about)|(how|who|whom|whose|when|where|why)|what (time|date|year|day|reason))\b",
+    re.IGNORECASE,
+)
+_KIND_OF_QUESTION: Final = {
+    "come": "why", "reason": "why", "whom": "who", "whose": "who", "time": "when", "date": "when", "year": "when",
+    "day": "when", "about": "", "how": "",
+}  # fmt: skip
+
+
+def _question(text: str) -> str:
+    found = _QUESTION.search(text)
+    if found is None:
+        return ""
+    word = (found[1] or found[2] or found[3]).lower()
+    return _KIND_OF_QUESTION.get(word, word)
