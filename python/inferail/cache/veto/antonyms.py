@@ -17,6 +17,7 @@ __all__ = ["antonyms"]
 
 _PREFIXES: Final = ("un", "non", "dis", "im", "in", "il", "ir", "de", "mis", "anti", "a")
 _SHORTEST: Final = 4  # what is left of a word without its prefix: "in" and "inner" are no opposites
+_LONGEST_COMPARED: Final = 6  # longer adjectives take "more"
 
 
 def antonyms(cached: Features, asked: Features) -> str | None:
@@ -53,10 +54,19 @@ def _opposites() -> Mapping[str, frozenset[str]]:
         left, bar, right = line.partition("|")
         if not bar or len(left.split()) == 0:
             continue
-        ones = {plain(word) for word in left.split()}
-        others = {plain(word) for word in right.split()}
+        ones = {form for word in left.split() for form in _forms(word)}
+        others = {form for word in right.split() for form in _forms(word)}
         for one in ones:
             opposites.setdefault(one, set()).update(others - ones)
         for other in others:
             opposites.setdefault(other, set()).update(ones - others)
     return {word: frozenset(found) for word, found in opposites.items()}
+
+
+def _forms(word: str) -> list[str]:
+    """The stem of a word, and those of its comparative and superlative, as if it were an adjective."""
+    if len(word) > _LONGEST_COMPARED:
+        return [plain(word)]
+    base = word.removesuffix("e")
+    bases = {base, base[:-1] + "i" if base.endswith("y") else base, base + base[-1]}
+    return [plain(word), *(plain(base + ending) for base in bases for ending in ("er", "est"))]

@@ -155,7 +155,8 @@ def _units() -> Mapping[str, str]:
 def _known() -> dict[str, Word]:
     """Every word of the lists, ready made. A later list goes over an earlier one."""
     known = {word: Word(SILENT, word) for word in lists.IGNORED}
-    known |= {word: Word(ROLE, word) for word in lists.ROLES | lists.PARTICLES}
+    known |= {word: Word(ROLE, plain(word)) for word in lists.ROLES | lists.PARTICLES}
+    known["into"] = Word(ROLE, "to")
     known |= {word: Word(LINK, word) for word in _LINKING}
     known |= {word: Word(NEGATION, "not") for word in lists.NEGATORS}
     known |= {
@@ -213,43 +214,58 @@ def _numbers(read: list[Word]) -> tuple[tuple[float, str], ...]:
 
 
 def _roles(read: list[Word]) -> dict[str, frozenset[str]]:
-    """What each preposition binds: the run of content words behind it, and what `and` or `or` adds to that."""
+    """What each directed preposition binds: the content words behind it, and what `and` or `or` adds to them."""
     roles: dict[str, frozenset[str]] = {}
-    bound: list[str] | None = None
     role = ""
+    bound: list[str] = []
+    before = SILENT
     for word in read:
-        if word.sort == ROLE:
-            if bound:
-                roles.setdefault(role, frozenset(bound))
-            role, bound = word.stem, []
-        elif bound is not None:
-            if word.sort in (CONTENT, NUMBER, UNIT, ONE):
+        sort = word.sort
+        if sort == ROLE:
+            # After a word that says nothing, `to` belongs to a verb: how to, want to, the way to.
+            opens = word.stem in _directed() and not (word.stem == "to" and before == SILENT)
+            if role and bound:
+                roles[role] = roles.get(role, _NOTHING).union(bound)
+            role, bound = (word.stem if opens else ""), []
+        elif role:
+            if sort in (CONTENT, NUMBER, UNIT, ONE):
                 bound.append(word.stem)
-            elif word.sort not in (LINK,) and bound:
-                roles.setdefault(role, frozenset(bound))
-                bound = None
-    if bound:
-        roles.setdefault(role, frozenset(bound))
+            elif bound and sort != LINK and before != LINK:
+                roles[role] = roles.get(role, _NOTHING).union(bound)
+                role, bound = "", []
+        before = sort
+    if role and bound:
+        roles[role] = roles.get(role, _NOTHING).union(bound)
     return roles
 
 
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
+@cache
+def _directed() -> frozenset[str]:
+    return frozenset(plain(word) for word in lists.DIRECTED)
+
+
 def _joined(read: list[Word]) -> frozenset[str]:
-    beside = [
-        word.stem
-        for place, link in enumerate(read)
-        if link.sort == LINK
-        for word in (*read[max(0, place - 1) : place], *read[place + 1 : place + 2])
-    ]
+    """The words nearest to each `and`, `or`, `vs` and comma."""
+    beside: list[str] = []
+    spoken = [word for word in read if word.sort != SILENT]
+    for place, link in enumerate(spoken):
+        if link.sort == LINK:
+            beside += [word.stem for word in (*spoken[max(0, place - 1) : place], *spoken[place + 1 : place + 2])]
     return frozenset(beside)
 
 
 _QUESTION: Final = re.compile(
-    r"\b(?:how (many|much|long|often|far|old|big|tall|fast|come|about)|(how|who|whom|whose|when|where|why)|what (time|date|year|day|reason))\b",
+    r"\bhow (?:many|much) (?:more )?(time|minutes?|hours?|days?|weeks?|months?|years?)\b"
+    r"|\bhow (many|much|long|often|far|old|big|tall|fast|come|about)\b|\b(how|who|whom|whose|when|where|why)\b"
+    r"|\b(?:what|which|in what|at what) (time|date|year|day|reason)\b",
     re.IGNORECASE,
 )
 _KIND_OF_QUESTION: Final = {
     "come": "why", "reason": "why", "whom": "who", "whose": "who", "time": "when", "date": "when", "year": "when",
-    "day": "when", "about": "", "how": "",
+    "day": "when", "about": "", "how": "", "many": "much",
 }  # fmt: skip
 
 
@@ -257,5 +273,7 @@ def _question(text: str) -> str:
     found = _QUESTION.search(text)
     if found is None:
         return ""
-    word = (found[1] or found[2] or found[3]).lower()
+    if found[1]:
+        return "long"
+    word = (found[2] or found[3] or found[4]).lower()
     return _KIND_OF_QUESTION.get(word, word)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from inferail.cache.veto.antonyms import antonyms
 from inferail.cache.veto.features import features
-from inferail.cache.veto.kinds import kinds, names, restrictors
+from inferail.cache.veto.kinds import additions, kinds, names, restrictors, substitutions
 from inferail.cache.veto.literals import literals
 from inferail.cache.veto.negation import negation
 from inferail.cache.veto.numbers import numbers, units
@@ -17,12 +17,16 @@ from inferail.cache.veto.questions import questions
 if TYPE_CHECKING:
     from inferail.cache.veto.features import Features
 
-__all__ = ["ALWAYS", "ENGLISH", "Veto", "first_reason", "veto"]
+__all__ = ["ENGLISH", "GREY", "Veto", "first_reason", "veto"]
 
 Veto: TypeAlias = "Callable[[Features, Features], str | None]"
 
-ALWAYS: Final[tuple[Veto, ...]] = (negation, numbers, units, antonyms, kinds, roles, order, literals)
-ENGLISH: Final[tuple[Veto, ...]] = (*ALWAYS, names, questions, restrictors)
+# Right often enough to overrule any similarity.
+ENGLISH: Final[tuple[Veto, ...]] = (
+    negation, numbers, units, antonyms, kinds, names, roles, order, questions, literals, restrictors,
+)  # fmt: skip
+# Also where the similarity alone would not have been enough.
+GREY: Final[tuple[Veto, ...]] = (*ENGLISH, substitutions, additions)
 
 
 def veto(cached_text: str, asked_text: str, vetoes: Sequence[Veto] = ENGLISH) -> str | None:

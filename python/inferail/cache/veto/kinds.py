@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from inferail.cache.veto.features import Features
 
-__all__ = ["kinds", "names", "restrictors"]
+__all__ = ["additions", "kinds", "names", "restrictors", "substitutions"]
 
 
 def kinds(cached: Features, asked: Features) -> str | None:
@@ -43,6 +43,23 @@ def names(cached: Features, asked: Features) -> str | None:
 def restrictors(cached: Features, asked: Features) -> str | None:
     """`restrictors` where one text says only, except, first, most, … and the other does not."""
     return "restrictors" if (cached.marks ^ asked.marks) & _restricting() else None
+
+
+def substitutions(cached: Features, asked: Features) -> str | None:
+    """`substitutions` where the texts are the same word for word, but for one word that is not known to mean the same.
+
+    For the grey zone: it cannot tell a synonym that is on no list from another thing.
+    """
+    if len(cached.sequence) != len(asked.sequence) or len(cached.bag ^ asked.bag) != 2 or cached.marks - cached.bag != asked.marks - asked.bag:
+        return None
+    apart = sum(one != other for one, other in zip(cached.sequence, asked.sequence, strict=True))
+    return "substitutions" if apart == 1 else None
+
+
+def additions(cached: Features, asked: Features) -> str | None:
+    """`additions` where one text says all that the other says, and one word more. For the grey zone, as substitutions."""
+    apart = cached.bag ^ asked.bag
+    return "additions" if len(apart) == 1 and (cached.bag < asked.bag or asked.bag < cached.bag) else None
 
 
 @cache

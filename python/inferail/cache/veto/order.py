@@ -26,7 +26,15 @@ def roles(cached: Features, asked: Features) -> str | None:
             continue
         if len(cached.bag ^ asked.bag) <= _APART:
             return "roles"
+    if _turned(cached, asked) or _turned(asked, cached):
+        return "roles" if len(cached.bag ^ asked.bag) <= _APART else None
     return None
+
+
+def _turned(one: Features, other: Features) -> bool:
+    """Whether what one text goes to is where the other comes from."""
+    goal, start = one.roles.get("to"), other.roles.get("from")
+    return goal is not None and start is not None and not goal.isdisjoint(start)
 
 
 def order(cached: Features, asked: Features) -> str | None:

@@ -21,7 +21,7 @@ _IRREGULAR: Final = dict(
     broken=break chose=choose chosen=choose came=come saw=see seen=see sent=send spent=spend built=build lent=lend lost=lose
     won=win left=left found=find kept=keep told=tell thought=think taught=teach caught=catch felt=feel held=hold met=meet
     grew=grow grown=grow knew=know known=know drove=drive driven=drive ate=eat eaten=eat drank=drink drunk=drunk flew=fly
-    stole=steal stolen=steal froze=freeze frozen=freeze said=say stood=stand understood=understand meant=mean slept=sleep
+    beaten=beat stole=steal stolen=steal froze=freeze frozen=freeze said=say stood=stand understood=understand meant=mean slept=sleep
     died=die dies=die dying=die lying=lie tying=tie using=use used=use uses=use
     him=he his=he himself=he her=she hers=she herself=she
     analyses=analysis this=this does=do process=process business=business news=news always=always less=less
@@ -55,6 +55,8 @@ def stem(word: str) -> str:
 
 
 def _without_ending(word: str) -> str:
+    if word.endswith("ied") and len(word) > 4:
+        return word[:-3] + "y"
     for ending in ("ing", "ed"):
         rest = word[: -len(ending)]
         if word.endswith(ending) and len(rest) >= 3 and any(vowel in rest for vowel in "aeiouy"):
@@ -63,8 +65,6 @@ def _without_ending(word: str) -> str:
             if len(rest) > 3 and rest[-1] == rest[-2] and rest[-1] not in "lsz":
                 return rest[:-1]
             return rest
-    if word.endswith("ied") and len(word) > 4:
-        return word[:-3] + "y"
     return word
 
 

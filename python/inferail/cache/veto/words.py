@@ -11,6 +11,7 @@ from typing import Final
 
 __all__ = [
     "ANTONYMS",
+    "DIRECTED",
     "IGNORED",
     "KINDS",
     "NEGATORS",
@@ -35,7 +36,7 @@ IGNORED: Final = frozenset(
     tell explain show give know want wanted need needed wonder wondering help let like would'd get
     possible way ways able
     also too very quite much many
-    and or & , as if of else then
+    as if else then
     what which whats how who when where why whose whom
     what's that's s t re ve ll d m
     about regarding concerning
@@ -51,8 +52,11 @@ NEGATORS: Final = frozenset(
 
 # Words that bind what follows them to a part in the sentence.
 ROLES: Final = frozenset(
-    "from to into onto than by over under before after for against via per with at in on until till between".split()  # noqa: SIM905
+    "from to into onto than by over under before after for against via per with at in on until till between of".split()  # noqa: SIM905
 )
+
+# Those whose two sides are different questions when they are exchanged. `for` and `with` are not: they move freely.
+DIRECTED: Final = frozenset("from to into onto than over under before after against via in on at of between by".split())  # noqa: SIM905
 
 # Particles that turn a verb into its opposite.
 PARTICLES: Final = frozenset("up down on off in out back away forward".split())  # noqa: SIM905
@@ -62,7 +66,7 @@ RESTRICTORS: Final = frozenset("only solely except excluding exclusively".split(
 
 # Written differently, meant alike.
 SAME: Final = """
-    usa us america american | uk britain british england | eu europe european | nyc | la
+    bigger larger greater | biggest largest greatest | usa us america american | uk britain british england | eu europe european | nyc | la
     tv television | phone smartphone cellphone mobile | laptop notebook | app application | photo picture image | pc computer
     car automobile | movie film | bike bicycle | fridge refrigerator | doctor physician | kid child children | buy purchase
     begin start commence | end finish | big large | small little | fast quick rapid | remove delete erase
@@ -108,6 +112,7 @@ ANTONYMS: Final = """
     buy purchase | sell
     cheap affordable inexpensive cheapest | expensive costly
     clean | dirty
+    difference | similarity
     clockwise | counterclockwise anticlockwise
     cold cool | hot warm
     collapse | expand
@@ -242,7 +247,6 @@ ANTONYMS: Final = """
     supply | demand
     temporary temporarily | permanent permanently
     tighten | loosen
-    to | from
     together | apart
     transparent | opaque
     up upgrade | down downgrade
@@ -300,6 +304,10 @@ KINDS: Final = """
     drink: coffee tea beer wine milk juice water vodka whisky
     meat: beef pork lamb turkey bacon ham salmon tuna
     fruit: apple banana orange lemon lime grape strawberry mango pear peach cherry
+    transport: flight train bus ferry taxi
+    device: laptop desktop tablet phone printer monitor keyboard television router
+    aspect: symptom cause treatment cure diagnosis
+    account: revenue profit loss debt margin
     grain: rice wheat oats barley corn quinoa
     metal: gold silver copper iron aluminium steel bronze platinum lead zinc
     money: dollar euro pound yen rupee franc yuan bitcoin ethereum usd eur gbp jpy inr chf cny
