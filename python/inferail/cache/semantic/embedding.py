@@ -1,0 +1,73 @@
+"""Texts to vectors of length 1, through whatever embedder there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from inferail.errors import CancelledError, ConfigError, RequestError
+from inferail.types.embedding import EmbeddingModel, EmbeddingRequest
+from inferail.types.registry import resolve_embedder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float32]
+
+__all__ = ["Embedding"]
+
+
+class Embedding:
+    """An embedder as the cache uses it. It runs in the Scope of the call: its transport, deadline and budget.
+
+    Attributes:
+        name: Whose vectors these are.
+    """
+
+    def __init__(self, embedder: Any) -> None:
+        """Takes an EmbeddingModel, an `Embedder` around one, or its name.
+
+        Raises:
+            ConfigError: Something else.
+        """
+        if isinstance(embedder, str):
+            embedder = resolve_embedder(embedder)
+        model = embedder if isinstance(embedder, EmbeddingModel) else getattr(embedder, "model", None)
+        if not isinstance(model, EmbeddingModel):
+            raise ConfigError(
+                "embedder must be an Embedder, its name, or an EmbeddingModel, for example ir.Embedder('local:all-minilm-l6-v2')"
+            )
+        self._model: EmbeddingModel = model
+        self.name = model.name
+
+    async def rows(self, texts: list[str]) -> Vector:
+        """One vector of length 1 for each text.
+
+        Raises:
+            RequestError: The embedder cannot be reached.
+        """
+        import numpy as np
+
+        # Both sides of the comparison are what somebody asks.
+        embeddings = await self._model.embed(EmbeddingRequest(tuple(texts), input_type="query"))
+        vectors = np.asarray(embeddings.vectors, np.float32)
+        lengths = np.sqrt(np.einsum("rd,rd->r", vectors, vectors))
+        if not np.isfinite(lengths).all() or not lengths.all():
+            raise ConfigError(f"{self.name} gave a vector without a direction")
+        rows: Vector = vectors / lengths[:, None]
+        return rows
+
+    async def row(self, text: str) -> Vector | None:
+        """The vector of one text; None where the embedder fails: then there is only the exact cache.
+
+        Raises:
+            CancelledError: The call was cancelled.
+        """
+        try:
+            rows = await self.rows([text])
+        except CancelledError:
+            raise
+        except RequestError:
+            return None
+        row: Vector = rows[0]
+        return row
