@@ -47,8 +47,12 @@ from inferail.errors import (
 )
 
 if TYPE_CHECKING:
-    from inferail._sync import Client, Embedder, Stream
-    from inferail.client import AsyncClient, ResponseStream
+    from inferail._sync import Client, Embedder
+    from inferail._sync import Stream as Stream
+    from inferail.cache.cached import Cached
+    from inferail.cache.exact import ExactCache
+    from inferail.client import AsyncClient
+    from inferail.client import ResponseStream as ResponseStream
     from inferail.core import Delta
     from inferail.embedding import AsyncEmbedder
     from inferail.one_line import acomplete, complete
@@ -86,6 +90,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "inferail.one_line": ("acomplete", "complete"),
     "inferail._sync": ("Client", "Embedder", "Stream"),
+    "inferail.cache.cached": ("Cached",),
+    "inferail.cache.exact": ("ExactCache",),
     "inferail.client": ("AsyncClient", "ResponseStream"),
     "inferail.core": ("Delta",),
     "inferail.embedding": ("AsyncEmbedder",),
@@ -130,6 +136,7 @@ __all__ = [
     "AuthenticationError",
     "Budget",
     "BudgetError",
+    "Cached",
     "Cancellation",
     "CancelledError",
     "CapacityError",
@@ -144,6 +151,7 @@ __all__ = [
     "DeviceError",
     "Embedder",
     "EngineError",
+    "ExactCache",
     "Fallback",
     "File",
     "FormatError",
@@ -174,14 +182,12 @@ __all__ = [
     "Request",
     "RequestError",
     "Response",
-    "ResponseStream",
     "RetryPolicy",
     "RouteError",
     "Sampling",
     "SamplingError",
     "Scope",
     "ServerError",
-    "Stream",
     "StreamError",
     "Target",
     "Text",

@@ -58,14 +58,8 @@ class Keeper:
             self._held[lease] = wanted
             self._start()
 
-    async def release(self, lease: Lease) -> None:
-        """Gives the lease back."""
-        with self._lock:
-            self._held.pop(lease, None)
-        await self._store.release(lease)
-
-    def give_up(self, lease: Lease) -> None:
-        """The same for a task that is being cancelled and cannot wait any more: the thread gives it back."""
+    def release(self, lease: Lease) -> None:
+        """Gives the lease back. The thread does it: a task that is being cancelled cannot wait any more."""
         with self._lock:
             self._held.pop(lease, None)
             self._given_up.append(lease)

@@ -23,13 +23,12 @@ class _Kept:
 
     __slots__ = ("expires", "gain", "priority", "put", "size", "tags", "uses", "value")
 
-    def __init__(self, value: bytes, put: float, expires: float, tags: tuple[str, ...], size: int, gain: float) -> None:
+    def __init__(self, value: bytes, times: tuple[float, float], tags: tuple[str, ...], size: int, gain: float) -> None:
         self.value = value
-        self.put = put
-        self.expires = expires
+        self.put, self.expires = times
         self.tags = tags
         self.size = size
-        self.gain = gain
+        self.gain = gain  # per byte
         self.uses = 1
         self.priority = 0.0
 
@@ -71,7 +70,7 @@ class MemoryStore:
         self._kept: OrderedDict[_Name, _Kept] = OrderedDict()
         self._tagged: dict[_Name, set[_Name]] = {}
         self._bytes = 0
-        self._evictions = 0
+        self.evictions = 0
         self._floor = 0.0  # the priority at which the last one was evicted
         self._number = count()
         self._expiring: list[tuple[float, int, _Name]] = []
@@ -121,8 +120,8 @@ class MemoryStore:
                 self._drop(name)
             if size > self._max_bytes:
                 return False
-            expires = math.inf if ttl is None else now + ttl
-            kept = _Kept(value, now, expires, tuple(tags), size, weight / size)
+            times = now, math.inf if ttl is None else now + ttl
+            kept = _Kept(value, times, tuple(dict.fromkeys(tags)), size, weight / size)
             while self._kept and (len(self._kept) >= self._max_entries or self._bytes + size > self._max_bytes):
                 self._evict()
             self._keep(name, kept)
@@ -204,7 +203,7 @@ class MemoryStore:
         """What it holds."""
         with self._lock:
             self._purge(self._now())
-            return StoreStats(len(self._kept), self._bytes, self._evictions)
+            return StoreStats(len(self._kept), self._bytes, self.evictions)
 
     async def aclose(self) -> None:
         """Does nothing: what is in memory goes with the store."""
@@ -222,9 +221,7 @@ class MemoryStore:
             heapq.heappush(self._expiring, (kept.expires, next(self._number), name))
             if len(self._expiring) > 2 * len(self._kept) + 1024:  # most of it is of entries that were replaced
                 self._expiring = [
-                    (one.expires, next(self._number), key)
-                    for key, one in self._kept.items()
-                    if one.expires < math.inf
+                    (one.expires, next(self._number), key) for key, one in self._kept.items() if one.expires < math.inf
                 ]
                 heapq.heapify(self._expiring)
         if self._by_gain:
@@ -245,7 +242,7 @@ class MemoryStore:
             self._leases = {key: held for key, held in self._leases.items() if held[1] > now}
 
     def _evict(self) -> None:
-        self._evictions += 1
+        self.evictions += 1
         if not self._by_gain:
             self._drop(next(iter(self._kept)))
             return

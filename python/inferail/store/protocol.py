@@ -49,7 +49,7 @@ class StoreStats:
     Attributes:
         entries: How many, of every namespace; those that have expired but were not met since may be among them.
         bytes: Of their keys and values, with what each costs besides.
-        evictions: How many had to make room since the store was made (in a file or a server: since that was).
+        evictions: How many had to make room, ever.
     """
 
     entries: int
@@ -74,6 +74,11 @@ class Store(Protocol):
     @property
     def shared(self) -> bool:
         """Whether other processes see the same entries."""
+        ...
+
+    @property
+    def evictions(self) -> int:
+        """How many entries had to make room for what was put through this object."""
         ...
 
     async def get(self, namespace: str, key: str) -> Entry | None:

@@ -69,13 +69,12 @@ class RedisStore:
                 )
             except ValueError:  # its text has the address, and the address may have a password
                 raise ConfigError("the address of a Redis server is redis://host:port/database") from None
+        self.evictions = 0
         self._prefix = prefix
         self._bounds = (max_entries or 0, max_bytes or 0)
         self._by_gain = int(eviction == "gdsf")
         self._notes_uses = int(max_entries is not None or max_bytes is not None)
-        self._scripts = {
-            name: self._client.register_script(getattr(scripts, name)) for name in scripts.__all__
-        }
+        self._scripts = {name: self._client.register_script(getattr(scripts, name)) for name in scripts.__all__}
 
     async def get(self, namespace: str, key: str) -> Entry | None:
         """What is kept there, unless it has expired."""
@@ -102,7 +101,9 @@ class RedisStore:
         check_ttl(ttl)
         size = len(value) + len(namespace) + len(key) + ENTRY_BYTES
         arguments = [key, value, _ms(ttl), size, repr(weight / size), *self._bounds, self._by_gain, *tags]
-        return bool(await self._run("PUT", [self._space(namespace)], arguments))
+        evicted = int(await self._run("PUT", [self._space(namespace)], arguments))
+        self.evictions += max(0, evicted)
+        return evicted >= 0
 
     async def delete(self, namespace: str, key: str) -> bool:
         """Forgets one entry; whether it was there."""

@@ -54,6 +54,7 @@ return {value, t[1], t[2], redis.call('PTTL', p .. 'e:' .. ARGV[1])}
 """
 
 # ARGV: name, value, ttl in ms or 0, size, gain, most entries or 0, most bytes or 0, whether by gain, tags…
+# Gives how many had to make room, or -1 where the entry alone is too large.
 PUT = (
     _BEGIN
     + """
@@ -62,7 +63,8 @@ local most, most_bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = now()
 purge(time, 100)
 drop(name)
-if most_bytes > 0 and size > most_bytes then return 0 end
+if most_bytes > 0 and size > most_bytes then return -1 end
+local evicted = 0
 local entries = redis.call('HLEN', p .. 's')
 local bytes = tonumber(redis.call('HGET', p .. 'm', 'bytes') or '0')
 while (most > 0 and entries >= most) or (most_bytes > 0 and bytes + size > most_bytes) do
@@ -72,6 +74,7 @@ while (most > 0 and entries >= most) or (most_bytes > 0 and bytes + size > most_
   entries = entries - 1
   drop(victim[1])
   redis.call('HINCRBY', p .. 'm', 'evictions', 1)
+  evicted = evicted + 1
   redis.call('HSET', p .. 'm', 'floor', victim[2])
 end
 local floor = tonumber(redis.call('HGET', p .. 'm', 'floor') or '0')
@@ -93,7 +96,7 @@ for i = 9, #ARGV do
   redis.call('SADD', p .. 't:' .. ARGV[i], name)
   redis.call('SADD', p .. 'n:' .. name, ARGV[i])
 end
-return 1
+return evicted
 """
 )
 

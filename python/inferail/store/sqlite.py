@@ -90,6 +90,7 @@ class SQLiteStore:
         self._now = now
         self._lock = threading.RLock()
         self._touched: dict[tuple[str, str], int] = {}
+        self.evictions = 0
         self._closed = False
         self._process = os.getpid()
         self._connection = self._open()
@@ -346,12 +347,15 @@ class SQLiteStore:
         while (self._max_entries is not None and entries >= self._max_entries) or (
             self._max_bytes is not None and held + size > self._max_bytes
         ):
-            victim = connection.execute("SELECT id, size, priority FROM entries ORDER BY priority, id LIMIT 1").fetchone()
+            victim = connection.execute(
+                "SELECT id, size, priority FROM entries ORDER BY priority, id LIMIT 1"
+            ).fetchone()
             if victim is None:
                 return
             connection.execute("DELETE FROM entries WHERE id = ?", victim[:1])
             connection.execute("UPDATE totals SET evictions = evictions + 1, floor = max(floor, ?)", victim[2:])
             entries, held = entries - 1, held - victim[1]
+            self.evictions += 1
 
     @staticmethod
     def _floor(connection: sqlite3.Connection) -> float:

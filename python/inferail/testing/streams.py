@@ -8,16 +8,17 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from inferail.core import Delta
 from inferail.errors import InferailError, RequestError, StreamError
+from inferail.types import replay
 from inferail.types.accumulate import Accumulator
-from inferail.types.message import Part, Reasoning, Refusal, Text, ToolCall
 from inferail.types.response import Attempt, Partial, Response, Timing
 from inferail.types.scope import current_scope
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from inferail.core import Delta
 
 __all__ = ["ScriptStream", "count_words", "deltas_of", "pause", "words"]
 
@@ -161,28 +162,4 @@ def count_words(deltas: list[Delta]) -> int:
 
 def deltas_of(response: Response[Any]) -> Iterator[list[Delta]]:
     """An answer as the lists of deltas it would stream as, one word each."""
-    yield [Delta("start", id=response.id, name=response.model or None)]
-    for block, part in enumerate(response.message.parts):
-        yield from _deltas_of_part(part, block)
-    last = [Delta("usage", usage=response.usage)] if response.usage.total_tokens else []
-    yield [*last, Delta("finish", reason=response.finish_reason, raw_reason=response.raw_finish_reason)]
-
-
-def _deltas_of_part(part: Part, block: int) -> Iterator[list[Delta]]:
-    match part:
-        case ToolCall():
-            yield [Delta("tool_start", block=block, id=part.id, name=part.name)]
-            for word in words(part.arguments):
-                yield [Delta("tool_args", block=block, text=word)]
-            yield [Delta("tool_end", block=block)]
-        case Reasoning(redacted=str(data)):
-            yield [Delta("reasoning_redacted", block=block, text=data)]
-        case Text() | Refusal() | Reasoning():
-            kind = "text" if isinstance(part, Text) else "refusal" if isinstance(part, Refusal) else "reasoning"
-            for word in words(part.text):
-                yield [Delta(kind, block=block, text=word)]
-        case _:
-            return
-    signature: str | None = getattr(part, "signature", None)
-    if signature is not None:
-        yield [Delta("reasoning_signature", block=block, text=signature)]
+    return replay.deltas_of(response, words)

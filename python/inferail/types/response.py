@@ -10,7 +10,7 @@ from inferail.frozen import quick
 from inferail.types.message import Message, Reasoning, Refusal, Text, ToolCall
 from inferail.types.usage import Usage
 
-__all__ = ["Attempt", "FinishReason", "Partial", "Response", "Timing"]
+__all__ = ["Attempt", "CacheHit", "FinishReason", "Partial", "Response", "Timing"]
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "unknown"]
 if TYPE_CHECKING:
@@ -80,6 +80,27 @@ class Attempt:
 
 @quick
 @dataclass(frozen=True, slots=True)
+class CacheHit:
+    """How a cache answered: nobody was asked, and it cost nothing.
+
+    Attributes:
+        kind: `exact` for the same request, `semantic` for one of the same meaning, `shared` for one that was being
+            answered at that moment for somebody else.
+        age: Seconds since the answer was kept; 0.0 of a shared one.
+        saved_usd: What the answer had cost, US dollars; None where no price is known.
+        fresh: False where it is older than it should be, and a new one is being fetched.
+        similarity: How near the request was to the one that was answered (`semantic`), -1 to 1.
+    """
+
+    kind: Literal["exact", "semantic", "shared"]
+    age: float = 0.0
+    saved_usd: float | None = None
+    fresh: bool = True
+    similarity: float | None = None
+
+
+@quick
+@dataclass(frozen=True, slots=True)
 class Partial:
     """What had arrived of an answer that did not reach its end. Never passed off as a Response.
 
@@ -118,6 +139,8 @@ class Response(Generic[OutputT]):
         raw: The provider's untouched answer: the body, or None for a stream.
         warnings: What was dropped or changed on the way, in words.
         headers: Headers of the HTTP answer, names in lower case; `inferail.providers.rate_limits` reads limits in them.
+        cache: How a cache answered, or None where a provider did. `usage` then has the tokens of the answer as it was
+            made, at a cost of 0, and `attempts` is empty.
     """
 
     message: Message = field(repr=False)
@@ -135,6 +158,7 @@ class Response(Generic[OutputT]):
     raw: bytes | None = field(default=None, repr=False)
     warnings: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    cache: CacheHit | None = None
 
     @property
     def text(self) -> str:
