@@ -7,16 +7,18 @@ pictures of this turn. What only rephrases may differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from inferail.cache.canonical import request_key
 from inferail.errors import ConfigError
+from inferail.frozen import quick
 from inferail.types.message import Message, Text
 
 if TYPE_CHECKING:
-    from inferail.types.request import Request, Sampling
+    from inferail.types.request import OutputSchema, Request, Sampling
+    from inferail.types.tools import Tool
 
 __all__ = ["Context", "Conversation", "Question"]
 
@@ -25,6 +27,19 @@ _BLANK: Final = Text("")
 _POLICIES: Final = ("last", "first", "window")
 
 
+class _Scope(NamedTuple):
+    """What `request_key` reads of a Request, whose own checks (four times as long as all of this) it has passed already."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+    tool_choice: str | None
+    output: OutputSchema | None
+    sampling: Sampling
+    provider_options: Mapping[str, Mapping[str, Any]]
+    labels: Mapping[str, str]
+
+
+@quick
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a request asks, for a semantic lookup.
@@ -94,11 +109,18 @@ class Context:
         if not text or len(text) > self.max_characters:
             return None
         model = self.model_class(model) if self.model_class is not None else model
-        changes: dict[str, Any] = {"messages": (*earlier, _without_words(asked))}
-        if self.sampling_class is not None:
-            changes["sampling"] = self.sampling_class(request.sampling)
+        sampling = request.sampling
+        scope = _Scope(
+            (*earlier, _without_words(asked)),
+            request.tools,
+            request.tool_choice,
+            request.output,
+            sampling if self.sampling_class is None else self.sampling_class(sampling),
+            request.provider_options,
+            request.labels,
+        )
         who = f"{len(model)}:{model}{self.conversation}:{embedder}"
-        return Question(text, request_key(replace(request, **changes), who, labels=self.labels))
+        return Question(text, request_key(cast("Request", scope), who, labels=self.labels))
 
     def _window(self, messages: Sequence[Message]) -> tuple[Sequence[Message], str]:
         """The system messages, and the last turns as one text; no text where one of the turns is more than words."""

@@ -45,6 +45,22 @@ class Embedding:
 
         Raises:
             RequestError: The embedder cannot be reached.
+            ConfigError: It gave a vector without a direction.
+        """
+        import numpy as np
+
+        vectors = await self._vectors(texts)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(lengths).all() or not lengths.all():
+            raise ConfigError(f"{self.name} gave a vector without a direction")
+        rows: Vector = vectors / lengths
+        return rows
+
+    async def rows(self, texts: list[str]) -> Vector:
+        """One vector of length 1 for each text.
+
+        Raises:
+            RequestError: The embedder cannot be reached.
         """
         import numpy as np
 
@@ -58,16 +74,21 @@ class Embedding:
         return rows
 
     async def row(self, text: str) -> Vector | None:
-        """The vector of one text; None where the embedder fails: then there is only the exact cache.
+        """The vector of one text, of any length: the index compares directions. None where the embedder fails: then there is only the exact cache.
 
         Raises:
             CancelledError: The call was cancelled.
         """
         try:
-            rows = await self.rows([text])
+            vectors = await self._vectors([text])
         except CancelledError:
             raise
         except RequestError:
             return None
-        row: Vector = rows[0]
+        row: Vector = vectors[0]
         return row
+
+    async def _vectors(self, texts: list[str]) -> Vector:
+        # Both sides of the comparison are what somebody asks.
+        embeddings = await self._model.embed(EmbeddingRequest(tuple(texts), input_type="query"))
+        return embeddings.vectors
