@@ -98,9 +98,11 @@ class ReferenceIndex:
 
     def nearest(self, query, threshold, *, namespace="", now=None) -> tuple[int, float] | None:
         """The entry with the greatest score among those that count."""
-        held = self._entries.get(namespace, {})
+        held = dict(self._entries.get(namespace, {}))
         counting = [
-            (score, -key) for key, score in self._scored(query, namespace, now) if score >= max(threshold, held[key].threshold)
+            (score, -key)
+            for key, score in self._scored(query, namespace, now)
+            if key in held and score >= max(threshold, held[key].threshold)
         ]
         if not counting:
             return None
@@ -147,7 +149,7 @@ class ReferenceIndex:
         moment = -math.inf if now is None else now
         return [
             (key, self._score(asked, entry.vector.astype(np.float64)))
-            for key, entry in self._entries.get(namespace, {}).items()
+            for key, entry in list(self._entries.get(namespace, {}).items())
             if entry.expires > moment
         ]
 

@@ -50,6 +50,7 @@ __all__ = ["SemanticCache"]
 Tags: TypeAlias = "Callable[[Request, Response[Any]], Iterable[str]]"
 _LEARNING_FROM: Final = 0.75  # with learned thresholds: neighbours that are less near are no neighbours
 _CANDIDATES: Final = 4  # how many neighbours are looked at where the nearest one is vetoed
+_NOT_COMPARED: Final = object()  # the context of a request that has no text to compare, or whose text has no vector
 
 
 @dataclass(slots=True, eq=False)
@@ -158,7 +159,7 @@ class SemanticCache:
             raise ConfigError("a verifier is asked in the grey zone: give it, for example grey=(0.8, 0.92)")
         self._zones = Zones.of(threshold, grey, vetoes, learning=learning)
         self._embedding = Embedding(embedder)
-        self._context = Context(conversation, window, tuple(labels), model_class, sampling_class, max_characters)
+        self._context = Context(conversation, window, labels, model_class, sampling_class, max_characters)
         self._verifier = verifier_of(verifier)
         self._inline = verify == "inline"
         self._error_bound = error_bound
@@ -202,7 +203,7 @@ class SemanticCache:
         asked = await self._asked(request, model)
         if asked is None:
             self._tally.missed()
-            return exact
+            return Missed(exact.key, _NOT_COMPARED)
         match = self._match(asked.question, asked.vector)
         if match is None or not await self._holds(asked, *match):
             self._tally.missed()
@@ -216,6 +217,9 @@ class SemanticCache:
     async def keep(self, request: Request, model: str, missed: Missed, response: Response[Any]) -> None:
         """Keeps a complete answer, and learns from it about the entry that was near."""
         await self._exact.keep(request, model, missed, response)
+        if missed.context is _NOT_COMPARED:
+            return
+        # Of a refresh nothing is known: it did not come here through a miss.
         asked = missed.context if isinstance(missed.context, _Asked) else await self._asked(request, model)
         if asked is None:
             return

@@ -205,7 +205,7 @@ class Library:
         now = self._now()
         with self._lock:
             alive = [entry for entry in self._entries.values() if entry.expires is None or entry.expires > now]
-        return sorted(alive, key=lambda entry: entry.created)
+        return sorted(alive, key=lambda entry: (entry.created, entry.key))
 
     def expire(self) -> int:
         """Forgets what has expired; how many entries."""
@@ -283,7 +283,7 @@ class Library:
                 entry.size = OVERHEAD_BYTES + 4 * dimensions + 2 * len(entry.text) + _answer_bytes(entry, payload)
                 found.append(entry)
                 self._next = max(self._next, key + 1)
-        for entry in sorted(found, key=lambda entry: entry.created):
+        for entry in sorted(found, key=lambda entry: (entry.created, entry.key)):
             self._take(entry)
         self._make_room()
 

@@ -100,7 +100,7 @@ def _words_of(token: str) -> tuple[Word, ...]:
     base, apostrophe, _ = lower.partition("'")
     if apostrophe and base:
         return _words_of(token[: len(base)])
-    if any(letter.isdigit() for letter in lower):
+    if any(letter.isdecimal() for letter in lower):
         return _with_digits(lower)
     known = _known().get(lower)
     if known is not None:
@@ -117,11 +117,11 @@ def _words_of(token: str) -> tuple[Word, ...]:
 def _with_digits(lower: str) -> tuple[Word, ...]:
     """`5km` is a number with its unit, `b12` is a name with a number in it, `2024-01-05` is three numbers."""
     pieces = _NUMERIC.findall(lower)
-    if pieces and not pieces[0][0].isdigit():
+    if pieces and not pieces[0][0].isdecimal():
         return (Word(NUMBER, lower, value=float(int.from_bytes(lower.encode()[:6], "big")), unit="name"),)
     found: list[Word] = []
     for piece in pieces:
-        if piece[0].isdigit():
+        if piece[0].isdecimal():
             value = _value(piece)
             found.append(Word(NUMBER, f"{value:g}", value=value))
         elif piece in ("st", "nd", "rd", "th"):
@@ -174,7 +174,7 @@ def _known() -> dict[str, Word]:
 
 def _negations(read: list[Word], text: str) -> int:
     count = sum(word.sort == NEGATION for word in read)
-    return count - len(_RHETORICAL.findall(text)) if count else 0
+    return max(0, count - len(_RHETORICAL.findall(text))) if count else 0
 
 
 # A negation that asks for a yes, or that leaves the question as it is.
@@ -199,10 +199,10 @@ def _numbers(read: list[Word]) -> tuple[tuple[float, str], ...]:
                 found[-1] = (found[-1][0] + word.value, "")
             else:
                 found.append((word.value, before if word.unit in ("", "scale") else word.unit))
-            open_number = word.unit in ("", "scale") and word.stem.isdigit()
-        elif word.sort == UNIT:
+            open_number = word.unit in ("", "scale") and word.stem.isdecimal()
+        elif word.sort == UNIT or (word.stem == "am" and open_number):
             if open_number or (place and read[place - 1].sort == NUMBER and found):
-                found[-1] = (found[-1][0], word.unit)
+                found[-1] = (found[-1][0], word.unit or word.stem)
             open_number = False
         elif word.sort == ONE and place + 1 < len(read) and (read[place + 1].sort == UNIT or read[place + 1].unit == "scale"):
             found.append((1.0, ""))
