@@ -1,6 +1,9 @@
 """Writes `tests/cache/pairs.jsonl`: labelled pairs of prompts that may, or may not, share an answer.
 
     python scripts/generate_cache_pairs.py
+    python scripts/generate_cache_pairs.py --similarities
+
+The second form also writes `similarities.json`, the cosine of MiniLM for each pair: the quality gate then needs no model.
 
 The sentences are ours, in `scripts/cache_pairs`: `first.txt` was there when the word lists of the vetoes were tuned;
 `second.txt` has other templates and other words, and was not used for that. A block of these files is one intent:
@@ -25,6 +28,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -33,6 +37,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {half: ROOT / "scripts" / "cache_pairs" / f"{half}.txt" for half in ("first", "second")}
 TARGET = ROOT / "tests" / "cache" / "pairs.jsonl"
+SIMILARITIES = ROOT / "tests" / "cache" / "similarities.json"
+EMBEDDER = "local:all-minilm-l6-v2"
 REPLACING = {"turn": "antonym", "qual": "qualifier", "unit": "unit", "ques": "question", "oper": "code"}
 WHOLE = {"not": "negation", "else": "question"}  # the line is the changed text
 NUMBERS = frozenset("nmpyt")
@@ -148,20 +154,44 @@ def _change(ask: str, fill: dict[str, str], word: str, rest: str) -> tuple[str |
     return (changed if count else None), REPLACING.get(word, "same"), int(word == "same")
 
 
-def main() -> None:
-    """Writes the file and says what is in it."""
+def lines() -> list[str]:
+    """The lines of the file."""
     draw = random.Random(20261127)
-    lines: dict[tuple[str, str], str] = {}
+    found: dict[tuple[str, str], str] = {}
     for half, source in SOURCES.items():
         for intent in read(source):
             for one, other, label, kind in pairs(intent, draw):
                 row = {"text_a": one, "text_b": other, "label": label, "kind": kind}
                 row |= {"domain": intent.domain, "half": half}
                 if one != other:
-                    lines.setdefault((min(one, other), max(one, other)), json.dumps(row, ensure_ascii=False))
-    TARGET.parent.mkdir(exist_ok=True)
-    TARGET.write_text("\n".join(lines.values()) + "\n", encoding="utf-8")
-    print(f"{len(lines)} pairs in {TARGET.relative_to(ROOT)}")
+                    found.setdefault((min(one, other), max(one, other)), json.dumps(row, ensure_ascii=False))
+    return list(found.values())
+
+
+def similarities(written: list[str]) -> list[float]:
+    """The cosine of each pair, by the embedder that the quality gate goes by."""
+    import numpy as np
+
+    import inferail as ir
+
+    rows = [json.loads(line) for line in written]
+    texts = sorted({text for row in rows for text in (row["text_a"], row["text_b"])})
+    with ir.Embedder(EMBEDDER) as embedder:
+        vectors = embedder.embed(texts).vectors
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    place = {text: number for number, text in enumerate(texts)}
+    return [round(float(vectors[place[row["text_a"]]] @ vectors[place[row["text_b"]]]), 4) for row in rows]
+
+
+def main() -> None:
+    """Writes the file, and with `--similarities` also what MiniLM says of its pairs."""
+    written = lines()
+    TARGET.write_text("\n".join(written) + "\n", encoding="utf-8")
+    print(f"{len(written)} pairs in {TARGET.relative_to(ROOT)}")
+    if "--similarities" in sys.argv:
+        text = json.dumps({"embedder": EMBEDDER, "similarities": similarities(written)}, separators=(",", ":"))
+        SIMILARITIES.write_text(text + "\n", encoding="utf-8")
+        print(f"their similarities in {SIMILARITIES.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
