@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from inferail.cache.semantic.curve import Pair, Point
     from inferail.cache.semantic.library import Library
 
-__all__ = ["cache"]
+__all__ = ["cache", "similarities"]
 
 _STATS_HELP = """What the semantic cache in the folder PATH holds, and what it has saved.
 
@@ -55,9 +55,12 @@ _FLOOR: Final = 0.5
 _BATCH: Final = 64
 
 
-@click.group(short_help="Look into a semantic cache, and find its threshold.")
-def cache() -> None:
+@click.group(short_help="Look into a semantic cache, and find its threshold.", invoke_without_command=True)
+@click.pass_context
+def cache(context: click.Context, /) -> None:
     """Look into a semantic cache, and find its threshold."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @cache.command(help=_STATS_HELP, short_help="What a cache holds and has saved.")
@@ -145,10 +148,12 @@ def tune(*, file: Path, embedder: str, precision: float, plot: Path | None, as_j
     """Find a threshold; the help text is `_TUNE_HELP`."""
     from inferail.cache.semantic.curve import curve, read_pairs, recommended
     from inferail.cache.veto.judge import veto
-    from inferail.cli.plot import picture, terminal
+    from inferail.cli.plot import check_pictures, picture, terminal
 
+    if plot is not None:
+        check_pictures()
     pairs = read_pairs(file)
-    scores = _scores(pairs, embedder)
+    scores = similarities(pairs, embedder)
     same = [pair.same for pair in pairs]
     eligible = [veto(pair.first, pair.second) is None for pair in pairs]
     curves = {"similarity alone": curve(scores, same), "with vetoes": curve(scores, same, eligible)}
@@ -186,7 +191,7 @@ def _fields(point: Point | None) -> dict[str, Any] | None:
     return None if point is None else dataclasses.asdict(point)
 
 
-def _scores(pairs: Sequence[Pair], embedder: str) -> list[float]:
+def similarities(pairs: Sequence[Pair], embedder: str) -> list[float]:
     """The cosine similarity of each pair; each text is embedded once."""
     import numpy as np
 

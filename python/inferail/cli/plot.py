@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import click
 
-__all__ = ["picture", "terminal"]
+__all__ = ["check_pictures", "picture", "terminal"]
 
 Line: TypeAlias = Sequence[tuple[float, float]]
 _SIGNS: Final = ("░", "█", "╳")
@@ -24,7 +25,7 @@ def terminal(lines: Mapping[str, Line], *, across: str, up: str, floor: float) -
                 column = min(_WIDTH - 1, int(x * _WIDTH))
                 row = min(_HEIGHT - 1, int((1.0 - y) / (1.0 - floor) * (_HEIGHT - 1) + 0.5))
                 cells[row][column] = sign
-    rows = [f"{up}"]
+    rows = [up]
     for number, row in enumerate(cells):
         value = 1.0 - number * (1.0 - floor) / (_HEIGHT - 1)
         label = f"{value:4.2f}" if number % 3 == 0 else "    "
@@ -36,18 +37,26 @@ def terminal(lines: Mapping[str, Line], *, across: str, up: str, floor: float) -
     return "\n".join(rows)
 
 
-def picture(path: Path, lines: Mapping[str, Line], *, across: str, up: str, floor: float, title: str) -> None:
-    """Writes the same as a picture; its format is that of the file name.
+def check_pictures() -> None:
+    """Says that pictures cannot be drawn here, before anything else is done.
 
     Raises:
-        ClickException: matplotlib is not installed, or does not know the format.
+        ClickException: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
+    if importlib.util.find_spec("matplotlib") is None:
         raise click.ClickException(
             "a picture needs matplotlib, which is not installed: pip install matplotlib, or leave --plot out"
-        ) from None
+        )
+
+
+def picture(path: Path, lines: Mapping[str, Line], *, across: str, up: str, floor: float, title: str) -> None:
+    """Writes the same as a picture; its format is that of the file name. Needs matplotlib.
+
+    Raises:
+        ClickException: matplotlib does not know the format.
+    """
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 4.5), dpi=150)
     axes = figure.add_subplot()
     for style, (name, line) in zip(("--", "-", ":"), lines.items(), strict=False):
