@@ -57,9 +57,9 @@ class Intent:
     """One block of the source files."""
 
     domain: str
-    asks: list[str] = field(default_factory=list)
-    fills: list[dict[str, str]] = field(default_factory=list)
-    changes: list[tuple[str, str]] = field(default_factory=list)
+    asks: list[str] = field(default_factory=list[str])
+    fills: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    changes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
 def read(path: Path) -> Iterator[Intent]:
@@ -117,9 +117,7 @@ def _surfaces(text: str, draw: random.Random) -> Iterator[tuple[str, str, int, s
             return
 
 
-def _changed(
-    intent: Intent, fill: dict[str, str], word: str, rest: str
-) -> Iterator[tuple[str, str, int, str, bool]]:
+def _changed(intent: Intent, fill: dict[str, str], word: str, rest: str) -> Iterator[tuple[str, str, int, str, bool]]:
     """Each wording beside each changed one; the last item says whether the wording is the same."""
     asks = [ask.format_map(fill) for ask in intent.asks]
     for place, ask in enumerate(intent.asks):

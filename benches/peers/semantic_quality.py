@@ -17,12 +17,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from report import ROOT, command_line, table, write_section
-
 from inferail.cache.semantic.curve import Pair, at_hit_rate, curve, read_pairs
 from inferail.cache.veto.judge import ENGLISH, GREY, veto
 from inferail.cli.cache import similarities
 from inferail.cli.plot import check_pictures, picture, terminal
+from report import ROOT, command_line, table, write_section
 
 PAIRS = ROOT / "tests" / "cache" / "pairs.jsonl"
 SIMILARITIES = ROOT / "tests" / "cache" / "similarities.json"

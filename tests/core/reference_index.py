@@ -129,7 +129,9 @@ class ReferenceIndex:
 
     def expire(self, now) -> int:
         """Removes what has expired; how many entries."""
-        gone = [(name, key) for name, held in self._entries.items() for key, entry in held.items() if entry.expires <= now]
+        gone = [
+            (name, key) for name, held in self._entries.items() for key, entry in held.items() if entry.expires <= now
+        ]
         for name, key in gone:
             del self._entries[name][key]
         self._write()
@@ -166,7 +168,13 @@ class ReferenceIndex:
             return
         rows = {
             name: [
-                [key, e.vector.astype(float).tolist(), None if e.payload is None else e.payload.hex(), e.threshold, e.expires]
+                [
+                    key,
+                    e.vector.astype(float).tolist(),
+                    None if e.payload is None else e.payload.hex(),
+                    e.threshold,
+                    e.expires,
+                ]
                 for key, e in held.items()
             ]
             for name, held in self._entries.items()

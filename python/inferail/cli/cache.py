@@ -76,7 +76,7 @@ def stats(*, path: Path, as_json: bool) -> None:
     library = _opened(path)
     try:
         entries = library.entries()
-        held = {
+        held: dict[str, Any] = {
             "embedder": embedder,
             "dimensions": dimensions,
             "entries": len(entries),
@@ -93,7 +93,7 @@ def stats(*, path: Path, as_json: bool) -> None:
     hits = sum(totals.get("hits", {}).values())
     asked = hits + totals.get("misses", 0)
     click.echo(f"embedder   {embedder}, {dimensions} numbers")
-    click.echo(f"entries    {held['entries']:,} in {held['scopes']:,} scopes, about {held['bytes'] / 1e6:.1f} MB")
+    click.echo(f"entries    {held['entries']:,} in {held['scopes']:,} scopes, about {library.bytes / 1e6:.1f} MB")
     if held["unreadable"]:
         click.echo(f"unreadable {held['unreadable']:,} records of another version")
     if not asked:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import click
 
@@ -23,8 +24,8 @@ def terminal(lines: Mapping[str, Line], *, across: str, up: str, floor: float) -
         for x, y in line:
             if y >= floor:
                 column = min(_WIDTH - 1, int(x * _WIDTH))
-                row = min(_HEIGHT - 1, int((1.0 - y) / (1.0 - floor) * (_HEIGHT - 1) + 0.5))
-                cells[row][column] = sign
+                height = min(_HEIGHT - 1, int((1.0 - y) / (1.0 - floor) * (_HEIGHT - 1) + 0.5))
+                cells[height][column] = sign
     rows = [up]
     for number, row in enumerate(cells):
         value = 1.0 - number * (1.0 - floor) / (_HEIGHT - 1)
@@ -55,9 +56,8 @@ def picture(path: Path, lines: Mapping[str, Line], *, across: str, up: str, floo
     Raises:
         ClickException: matplotlib does not know the format.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), dpi=150)
+    # Not a dependency, so it has no types here.
+    figure: Any = importlib.import_module("matplotlib.figure").Figure(figsize=(7, 4.5), dpi=150)
     axes = figure.add_subplot()
     for style, (name, line) in zip(("--", "-", ":"), lines.items(), strict=False):
         axes.plot([x for x, _ in line], [y for _, y in line], style, label=name, linewidth=2)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.core.reference_index import ReferenceIndex
 
 from inferail.cache.semantic import SemanticCache
 from inferail.errors import ServerError
 from inferail.types.embedding import EmbeddingRequest, Embeddings
-from tests.core.reference_index import ReferenceIndex
 
 
 class Angles:

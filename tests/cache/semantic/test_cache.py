@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.cache.semantic.asking import MODEL, answer, find, request, said
+from tests.cache.semantic.conftest import Angles, degrees, reference_index
 
 import inferail as ir
 from inferail._sync import drive
@@ -18,8 +20,6 @@ from inferail.types.request import OutputSchema, Request, Sampling
 from inferail.types.response import Response, text_message
 from inferail.types.tools import Tool
 from inferail.types.usage import Usage
-from tests.cache.semantic.asking import MODEL, answer, find, request, said
-from tests.cache.semantic.conftest import Angles, degrees, reference_index
 
 ASKED = "how do I reset my password"
 ALIKE = "what is the way to reset a password"
@@ -220,7 +220,9 @@ def test_cache_keeps_the_newer_answer_to_the_same_text(make, clock):
 
 
 def test_cache_forgets_what_has_a_tag(make):
-    cache = make(NEAR, tags=lambda request, response: ["accounts"] if "password" in request.turns[-1].text else ["trains"])
+    cache = make(
+        NEAR, tags=lambda request, response: ["accounts"] if "password" in request.turns[-1].text else ["trains"]
+    )
     answer(cache, ASKED, "Click on it.")
     answer(cache, OTHER, "None.")
 
@@ -330,7 +332,9 @@ def faq_trace() -> list[str]:
 def test_cache_saves_most_of_the_cost_of_a_help_desk():
     """Serves R105. The savings meter adds up to what the model would have charged."""
     cache = SemanticCache(WordEmbedder(dimensions=512), 0.6, index=reference_index)
-    answers = [Response(text_message(f"Answer {number}."), "stop", Usage(200, 100, cost_usd=0.01)) for number in range(40)]
+    answers = [
+        Response(text_message(f"Answer {number}."), "stop", Usage(200, 100, cost_usd=0.01)) for number in range(40)
+    ]
     model = ScriptedModel(answers)
 
     with ir.Client(Cached(model, cache)) as client:
@@ -349,13 +353,14 @@ def test_cache_saves_most_of_the_cost_of_a_help_desk():
 
 
 def test_cache_is_safe_between_threads(make):
-    cache = make(spread(26), max_entries=8)
+    texts = {f"text {letter}": 13.0 * number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}
+    cache = make(texts, 0.99, max_entries=8)
     errors: list[BaseException] = []
 
     def ask() -> None:
         try:
             for _ in range(20):
-                for text in spread(26):
+                for text in texts:
                     assert answer(cache, text, f"answer to {text}") == f"answer to {text}"
         except BaseException as error:  # noqa: BLE001 - told below
             errors.append(error)

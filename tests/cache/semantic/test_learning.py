@@ -8,6 +8,8 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.cache.semantic.asking import MODEL, answer, find, request, said
+from tests.cache.semantic.conftest import degrees
 
 import inferail as ir
 from inferail._sync import drive
@@ -19,8 +21,6 @@ from inferail.cache.semantic.thresholds import MOST_LABELS, Label, LearnedThresh
 from inferail.testing import ScriptedModel, WordEmbedder
 from inferail.types.message import Message, ToolCall
 from inferail.types.response import Response
-from tests.cache.semantic.asking import MODEL, answer, find, request, said
-from tests.cache.semantic.conftest import degrees
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,10 +29,18 @@ def sigmoid(threshold: float, steepness: float):
     return lambda similarity: 1.0 / (1.0 + math.exp(-steepness * (similarity - threshold)))
 
 
+def step(at: float):
+    return lambda similarity: float(similarity > at)
+
+
+def coin(share: float):
+    return lambda similarity: share
+
+
 TRUTHS = {
     "sigmoids": lambda draw: sigmoid(draw.uniform(0.75, 1.0), draw.choice([8, 30, 100])),
-    "steps": lambda draw: (lambda similarity, at=draw.uniform(0.7, 1.0): float(similarity > at)),
-    "coins": lambda draw: (lambda similarity, share=draw.random(): share),
+    "steps": lambda draw: step(draw.uniform(0.7, 1.0)),
+    "coins": lambda draw: coin(draw.random()),
     "always": lambda draw: lambda similarity: 1.0,
     "never": lambda draw: lambda similarity: 0.0,
 }
@@ -87,7 +95,9 @@ def test_entry_that_was_right_often_asks_less_the_nearer_it_is():
 
 
 def test_entry_that_was_wrong_just_below_asks():
-    entry = LearnedThreshold([*(Label(0.97, right=True) for _ in range(30)), *(Label(0.9, right=False) for _ in range(10))])
+    entry = LearnedThreshold(
+        [*(Label(0.97, right=True) for _ in range(30)), *(Label(0.9, right=False) for _ in range(10))]
+    )
 
     assert entry.explore_probability(0.9, 0.05) == 1.0
     assert entry.explore_probability(0.98, 0.05) < 0.6
@@ -153,7 +163,8 @@ def test_cache_keeps_the_answer_that_an_entry_did_not_have(make):
     assert answer(cache, ALIKE, "Call us.") == "Call us."
 
     assert cache.stats().entries == 2
-    assert cache._library.entries()[0].learned.labels == [Label(pytest.approx(0.95, abs=1e-5), right=False)]
+    (label,) = cache._library.entries()[0].learned.labels
+    assert (label.similarity, label.right) == (pytest.approx(0.95, abs=1e-5), False)
 
 
 def test_shadow_marks_the_share_of_hits_that_it_is_told_to(make):
@@ -245,7 +256,9 @@ LONG = "You can reset it on the account page, where the link forgot password sen
         pytest.param(said(f"{LONG}."), said(f"Not so: {LONG}"), False, id="long-denied"),
         pytest.param(said(f"{LONG} within 5 days"), said(f"{LONG} within 7 days"), False, id="long-other-number"),
         pytest.param(said(f"{LONG} for 5 days"), said(f"{LONG} for 5 days and 2 hours"), True, id="long-more-detail"),
-        pytest.param(said(LONG), said("There are eleven green bottles hanging on the wall and they fall"), False, id="far"),
+        pytest.param(
+            said(LONG), said("There are eleven green bottles hanging on the wall and they fall"), False, id="far"
+        ),
         pytest.param(said(""), said(""), True, id="empty"),
     ],
 )

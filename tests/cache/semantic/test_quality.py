@@ -37,6 +37,8 @@ def test_vetoes_halve_the_wrong_hits_at_the_same_hit_rate(half, hit_rate):
     plain = at_hit_rate(curve(near, same), hit_rate)
     vetoed = at_hit_rate(curve(near, same, eligible), hit_rate)
 
+    assert plain is not None
+    assert vetoed is not None
     assert vetoed.hit_rate == pytest.approx(plain.hit_rate, abs=0.01)
     assert vetoed.false_hits <= plain.false_hits / 2
 

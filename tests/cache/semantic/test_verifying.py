@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.cache.semantic.asking import answer, find
+from tests.cache.semantic.conftest import degrees
 
 import inferail as ir
 from inferail._sync import drive
@@ -14,8 +16,6 @@ from inferail.cache.semantic import JUDGE_PROMPT, Judge
 from inferail.errors import ConfigError, ServerError
 from inferail.testing import ScriptedModel
 from inferail.types.response import Response, text_message
-from tests.cache.semantic.asking import answer, find
-from tests.cache.semantic.conftest import degrees
 
 ASKED = "how do I reset my password"
 ALIKE = "my password is gone, what now"

@@ -24,7 +24,9 @@ __all__ = ["Same", "SameAnswer"]
 Same: TypeAlias = "Callable[[Response[Any], Response[Any]], bool | Awaitable[bool]]"
 
 SHORT_WORDS: Final = 8  # up to here an answer is a value, not a text
-NEAR_ENOUGH: Final = 0.85  # cosine of two longer answers; of answers of one model to one question it is mostly above 0.9
+NEAR_ENOUGH: Final = (
+    0.85  # cosine of two longer answers; of answers of one model to one question it is mostly above 0.9
+)
 _WORDS: Final = re.compile(r"\w+(?:[.,:/-]\w+)*|[+\-−<>=%$€£]")
 _EMPTY_WORDS: Final = frozenset({"a", "an", "the", "is", "it", "its"})
 
@@ -50,14 +52,16 @@ class SameAnswer:
             return True
         value, another = _parsed(one), _parsed(other)
         if value is not None or another is not None:
-            return value == another
+            return bool(value == another)
         words, others = _plain(one), _plain(other)
         if words == others:
             return bool(words)
         if min(len(words), len(others)) <= SHORT_WORDS:
             return False
         read, compared = features(one), features(other)
-        if negation(read, compared) or (units(read, compared) or numbers(read, compared)) and not _contained(one, other):
+        if negation(read, compared):
+            return False
+        if (units(read, compared) or numbers(read, compared)) and not _contained(one, other):
             return False
         vectors = await self._embed([one, other])
         return bool(float(vectors[0] @ vectors[1]) >= NEAR_ENOUGH)

@@ -122,10 +122,10 @@ class Context:
         who = f"{len(model)}:{model}{self.conversation}:{embedder}"
         return Question(text, request_key(cast("Request", scope), who, labels=self.labels))
 
-    def _window(self, messages: Sequence[Message]) -> tuple[Sequence[Message], str]:
+    def _window(self, messages: Sequence[Message]) -> tuple[tuple[Message, ...], str]:
         """The system messages, and the last turns as one text; no text where one of the turns is more than words."""
         turns = [message for message in messages if message.role != "system"][-self.window :]
-        system = [message for message in messages if message.role == "system"]
+        system = tuple(message for message in messages if message.role == "system")
         if not all(isinstance(part, Text) for message in turns[:-1] for part in message.parts):
             return system, ""
         # With their roles, so that an answer is not taken for a question.

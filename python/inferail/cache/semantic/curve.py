@@ -99,7 +99,9 @@ def _pair(path: Path, number: int, row: Any) -> Pair:
         if isinstance(first, str) and isinstance(second, str) and first.strip() and second.strip() and same is not None:
             return Pair(first, second, same)
     raise FormatError(
-        f"line {number} of {path} is no pair: it needs text_a, text_b and a label of 0 or 1", path=str(path), offset=number
+        f"line {number} of {path} is no pair: it needs text_a, text_b and a label of 0 or 1",
+        path=str(path),
+        offset=number,
     )
 
 

@@ -56,23 +56,6 @@ class Embedding:
         rows: Vector = vectors / lengths
         return rows
 
-    async def rows(self, texts: list[str]) -> Vector:
-        """One vector of length 1 for each text.
-
-        Raises:
-            RequestError: The embedder cannot be reached.
-        """
-        import numpy as np
-
-        # Both sides of the comparison are what somebody asks.
-        embeddings = await self._model.embed(EmbeddingRequest(tuple(texts), input_type="query"))
-        vectors = np.asarray(embeddings.vectors, np.float32)
-        lengths = np.sqrt(np.einsum("rd,rd->r", vectors, vectors))
-        if not np.isfinite(lengths).all() or not lengths.all():
-            raise ConfigError(f"{self.name} gave a vector without a direction")
-        rows: Vector = vectors / lengths[:, None]
-        return rows
-
     async def row(self, text: str) -> Vector | None:
         """The vector of one text, of any length: the index compares directions. None where the embedder fails: then there is only the exact cache.
 

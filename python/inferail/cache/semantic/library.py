@@ -27,7 +27,7 @@ _VECTORS: Final = "vectors"
 
 
 class Index(Protocol):
-    """What is used of `core.VectorIndex`; another index with these will do."""
+    """What is used of `core.VectorIndex`; another index with these will do. Their meaning is documented there."""
 
     def upsert(
         self,
@@ -38,15 +38,34 @@ class Index(Protocol):
         payloads: Any = None,
         thresholds: Any = None,
         expires: Any = None,
-    ) -> None: ...
-    def delete(self, keys: Any, *, namespace: str = "") -> int: ...
-    def nearest(
-        self, query: Any, threshold: float, *, namespace: str = "", now: Any = None
-    ) -> tuple[int, float] | None: ...
-    def search(self, query: Any, k: int, *, namespace: str = "", now: Any = None) -> tuple[Any, Any]: ...
-    def payload(self, key: int, *, namespace: str = "") -> bytes | None: ...
-    def namespaces(self) -> Sequence[str]: ...
-    def set_threshold(self, key: int, value: Any, *, namespace: str = "") -> Any: ...
+    ) -> None:
+        """Adds entries, or replaces those that have their keys."""
+        ...
+
+    def delete(self, keys: Any, *, namespace: str = "") -> int:
+        """Removes entries."""
+        ...
+
+    def nearest(self, query: Any, threshold: float, *, namespace: str = "", now: Any = None) -> Any:
+        """`(key, score)` of the nearest entry that counts, or None."""
+        ...
+
+    def search(self, query: Any, k: int, *, namespace: str = "", now: Any = None) -> tuple[Any, Any]:
+        """Keys and scores of the `k` nearest entries."""
+        ...
+
+    def payload(self, key: int, *, namespace: str = "") -> bytes | None:
+        """What was kept with an entry."""
+        ...
+
+    def namespaces(self) -> Sequence[str]:
+        """Those that have entries."""
+        ...
+
+    def set_threshold(self, key: int, value: Any, *, namespace: str = "") -> Any:
+        """Gives an entry a threshold of its own."""
+        ...
+
     def __len__(self) -> int: ...
 
 
@@ -57,7 +76,11 @@ def make_index(dimensions: int, path: Path | None) -> Index:
     """The compiled index: in memory, or in a folder."""
     from inferail.core import VectorIndex
 
-    index: Index = VectorIndex(dimensions) if path is None else VectorIndex.open(path, dimensions)
+    index: Index = (
+        VectorIndex(dimensions, metric="cosine")
+        if path is None
+        else VectorIndex.open(path, dimensions, metric="cosine")
+    )
     return index
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from inferail.cache.policy import CacheStats
 from inferail.errors import FormatError
@@ -67,11 +67,11 @@ def read_totals(path: Path) -> dict[str, Any]:
     """
     file = path / _TOTALS
     try:
-        totals = json.loads(file.read_text(encoding="utf-8"))
+        totals: Any = json.loads(file.read_text(encoding="utf-8"))
     except OSError:
         return {}
     except ValueError:
         totals = None
     if not isinstance(totals, dict):
         raise FormatError(f"{file} is damaged: delete it to count anew", path=str(file), offset=0)
-    return totals
+    return cast("dict[str, Any]", totals)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from inferail.errors import ConfigError
 from inferail.types.message import system, user
@@ -35,6 +35,7 @@ JUDGE_SCHEMA: Final = {
     "required": ["same_answer"],
     "additionalProperties": False,
 }
+_YES: Final = {"same_answer": True}
 _SAMPLING: Final = Sampling(temperature=0.0, max_tokens=200)
 
 
@@ -82,7 +83,7 @@ class Judge:
             verdict: Any = json.loads(response.text)
         except (ValueError, RecursionError):
             return 0.0
-        return float(isinstance(verdict, dict) and len(verdict) == 1 and verdict.get("same_answer") is True)
+        return float(verdict == _YES and verdict["same_answer"] is True)
 
 
 def verifier_of(verifier: Any) -> Verifier | None:
@@ -95,10 +96,9 @@ def verifier_of(verifier: Any) -> Verifier | None:
         return None
     if isinstance(verifier, str | Model):
         return Judge(verifier)
-    called = verifier if inspect.isfunction(verifier) or inspect.ismethod(verifier) else getattr(verifier, "__call__", None)
-    if callable(verifier) and inspect.iscoroutinefunction(called):
-        found: Verifier = verifier
-        return found
+    called: Any = verifier if inspect.isroutine(verifier) else type(verifier).__call__ if callable(verifier) else None
+    if inspect.iscoroutinefunction(called):
+        return cast("Verifier", verifier)
     raise ConfigError(
         "verifier must be a Model, a name such as 'openai:gpt-5-mini', or async def verify(cached_text, asked_text) -> float"
     )

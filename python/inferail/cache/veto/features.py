@@ -23,6 +23,7 @@ _LITERAL: Final = re.compile(
     r"|\b[\w-]+\.(?:py|js|ts|rs|go|c|h|cpp|java|rb|sh|md|txt|csv|json|xml|ya?ml|toml|ini|html|css|sql|exe|dll|log)\b"
     r"|(?<=[\s\d(])[-+*/^<>=|]{1,3}(?=[\s\d(])|[=<>!]=|&&"
 )
+_NOTHING: Final[frozenset[str]] = frozenset()
 _LINKING: Final = frozenset({"and", "or", "vs", "versus", "&", ",", "/"})
 
 # What a word is to the vetoes. A token can be several: "isn't" is nothing and a negation.
@@ -82,7 +83,7 @@ class Features:
         self.roles = _roles(read)
         self.joined = _joined(read)
         self.question = _question(text)
-        self.literals = frozenset(_LITERAL.findall(text)) if _CODE.search(text) else frozenset()
+        self.literals: frozenset[str] = frozenset(_LITERAL.findall(text)) if _CODE.search(text) else _NOTHING
 
 
 @lru_cache(maxsize=4096)
@@ -162,7 +163,9 @@ def _known() -> dict[str, Word]:
     known |= {
         word: Word(UNIT, unit, unit=unit)
         for word, unit in _units().items()
-        if len(word) > 2 or not word.isalpha() or word in ("pm", "km", "kg", "cm", "mm", "mg", "gb", "mb", "tb", "oz", "lb")
+        if len(word) > 2
+        or not word.isalpha()
+        or word in ("pm", "km", "kg", "cm", "mm", "mg", "gb", "mb", "tb", "oz", "lb")
     }
     known |= {word: Word(NUMBER, f"{number}", value=number) for word, number in lists.NUMBER_WORDS.items()}
     known |= {word: Word(NUMBER, f"{number}", value=number, unit="scale") for word, number in lists.SCALES.items()}
@@ -195,7 +198,13 @@ def _numbers(read: list[Word]) -> tuple[tuple[float, str], ...]:
             if open_number and word.unit == "scale":
                 value, unit = found[-1]
                 found[-1] = (value * word.value, unit)
-            elif open_number and found[-1][0] >= 20 and found[-1][0] % 10 == 0 and word.value < found[-1][0] and not word.unit:
+            elif (
+                open_number
+                and found[-1][0] >= 20
+                and found[-1][0] % 10 == 0
+                and word.value < found[-1][0]
+                and not word.unit
+            ):
                 found[-1] = (found[-1][0] + word.value, "")
             else:
                 found.append((word.value, before if word.unit in ("", "scale") else word.unit))
@@ -204,10 +213,14 @@ def _numbers(read: list[Word]) -> tuple[tuple[float, str], ...]:
             if open_number or (place and read[place - 1].sort == NUMBER and found):
                 found[-1] = (found[-1][0], word.unit or word.stem)
             open_number = False
-        elif word.sort == ONE and place + 1 < len(read) and (read[place + 1].sort == UNIT or read[place + 1].unit == "scale"):
+        elif (
+            word.sort == ONE
+            and place + 1 < len(read)
+            and (read[place + 1].sort == UNIT or read[place + 1].unit == "scale")
+        ):
             found.append((1.0, ""))
             open_number = True
-        elif word.sort not in (LINK,):
+        elif word.sort != LINK:
             open_number = False
         before = word.unit if word.sort == UNIT and word.unit in ("dollar", "euro", "gbp", "yen", "rupee") else ""
     return tuple(found)
@@ -230,16 +243,13 @@ def _roles(read: list[Word]) -> dict[str, frozenset[str]]:
         elif role:
             if sort in (CONTENT, NUMBER, UNIT, ONE):
                 bound.append(word.stem)
-            elif bound and sort != LINK and before != LINK:
+            elif bound and LINK not in (sort, before):
                 roles[role] = roles.get(role, _NOTHING).union(bound)
                 role, bound = "", []
         before = sort
     if role and bound:
         roles[role] = roles.get(role, _NOTHING).union(bound)
     return roles
-
-
-_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 @cache

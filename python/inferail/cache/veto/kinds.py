@@ -50,7 +50,11 @@ def substitutions(cached: Features, asked: Features) -> str | None:
 
     For the grey zone: it cannot tell a synonym that is on no list from another thing.
     """
-    if len(cached.sequence) != len(asked.sequence) or len(cached.bag ^ asked.bag) != 2 or cached.marks - cached.bag != asked.marks - asked.bag:
+    if (
+        len(cached.sequence) != len(asked.sequence)
+        or len(cached.bag ^ asked.bag) != 2
+        or cached.marks - cached.bag != asked.marks - asked.bag
+    ):
         return None
     apart = sum(one != other for one, other in zip(cached.sequence, asked.sequence, strict=True))
     return "substitutions" if apart == 1 else None

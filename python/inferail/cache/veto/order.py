@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["order", "roles"]
 
+_BY: Final = frozenset({"by"})
 _APART: Final = 2  # how many words may differ where a veto says "the same words"
 
 
@@ -47,7 +48,7 @@ def order(cached: Features, asked: Features) -> str | None:
         return None
     if cached.marks == asked.marks:
         return "order" if cached.sequence != asked.sequence and _exchanged(_free(cached), _free(asked)) else None
-    if cached.marks ^ asked.marks == {"by"} and len(cached.sequence) >= 3 and cached.sequence == asked.sequence:
+    if cached.marks ^ asked.marks == _BY and len(cached.sequence) >= 3 and cached.sequence == asked.sequence:
         return "order"
     return None
 
