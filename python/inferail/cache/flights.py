@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from inferail.types.response import Response
     from inferail.types.scope import Scope
 
-__all__ = ["Flight", "Flights", "late", "pause"]
+__all__ = ["Flight", "Flights", "late", "own", "pause"]
 
 # Seconds that others wait while whoever leads is not reading its stream. Its reader may be slow, or may itself be waiting
 # for one of those others.
@@ -81,7 +81,7 @@ class Flight:
                 self._flights.leave(self._key, self)
                 return None
         if self.error is not None:
-            raise _own(self.error)
+            raise own(self.error)
         return self.response
 
     def _end(self) -> None:
@@ -153,7 +153,7 @@ def _concerns_others(error: BaseException) -> bool:
     return isinstance(error, InferailError)
 
 
-def _own(error: InferailError) -> InferailError:
+def own(error: InferailError) -> InferailError:
     """The same error for another call, which made no attempt: what was spent is not counted twice."""
     told = copy.copy(error)
     if isinstance(told, RequestError):

@@ -38,6 +38,7 @@ class CachedStream:
         self._shown: list[list[Delta]] = []  # of a replay, for `partial`
         self._response: Response[Any] | None = None
         self._entered = False
+        self._ended = False  # all of the answer was shown
 
     @property
     def partial(self) -> Partial:
@@ -85,7 +86,8 @@ class CachedStream:
         finally:
             if self._stream is not None:
                 await self._stream.__aexit__(kind, error, traceback)
-            self._replay = None
+            elif not self._ended:
+                self._replay = self._response = None
 
     def __aiter__(self) -> Self:
         return self
@@ -94,6 +96,7 @@ class CachedStream:
         if self._replay is not None:
             deltas = next(self._replay, None)
             if deltas is None:
+                self._ended = True
                 raise StopAsyncIteration
             self._shown.append(deltas)
             return deltas
@@ -119,7 +122,7 @@ class CachedStream:
         Raises:
             RequestError: The stream broke; `.partial` has what arrived.
         """
-        if self._response is None or self._replay is not None:
+        if not self._ended:
             async for _ in self:
                 pass
         if self._response is None:
@@ -136,6 +139,7 @@ class CachedStream:
             except BaseException as error:
                 await turn.fail(error)
                 raise
+            self._ended = True
             await turn.finish(self._response)
 
     def _left(self) -> StreamError | ConfigError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from inferail.cache.admission import why_not
 from inferail.cache.counting import Tally
-from inferail.cache.flights import Flight, Flights, pause
+from inferail.cache.flights import Flight, Flights, own, pause
 from inferail.cache.policy import Found, Missed
 from inferail.errors import ConfigError, ProviderError
 from inferail.store.leases import Keeper
@@ -122,7 +122,7 @@ class Turns:
             return found
         assert isinstance(found, Missed)  # noqa: S101 - the protocol's other answer
         if found.error is not None:
-            raise found.error
+            raise own(found.error)
         return await self._join(request, found, scope, landed)
 
     async def alone(self, request: Request, key: str) -> Turn | None:

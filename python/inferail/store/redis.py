@@ -203,7 +203,8 @@ class RedisStore:
         """Our error for one of redis-py, whose text may have the address."""
         known = self._redis.exceptions
         name = type(error).__name__
-        if isinstance(error, known.BusyLoadingError | known.OutOfMemoryError):
+        # A script that is refused for want of memory fails with an error of the script.
+        if isinstance(error, known.BusyLoadingError | known.OutOfMemoryError) or "OOM command" in str(error):
             return CapacityError(f"the Redis server cannot take more ({name})")
         if isinstance(error, known.AuthenticationError | known.NoPermissionError):
             return ConfigError(f"the Redis server refuses this user or password ({name})")

@@ -61,6 +61,8 @@ PUT = (
 local name, ttl, size, gain = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local most, most_bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = now()
+-- Refused where the server is full, and so is all that follows; a script that has begun to write is let through.
+redis.call('HINCRBY', p .. 'm', 'bytes', 0)
 purge(time, 100)
 drop(name)
 if most_bytes > 0 and size > most_bytes then return -1 end

@@ -30,7 +30,7 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL;
 CREATE INDEX entries_by_priority ON entries (priority, id, size);
 CREATE TABLE tags (
-    entry INTEGER NOT NULL REFERENCES entries ON DELETE CASCADE, namespace TEXT NOT NULL, tag TEXT NOT NULL,
+    entry INTEGER NOT NULL REFERENCES entries ON DELETE CASCADE, tag TEXT NOT NULL, namespace TEXT NOT NULL,
     PRIMARY KEY (entry, tag)) WITHOUT ROWID;
 CREATE INDEX tags_by_name ON tags (namespace, tag);
 CREATE TABLE totals (entries INTEGER NOT NULL, bytes INTEGER NOT NULL, evictions INTEGER NOT NULL, floor REAL NOT NULL);
@@ -89,7 +89,7 @@ class SQLiteStore:
         self._busy = busy
         self._now = now
         self._lock = threading.RLock()
-        self._touched: dict[tuple[str, str], int] = {}
+        self._touched: dict[tuple[str, str], tuple[int, float]] = {}  # uses and the last one
         self.evictions = 0
         self._closed = False
         self._process = os.getpid()
@@ -108,10 +108,10 @@ class SQLiteStore:
             if expires is not None and expires <= now:
                 return None
             name = (namespace, key)
-            self._touched[name] = self._touched.get(name, 0) + 1
+            self._touched[name] = (self._touched.get(name, (0, now))[0] + 1, now)
             if len(self._touched) >= _TOUCHES:
                 with self._writing(connection):
-                    self._note_uses(connection, now)
+                    self._note_uses(connection)
             return Entry(value, max(0.0, now - put), None if expires is None else expires - now)
 
     async def put(
@@ -129,7 +129,7 @@ class SQLiteStore:
         size = len(value) + len(namespace) + len(key) + ENTRY_BYTES
         with self._lock, self._reading() as connection, self._writing(connection):
             now = self._now()
-            self._note_uses(connection, now)
+            self._note_uses(connection)
             connection.execute(
                 "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE expires <= ? LIMIT 100)", (now,)
             )
@@ -145,7 +145,7 @@ class SQLiteStore:
                 (namespace, key, value, now, None if ttl is None else now + ttl, size, gain, priority),
             )
             if tags:
-                rows = [(added.lastrowid, namespace, tag) for tag in dict.fromkeys(tags)]
+                rows = [(added.lastrowid, tag, namespace) for tag in dict.fromkeys(tags)]
                 connection.executemany("INSERT INTO tags VALUES (?, ?, ?)", rows)
             return True
 
@@ -227,7 +227,7 @@ class SQLiteStore:
                 return
             self._closed = True
             with suppress(sqlite3.Error, InferailError), self._reading() as connection, self._writing(connection):
-                self._note_uses(connection, self._now())
+                self._note_uses(connection)
             self._connection.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -326,7 +326,7 @@ class SQLiteStore:
             return CapacityError(f"{self.path} is locked by another process for more than {self._busy:g} s")
         return CapacityError(f"{self.path} cannot be read or written ({getattr(error, 'sqlite_errorname', 'unknown')})")
 
-    def _note_uses(self, connection: sqlite3.Connection, now: float) -> None:
+    def _note_uses(self, connection: sqlite3.Connection) -> None:
         """Writes the uses since the last time: a hit alone is never a write."""
         if not self._touched:
             return
@@ -335,11 +335,12 @@ class SQLiteStore:
             floor = self._floor(connection)
             connection.executemany(
                 "UPDATE entries SET uses = uses + ?, priority = ? + (uses + ?) * gain WHERE namespace = ? AND key = ?",
-                [(uses, floor, uses, *name) for name, uses in touched.items()],
+                [(uses, floor, uses, *name) for name, (uses, _) in touched.items()],
             )
         else:
             connection.executemany(
-                "UPDATE entries SET priority = ? WHERE namespace = ? AND key = ?", [(now, *name) for name in touched]
+                "UPDATE entries SET priority = ? WHERE namespace = ? AND key = ?",
+                [(last, *name) for name, (_, last) in touched.items()],
             )
 
     def _make_room(self, connection: sqlite3.Connection, size: int) -> None:
