@@ -153,3 +153,8 @@ pub(crate) fn sampling_error(py: Python<'_>, message: String, row: usize) -> PyR
     options.set_item("row", row)?;
     Ok(PyErr::from_value(class.call((message,), Some(&options))?))
 }
+
+/// Why an index cannot do what it was asked.
+pub(crate) fn ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyErr {
+    config_error(py, error.to_string())
+}

@@ -9,6 +9,7 @@ mod gil;
 mod grammar;
 mod http_exchange;
 mod http_pool;
+mod index;
 mod json;
 mod ndjson_parser;
 mod sampler;
@@ -35,6 +36,8 @@ mod core_module {
     use super::http_exchange::PyHttpExchange;
     #[pymodule_export]
     use super::http_pool::{PyHttpPool, PyHttpSettings};
+    #[pymodule_export]
+    use super::index::vector_index::PyVectorIndex;
     #[pymodule_export]
     use super::json::{dump_json, load_json};
     #[pymodule_export]

@@ -1,9 +1,11 @@
-//! CPU kernels chosen at run time, and the safe doors to them.
+//! CPU kernels chosen at run time, files as memory, and the safe doors to them.
 //!
 //! Every kernel has a scalar twin that says what it computes; tests drive the two apart.
 
 pub mod block;
 pub mod logits;
+pub mod map;
 mod prefetch;
+pub mod vectors;
 
 pub use prefetch::prefetch;

@@ -1,0 +1,374 @@
+//! The index: a partition for every namespace.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
+use hashbrown::{HashMap, HashSet};
+use inferail_simd::vectors::Level;
+
+use crate::basis::Basis;
+use crate::partition::Partition;
+use crate::partition::chunk::{NEVER, New};
+use crate::search::{Best, Nearest, Query};
+use crate::vector::{Stored, Vector};
+use crate::{Error, Metric, Settings};
+
+/// What is added to an index.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// Unique in its namespace.
+    pub key: u64,
+    /// `[dim]`
+    pub vector: &'a [f32],
+    /// Bytes that are kept with it.
+    pub payload: Option<&'a [u8]>,
+    /// Score that [`VectorIndex::nearest`] asks of this entry besides its own threshold; for L2 the largest distance.
+    pub threshold: Option<f32>,
+    /// When it ends, in milliseconds since 1970.
+    pub expires: Option<u64>,
+}
+
+/// Sizes of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Entries, with those that have expired and were not removed yet.
+    pub entries: usize,
+    /// Namespaces that have an entry.
+    pub namespaces: usize,
+    /// Bytes in memory, without payloads.
+    pub bytes: usize,
+}
+
+/// Vectors under 64-bit keys, in namespaces that do not see each other.
+///
+/// Any number of threads may search while one writes: a search sees each write wholly or not at all, and never waits.
+/// Writers wait for each other.
+#[derive(Debug)]
+pub struct VectorIndex {
+    settings: Settings,
+    level: Level,
+    /// For the next new namespace.
+    basis: ArcSwap<Basis>,
+    partitions: RwLock<HashMap<Box<str>, Arc<Partition>>>,
+    writer: Mutex<()>,
+}
+
+impl VectorIndex {
+    /// An empty index.
+    pub fn new(settings: Settings) -> Self {
+        Self::with_level(settings, Level::best())
+    }
+
+    /// An empty index that runs on an instruction set.
+    pub fn with_level(settings: Settings, level: Level) -> Self {
+        Self {
+            settings,
+            level,
+            basis: ArcSwap::from_pointee(Basis::learn(level, settings.width(), &[])),
+            partitions: RwLock::default(),
+            writer: Mutex::default(),
+        }
+    }
+
+    /// What it was made for.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Adds entries: all of them, or none where there is an error.
+    ///
+    /// As many entries as are added, and one more, make room where they have expired by `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyExists`] of a key that is there; [`Error::KeyTwice`],
+    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::Parameter`] of what is wrong with an entry.
+    pub fn add(&self, namespace: &str, entries: &[Entry<'_>], now: u64) -> Result<(), Error> {
+        let new = self.prepare(entries)?;
+        let _writer = self.lock();
+        self.make_room(namespace, new.len(), now);
+        if let Some(partition) = self.partition(namespace)
+            && let Some(entry) = new.iter().find(|entry| partition.contains(entry.key))
+        {
+            return Err(Error::KeyExists { key: entry.key });
+        }
+        self.write(namespace, new)
+    }
+
+    /// Adds entries, or replaces those that have their keys: all of them, or none where there is an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::add`], but for a key that is there.
+    pub fn upsert(&self, namespace: &str, entries: &[Entry<'_>], now: u64) -> Result<(), Error> {
+        let new = self.prepare(entries)?;
+        let _writer = self.lock();
+        self.make_room(namespace, new.len(), now);
+        self.write(namespace, new)
+    }
+
+    /// Removes entries; how many of the keys had one.
+    pub fn delete(&self, namespace: &str, keys: &[u64]) -> usize {
+        let _writer = self.lock();
+        let Some(partition) = self.partition(namespace) else {
+            return 0;
+        };
+        let removed = keys.iter().filter(|key| partition.remove(**key)).count();
+        self.forget_if_empty(namespace, &partition);
+        removed
+    }
+
+    /// Removes a whole namespace; how many entries it had.
+    pub fn clear(&self, namespace: &str) -> usize {
+        let _writer = self.lock();
+        let removed = self.partitions_mut().remove(namespace);
+        removed.map_or(0, |partition| partition.len())
+    }
+
+    /// Removes what has expired by `now`; how many entries.
+    pub fn expire(&self, now: u64) -> usize {
+        let _writer = self.lock();
+        let mut removed = 0;
+        for (namespace, partition) in self.all() {
+            removed += partition.expire(now, usize::MAX);
+            self.forget_if_empty(&namespace, &partition);
+        }
+        removed
+    }
+
+    /// The entry nearest to `vector`, if it reaches both `threshold` and its own; exact.
+    ///
+    /// Of entries with the same score it is the one with the smallest key. The score is that of the kept numbers in
+    /// float32; for L2 it is the distance, and `threshold` the largest one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`], [`Error::NotFinite`], and [`Error::Parameter`] of a threshold that is not a number.
+    pub fn nearest(
+        &self,
+        namespace: &str,
+        vector: &[f32],
+        threshold: f32,
+        now: u64,
+    ) -> Result<Option<(u64, f32)>, Error> {
+        let threshold = self.threshold(threshold)?;
+        let query = self.query(vector, 0)?;
+        let Some(partition) = self.partition(namespace) else {
+            return Ok(None);
+        };
+        let mut nearest = Nearest::above(threshold);
+        query.run(&partition.state(), now, &mut nearest);
+        let found = nearest.found();
+        Ok(found.map(|(key, score)| (key, self.settings.outer_score(score))))
+    }
+
+    /// The `k` entries nearest to `vector`, or as many as there are; exact. The best first, of equals the smaller key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::nearest`], and [`Error::Parameter`] of a `k` of 0.
+    pub fn search(
+        &self,
+        namespace: &str,
+        vector: &[f32],
+        k: usize,
+        now: u64,
+    ) -> Result<Vec<(u64, f32)>, Error> {
+        if k == 0 {
+            return Err(Error::Parameter {
+                name: "k",
+                expected: "1 or more",
+                value: k.to_string(),
+            });
+        }
+        let query = self.query(vector, 0)?;
+        let Some(partition) = self.partition(namespace) else {
+            return Ok(Vec::new());
+        };
+        let mut best = Best::of(k);
+        query.run(&partition.state(), now, &mut best);
+        let outer = |(score, key)| (key, self.settings.outer_score(score));
+        Ok(best.found().into_iter().map(outer).collect())
+    }
+
+    /// The payload of an entry that has not expired by `now`; None also where it has none.
+    pub fn payload(&self, namespace: &str, key: u64, now: u64) -> Option<Arc<[u8]>> {
+        self.partition(namespace)?.payload(key, now)
+    }
+
+    /// Whether there is an entry, also one that has expired and was not removed yet.
+    pub fn contains(&self, namespace: &str, key: u64) -> bool {
+        self.partition(namespace)
+            .is_some_and(|partition| partition.contains(key))
+    }
+
+    /// Sets what an entry asks for besides the search's threshold, or nothing; whether there is such an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`]: it is not a number.
+    pub fn set_threshold(
+        &self,
+        namespace: &str,
+        key: u64,
+        threshold: Option<f32>,
+    ) -> Result<bool, Error> {
+        let threshold = self.own_threshold(threshold)?;
+        let _writer = self.lock();
+        let partition = self.partition(namespace);
+        Ok(partition.is_some_and(|partition| partition.set_threshold(key, threshold)))
+    }
+
+    /// Entries, with those that have expired and were not removed yet.
+    pub fn len(&self) -> usize {
+        self.all()
+            .iter()
+            .map(|(_, partition)| partition.len())
+            .sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Entries of a namespace.
+    pub fn len_of(&self, namespace: &str) -> usize {
+        self.partition(namespace)
+            .map_or(0, |partition| partition.len())
+    }
+
+    /// The namespaces that have an entry, sorted.
+    pub fn namespaces(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .all()
+            .into_iter()
+            .map(|(name, _)| name.into())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// How large it is.
+    pub fn stats(&self) -> Stats {
+        let all = self.all();
+        let row_bytes = self.settings.row_bytes();
+        Stats {
+            entries: all.iter().map(|(_, partition)| partition.len()).sum(),
+            namespaces: all.len(),
+            bytes: all
+                .iter()
+                .map(|(_, partition)| partition.bytes(row_bytes))
+                .sum(),
+        }
+    }
+
+    /// Checks entries and makes them ready, without a lock.
+    fn prepare(&self, entries: &[Entry<'_>]) -> Result<Vec<New>, Error> {
+        if entries.len() > 1 {
+            let mut keys = HashSet::with_capacity(entries.len());
+            if let Some(entry) = entries.iter().find(|entry| !keys.insert(entry.key)) {
+                return Err(Error::KeyTwice { key: entry.key });
+            }
+        }
+        let prepare = |(row, entry): (usize, &Entry<'_>)| {
+            let vector = Vector::new(self.level, &self.settings, entry.vector, row)?;
+            Ok(New {
+                key: entry.key,
+                expires: entry.expires.unwrap_or(NEVER),
+                threshold: self.own_threshold(entry.threshold)?,
+                payload: entry.payload.map(Arc::from),
+                stored: Stored::new(self.level, &self.settings, vector),
+            })
+        };
+        entries.iter().enumerate().map(prepare).collect()
+    }
+
+    fn write(&self, namespace: &str, new: Vec<New>) -> Result<(), Error> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let partition = self.partition(namespace).unwrap_or_else(|| {
+            let partition = Arc::new(Partition::new(self.basis.load_full()));
+            self.partitions_mut()
+                .insert(namespace.into(), Arc::clone(&partition));
+            partition
+        });
+        partition.write(&self.settings, self.level, new)?;
+        if let Some(basis) = partition.relearn(&self.settings, self.level) {
+            self.basis.store(basis);
+        }
+        Ok(())
+    }
+
+    /// Removes a few of the expired: as they come, so that no write pays for all of them.
+    fn make_room(&self, namespace: &str, entries: usize, now: u64) {
+        if let Some(partition) = self.partition(namespace) {
+            partition.expire(now, entries + 1);
+        }
+    }
+
+    fn query(&self, vector: &[f32], row: usize) -> Result<Query, Error> {
+        let vector = Vector::new(self.level, &self.settings, vector, row)?;
+        Ok(Query::new(self.level, &self.settings, vector))
+    }
+
+    /// The inner score of a search's threshold.
+    fn threshold(&self, threshold: f32) -> Result<f32, Error> {
+        let wrong = match self.settings.metric() {
+            Metric::L2 => threshold.is_nan() || threshold < 0.0,
+            Metric::Cosine | Metric::Dot => threshold.is_nan(),
+        };
+        if wrong {
+            let expected = match self.settings.metric() {
+                Metric::L2 => "a distance of 0 or more",
+                Metric::Cosine | Metric::Dot => "a number",
+            };
+            return Err(Error::Parameter {
+                name: "threshold",
+                expected,
+                value: threshold.to_string(),
+            });
+        }
+        Ok(self.settings.inner_score(threshold))
+    }
+
+    fn own_threshold(&self, threshold: Option<f32>) -> Result<f32, Error> {
+        threshold.map_or(Ok(f32::NEG_INFINITY), |threshold| self.threshold(threshold))
+    }
+
+    fn partition(&self, namespace: &str) -> Option<Arc<Partition>> {
+        let partitions = self
+            .partitions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        partitions.get(namespace).cloned()
+    }
+
+    fn all(&self) -> Vec<(Box<str>, Arc<Partition>)> {
+        let partitions = self
+            .partitions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        partitions
+            .iter()
+            .map(|(name, partition)| (name.clone(), Arc::clone(partition)))
+            .collect()
+    }
+
+    fn forget_if_empty(&self, namespace: &str, partition: &Partition) {
+        if partition.len() == 0 {
+            self.partitions_mut().remove(namespace);
+        }
+    }
+
+    fn partitions_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<Box<str>, Arc<Partition>>> {
+        self.partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

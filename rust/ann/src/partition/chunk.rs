@@ -1,0 +1,304 @@
+//! Entries in memory: what is scanned lies side by side, what is rarely touched behind pointers.
+//!
+//! A chunk that readers can see is never changed but for its atomics. A writer copies it (34 KB), changes the copy and
+//! publishes that; rows are shared between the copies.
+
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use inferail_simd::logits::f16_to_f32;
+use inferail_simd::vectors::{LANES, LEAD, LeadBlock, Level, ZERO_CODE, lead_position};
+
+use crate::basis::{Bounds, Lead, NO_RESTS};
+use crate::vector::{Kept, Stored, Vector};
+
+/// Blocks of a chunk.
+pub(crate) const BLOCKS: usize = 32;
+
+/// Entries of a chunk.
+pub(crate) const ENTRIES: usize = BLOCKS * LANES;
+
+/// When an entry that never expires does.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// What is known of an entry besides its vector; half a cache line.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) key: u64,
+    /// Milliseconds since 1970; [`NEVER`].
+    pub(crate) expires: u64,
+    /// Inner score that it asks for, as bits; -∞ without one.
+    threshold: AtomicU32,
+    /// See [`crate::vector::Codes`].
+    pub(crate) scale: f32,
+    pub(crate) error: f32,
+    /// Length of the vector.
+    pub(crate) norm: f32,
+}
+
+/// A vector and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) codes: Box<[i8]>,
+    pub(crate) kept: Kept,
+    /// Dropped with the entry, while the row stays until its place is taken.
+    payload: Mutex<Option<Arc<[u8]>>>,
+}
+
+/// Sixteen rows, each written once.
+#[derive(Debug)]
+pub(crate) struct Rows([OnceLock<Arc<Row>>; LANES]);
+
+/// Up to [`ENTRIES`] entries.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) codes: Vec<LeadBlock>,
+    pub(crate) rests: Vec<[f32; LANES]>,
+    /// Half of the vector's square, negative; empty where the metric does not need it.
+    pub(crate) biases: Vec<[f32; LANES]>,
+    facts: Vec<Facts>,
+    live: [AtomicU16; BLOCKS],
+    rows: Vec<Arc<Rows>>,
+    pub(crate) bounds: Bounds,
+}
+
+/// An entry to be written.
+#[derive(Debug)]
+pub(crate) struct New {
+    pub(crate) key: u64,
+    pub(crate) expires: u64,
+    pub(crate) threshold: f32,
+    pub(crate) payload: Option<Arc<[u8]>>,
+    pub(crate) stored: Stored,
+}
+
+impl Facts {
+    pub(crate) fn threshold(&self) -> f32 {
+        f32::from_bits(self.threshold.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_threshold(&self, threshold: f32) {
+        self.threshold.store(threshold.to_bits(), Ordering::Relaxed);
+    }
+}
+
+impl Clone for Facts {
+    fn clone(&self) -> Self {
+        Self {
+            threshold: AtomicU32::new(self.threshold.load(Ordering::Relaxed)),
+            ..*self
+        }
+    }
+}
+
+impl Row {
+    /// The vector that it keeps.
+    pub(crate) fn vector(&self, level: Level, scale: f32) -> Vector {
+        Vector::of_kept(
+            level,
+            match &self.kept {
+                Kept::Float32(numbers) => numbers.clone(),
+                Kept::Float16(bits) => bits.iter().map(|bits| f16_to_f32(*bits)).collect(),
+                Kept::Int8 => self
+                    .codes
+                    .iter()
+                    .map(|code| f32::from(*code) * scale)
+                    .collect(),
+            },
+        )
+    }
+
+    pub(crate) fn payload(&self) -> Option<Arc<[u8]>> {
+        self.payload
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn drop_payload(&self) {
+        *self.payload.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Rows {
+    fn new() -> Self {
+        Self([const { OnceLock::new() }; LANES])
+    }
+
+    fn get(&self, lane: usize) -> Option<&Arc<Row>> {
+        self.0[lane].get()
+    }
+
+    /// The same rows, but for one.
+    fn with(&self, lane: usize, row: Arc<Row>) -> Self {
+        let mut copy = Self(std::array::from_fn(|lane| self.0[lane].clone()));
+        copy.0[lane] = OnceLock::from(row);
+        copy
+    }
+}
+
+impl Clone for Chunk {
+    fn clone(&self) -> Self {
+        let live = std::array::from_fn(|block| AtomicU16::new(self.live(block)));
+        Self {
+            codes: with_room(&self.codes),
+            rests: with_room(&self.rests),
+            biases: with_room(&self.biases),
+            facts: self.facts.clone(),
+            live,
+            rows: with_room(&self.rows),
+            bounds: self.bounds,
+        }
+    }
+}
+
+impl Chunk {
+    pub(crate) fn new() -> Self {
+        Self {
+            codes: Vec::new(),
+            rests: Vec::new(),
+            biases: Vec::new(),
+            facts: Vec::new(),
+            live: [const { AtomicU16::new(0) }; BLOCKS],
+            rows: Vec::new(),
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// The lanes of a block that hold an entry.
+    #[inline]
+    pub(crate) fn live(&self, block: usize) -> u16 {
+        self.live[block].load(Ordering::Acquire)
+    }
+
+    /// The places that hold an entry.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.facts.len()).filter(|place| self.is_live(*place))
+    }
+
+    pub(crate) fn is_live(&self, place: usize) -> bool {
+        self.live(place / LANES) >> (place % LANES) & 1 == 1
+    }
+
+    pub(crate) fn facts(&self, place: usize) -> &Facts {
+        &self.facts[place]
+    }
+
+    /// The row of a place that is or was taken.
+    #[inline]
+    pub(crate) fn row(&self, place: usize) -> Option<&Arc<Row>> {
+        self.rows[place / LANES].get(place % LANES)
+    }
+
+    /// Ends an entry, also for readers that look at this very chunk.
+    pub(crate) fn remove(&self, place: usize) {
+        self.live[place / LANES].fetch_and(!(1 << (place % LANES)), Ordering::AcqRel);
+        if let Some(row) = self.row(place) {
+            row.drop_payload();
+        }
+    }
+
+    /// Ends an entry for readers of this copy alone, and keeps what the others may still read.
+    pub(crate) fn hide(&mut self, place: usize) {
+        *self.live[place / LANES].get_mut() &= !(1 << (place % LANES));
+    }
+
+    /// Writes an entry to a place that holds none: the next one, or one that was taken before.
+    pub(crate) fn write(&mut self, place: usize, new: New, lead: &Lead) {
+        let (block, lane) = (place / LANES, place % LANES);
+        let norm = new.stored.vector.norm;
+        if block == self.codes.len() {
+            self.codes.push([ZERO_CODE; LANES * LEAD]);
+            self.rests.push(NO_RESTS);
+            self.rows.push(Arc::new(Rows::new()));
+        }
+        self.write_lead(place, lead, norm);
+        let codes = new.stored.codes;
+        let facts = Facts {
+            key: new.key,
+            expires: new.expires,
+            threshold: AtomicU32::new(new.threshold.to_bits()),
+            scale: codes.scale,
+            error: codes.error,
+            norm,
+        };
+        match self.facts.get_mut(place) {
+            Some(before) => *before = facts,
+            None => self.facts.push(facts),
+        }
+        let row = Arc::new(Row {
+            codes: codes.codes,
+            kept: new.stored.kept,
+            payload: Mutex::new(new.payload),
+        });
+        // Readers of the chunk that this is a copy of do not look at a lane without an entry.
+        if let Err(row) = self.rows[block].0[lane].set(row) {
+            self.rows[block] = Arc::new(self.rows[block].with(lane, row));
+        }
+        *self.live[block].get_mut() |= 1 << lane;
+    }
+
+    /// Takes over the entry at `from` of another chunk, with its row.
+    pub(crate) fn adopt(&mut self, place: usize, other: &Self, from: usize) {
+        let (block, lane) = (place / LANES, place % LANES);
+        let (other_block, other_lane) = (from / LANES, from % LANES);
+        let Some(row) = other.row(from) else {
+            return;
+        };
+        if block == self.codes.len() {
+            self.codes.push([ZERO_CODE; LANES * LEAD]);
+            self.rests.push(NO_RESTS);
+            self.rows.push(Arc::new(Rows::new()));
+        }
+        for dimension in 0..LEAD {
+            let code = other.codes[other_block][lead_position(other_lane, dimension)];
+            self.codes[block][lead_position(lane, dimension)] = code;
+        }
+        self.rests[block][lane] = other.rests[other_block][other_lane];
+        if let Some(biases) = other.biases.get(other_block) {
+            self.set_bias(place, biases[other_lane]);
+        }
+        self.facts.push(other.facts[from].clone());
+        self.bounds.join(&other.bounds);
+        // The lane is empty: a chunk adopts in order.
+        drop(self.rows[block].0[lane].set(Arc::clone(row)));
+        *self.live[block].get_mut() |= 1 << lane;
+    }
+
+    /// Writes the leading codes of the vector at `place`.
+    pub(crate) fn write_lead(&mut self, place: usize, lead: &Lead, norm: f32) {
+        let (block, lane) = (place / LANES, place % LANES);
+        for (dimension, code) in lead.codes.iter().enumerate() {
+            self.codes[block][lead_position(lane, dimension)] = *code;
+        }
+        self.rests[block][lane] = lead.rest;
+        self.bounds.include(lead, norm);
+    }
+
+    /// Writes the bias of the vector at `place`: not below the true one, as `norm` is not.
+    pub(crate) fn write_bias(&mut self, place: usize, norm: f32) {
+        self.set_bias(place, -norm * norm * (0.5 - 1e-5));
+    }
+
+    fn set_bias(&mut self, place: usize, bias: f32) {
+        let (block, lane) = (place / LANES, place % LANES);
+        if block == self.biases.len() {
+            self.biases.push([0.0; LANES]);
+        }
+        self.biases[block][lane] = bias;
+    }
+
+    /// Bytes of it, without its payloads.
+    pub(crate) fn bytes(&self, row_bytes: usize) -> usize {
+        let scanned = size_of::<LeadBlock>() + 2 * size_of::<[f32; LANES]>();
+        self.codes.len() * (scanned + size_of::<Rows>())
+            + self.facts.len() * (size_of::<Facts>() + size_of::<Row>() + row_bytes)
+    }
+}
+
+/// A copy that one more item fits into: growing would copy it once more.
+fn with_room<T: Clone>(items: &[T]) -> Vec<T> {
+    let mut copy = Vec::with_capacity(items.len() + 1);
+    copy.extend_from_slice(items);
+    copy
+}

@@ -1,0 +1,4 @@
+//! The vector index as Python sees it.
+
+mod arguments;
+pub(crate) mod vector_index;

@@ -1,0 +1,217 @@
+//! AVX-512 with VNNI (Ice Lake, Zen 4 and later).
+
+#![expect(
+    clippy::wildcard_imports,
+    reason = "the intrinsics have prefixes of their own"
+)]
+
+use std::arch::x86_64::*;
+
+use super::{LANES, LEAD, LeadBlock, LeadQuery, WIDTH, avx2};
+
+/// Registers of sixteen numbers that hold [`WIDTH`] of them.
+const REGISTERS: usize = WIDTH / 16;
+
+pub(super) fn is_available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vnni")
+        && avx2::is_available()
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn dot(left: &[[f32; WIDTH]], right: &[[f32; WIDTH]]) -> f32 {
+    sum(left, right, |sum, left, right| {
+        _mm512_fmadd_ps(left, load(right), sum)
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn dot_half(left: &[[f32; WIDTH]], right: &[[u16; WIDTH]]) -> f32 {
+    sum(left, right, |sum, left, right| {
+        _mm512_fmadd_ps(left, halves(right), sum)
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn dot_coded(left: &[[f32; WIDTH]], right: &[[i8; WIDTH]]) -> f32 {
+    sum(left, right, |sum, left, right| {
+        _mm512_fmadd_ps(left, codes(right), sum)
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn distance(left: &[[f32; WIDTH]], right: &[[f32; WIDTH]]) -> f32 {
+    sum(left, right, |sum, left, right| {
+        let apart = _mm512_sub_ps(left, load(right));
+        _mm512_fmadd_ps(apart, apart, sum)
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn distance_half(left: &[[f32; WIDTH]], right: &[[u16; WIDTH]]) -> f32 {
+    sum(left, right, |sum, left, right| {
+        let apart = _mm512_sub_ps(left, halves(right));
+        _mm512_fmadd_ps(apart, apart, sum)
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn distance_coded(left: &[[f32; WIDTH]], right: &[[i8; WIDTH]], scale: f32) -> f32 {
+    let scale = _mm512_set1_ps(scale);
+    sum(left, right, |sum, left, right| {
+        let apart = _mm512_fnmadd_ps(scale, codes(right), left);
+        _mm512_fmadd_ps(apart, apart, sum)
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn dot_codes(left: &[[i8; WIDTH]], right: &[[i8; WIDTH]]) -> i32 {
+    // One factor has to be unsigned: 128 is added to the left one, and 128 times the right one taken off again.
+    let offset = _mm512_set1_epi8(-128);
+    let (mut sum, mut surplus) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+    for (left, right) in left.iter().zip(right) {
+        let (left, right) = (load_all(left), load_all(right));
+        sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(left, offset), right);
+        surplus = _mm512_dpbusd_epi32(surplus, offset, right);
+    }
+    _mm512_reduce_add_epi32(_mm512_sub_epi32(sum, surplus))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn encode(numbers: &[[f32; WIDTH]], scale: f32, codes: &mut [[i8; WIDTH]]) -> f32 {
+    avx2::encode(numbers, scale, codes)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn largest(numbers: &[[f32; WIDTH]]) -> f32 {
+    avx2::largest(numbers)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn project(matrix: &[[f32; WIDTH]], vector: &[[f32; WIDTH]], out: &mut [f32]) {
+    if vector.is_empty() {
+        return;
+    }
+    for (row, product) in matrix.chunks_exact(vector.len()).zip(out) {
+        *product = dot(row, vector);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(super) fn scan_lead(
+    codes: &[LeadBlock],
+    rest: &[[f32; LANES]],
+    bias: Option<&[[f32; LANES]]>,
+    query: &LeadQuery,
+    masks: &mut [u16],
+) {
+    let weights = query.weights.as_chunks::<4>().0;
+    let mut factors = [_mm512_setzero_si512(); LEAD / 4];
+    for (factor, weights) in factors.iter_mut().zip(weights) {
+        *factor = _mm512_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
+    }
+    let start = _mm512_set1_epi32(-query.zero());
+    let unit = _mm512_set1_ps(query.unit);
+    let rest_factor = _mm512_set1_ps(query.rest);
+    let threshold = _mm512_set1_ps(query.threshold);
+    let none = [0.0; LANES];
+    for (block, (codes, (rest, mask))) in codes.iter().zip(rest.iter().zip(masks)).enumerate() {
+        let bias = bias.and_then(|bias| bias.get(block)).unwrap_or(&none);
+        let (mut even, mut odd) = (start, _mm512_setzero_si512());
+        let registers = codes.as_chunks::<64>().0;
+        for pair in 0..LEAD / 8 {
+            even = _mm512_dpbusd_epi32(even, load_bytes(&registers[pair * 2]), factors[pair * 2]);
+            odd = _mm512_dpbusd_epi32(
+                odd,
+                load_bytes(&registers[pair * 2 + 1]),
+                factors[pair * 2 + 1],
+            );
+        }
+        let sum = _mm512_cvtepi32_ps(_mm512_add_epi32(even, odd));
+        let bound = _mm512_fmadd_ps(rest_factor, load(rest), load(bias));
+        let bound = _mm512_fmadd_ps(unit, sum, bound);
+        *mask = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(bound, threshold);
+    }
+}
+
+/// The sums of [`super::scalar`], in the same order.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn sum<T>(
+    left: &[[f32; WIDTH]],
+    right: &[[T; WIDTH]],
+    step: impl Fn(__m512, __m512, &[T; 16]) -> __m512,
+) -> f32 {
+    let mut sums = [_mm512_setzero_ps(); REGISTERS];
+    for (left, right) in left.iter().zip(right) {
+        let registers = left
+            .as_chunks::<16>()
+            .0
+            .iter()
+            .zip(right.as_chunks::<16>().0);
+        for (sum, (left, right)) in sums.iter_mut().zip(registers) {
+            *sum = step(*sum, load(left), right);
+        }
+    }
+    let mut half = REGISTERS / 2;
+    while half > 0 {
+        for register in 0..half {
+            sums[register] = _mm512_add_ps(sums[register], sums[register + half]);
+        }
+        half /= 2;
+    }
+    let halves = _mm256_add_ps(
+        _mm512_castps512_ps256(sums[0]),
+        _mm512_extractf32x8_ps::<1>(sums[0]),
+    );
+    avx2::total(halves)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn halves(values: &[u16; 16]) -> __m512 {
+    _mm512_cvtph_ps(load_halves(values))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn codes(values: &[i8; 16]) -> __m512 {
+    _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_codes(values)))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(values: &[f32; 16]) -> __m512 {
+    // SAFETY: the array has the register's size, and no alignment is asked for.
+    unsafe { _mm512_loadu_ps(values.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_halves(values: &[u16; 16]) -> __m256i {
+    // SAFETY: the array has the register's size, and no alignment is asked for.
+    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_codes(values: &[i8; 16]) -> __m128i {
+    // SAFETY: the array has the register's size, and no alignment is asked for.
+    unsafe { _mm_loadu_si128(values.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_all(values: &[i8; 64]) -> __m512i {
+    // SAFETY: the array has the register's size, and no alignment is asked for.
+    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_bytes(values: &[u8; 64]) -> __m512i {
+    // SAFETY: the array has the register's size, and no alignment is asked for.
+    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+}

@@ -1,0 +1,160 @@
+//! The instruction set that a kernel runs on.
+
+use super::{LANES, LeadBlock, LeadQuery, WIDTH, scalar};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
+
+/// An instruction set that this CPU has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level(Set);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// Calls the function of this name of the level's module.
+macro_rules! call {
+    ($level:expr, $name:ident($($argument:expr),*)) => {
+        match $level.0 {
+            Set::Scalar => scalar::$name($($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of this set is made only where the CPU has it.
+            Set::Avx2 => unsafe { avx2::$name($($argument),*) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Set::Avx512 => unsafe { avx512::$name($($argument),*) },
+        }
+    };
+}
+
+impl Level {
+    /// Every one that this CPU has, the slowest first.
+    pub fn all() -> Vec<Self> {
+        let mut levels = vec![Self(Set::Scalar)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if avx2::is_available() {
+                levels.push(Self(Set::Avx2));
+            }
+            if avx512::is_available() {
+                levels.push(Self(Set::Avx512));
+            }
+        }
+        levels
+    }
+
+    /// The fastest one.
+    pub fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if avx512::is_available() {
+                return Self(Set::Avx512);
+            }
+            if avx2::is_available() {
+                return Self(Set::Avx2);
+            }
+        }
+        Self(Set::Scalar)
+    }
+
+    /// Its name: `scalar`, `avx2` or `avx512`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Set::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "avx512",
+        }
+    }
+
+    /// Sum of the products, in float32; what is longer than the other, and behind the last whole [`WIDTH`], is left out.
+    #[inline]
+    pub fn dot(self, left: &[f32], right: &[f32]) -> f32 {
+        call!(self, dot(blocks(left), blocks(right)))
+    }
+
+    /// The same of a row of float16, given as their bits.
+    #[inline]
+    pub fn dot_half(self, left: &[f32], right: &[u16]) -> f32 {
+        call!(self, dot_half(blocks(left), blocks(right)))
+    }
+
+    /// The same of a row of codes.
+    #[inline]
+    pub fn dot_coded(self, left: &[f32], right: &[i8]) -> f32 {
+        call!(self, dot_coded(blocks(left), blocks(right)))
+    }
+
+    /// The same of two rows of codes, exactly; none of them may be -128.
+    #[inline]
+    pub fn dot_codes(self, left: &[i8], right: &[i8]) -> i32 {
+        call!(self, dot_codes(blocks(left), blocks(right)))
+    }
+
+    /// Sum of the squares of the differences, in float32, of the same numbers.
+    #[inline]
+    pub fn distance(self, left: &[f32], right: &[f32]) -> f32 {
+        call!(self, distance(blocks(left), blocks(right)))
+    }
+
+    /// The same of a row of float16, given as their bits.
+    #[inline]
+    pub fn distance_half(self, left: &[f32], right: &[u16]) -> f32 {
+        call!(self, distance_half(blocks(left), blocks(right)))
+    }
+
+    /// The same of a row of codes times `scale`.
+    #[inline]
+    pub fn distance_coded(self, left: &[f32], right: &[i8], scale: f32) -> f32 {
+        call!(self, distance_coded(blocks(left), blocks(right), scale))
+    }
+
+    /// Rounds `numbers` to multiples of `scale`, at most 127 of them either way, and gives the sum of the squared errors.
+    ///
+    /// `scale` is a normal number, and every number at most 1e6 times as large.
+    #[inline]
+    pub fn encode(self, numbers: &[f32], scale: f32, codes: &mut [i8]) -> f32 {
+        let codes = codes.as_chunks_mut::<WIDTH>().0;
+        call!(self, encode(blocks(numbers), scale, codes))
+    }
+
+    /// The largest magnitude; infinite where a number is not finite.
+    #[inline]
+    pub fn largest(self, numbers: &[f32]) -> f32 {
+        call!(self, largest(blocks(numbers)))
+    }
+
+    /// `[rows]` products of the vector with each row of `matrix`, `[rows, vector.len()]`.
+    #[inline]
+    pub fn project(self, matrix: &[f32], vector: &[f32], out: &mut [f32]) {
+        let vector = blocks(vector);
+        call!(self, project(blocks(matrix), vector, out));
+    }
+
+    /// Which vectors may reach the query's threshold: bit `i` of `masks[b]` is about vector `i` of block `b`.
+    ///
+    /// It is set if the weighted sum of the codes' distances from zero, plus `query.rest * rest`, plus `bias`, is at
+    /// least the threshold. All slices have one item for each block; without `bias` it is 0 everywhere.
+    #[inline]
+    pub fn scan_lead(
+        self,
+        codes: &[LeadBlock],
+        rest: &[[f32; LANES]],
+        bias: Option<&[[f32; LANES]]>,
+        query: &LeadQuery,
+        masks: &mut [u16],
+    ) {
+        call!(self, scan_lead(codes, rest, bias, query, masks));
+    }
+}
+
+#[inline]
+fn blocks<T>(values: &[T]) -> &[[T; WIDTH]] {
+    values.as_chunks::<WIDTH>().0
+}

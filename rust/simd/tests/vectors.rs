@@ -1,0 +1,202 @@
+//! Every instruction set gives the bits of the scalar twin.
+
+use inferail_simd::vectors::{
+    LANES, LEAD, LeadBlock, LeadQuery, Level, MAX_WEIGHT, WIDTH, lead_position,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn scalar() -> Level {
+    Level::all()[0]
+}
+
+fn numbers() -> impl Strategy<Value = f32> + Clone {
+    prop_oneof![
+        -1.0_f32..1.0,
+        Just(0.0),
+        Just(-0.0),
+        Just(f32::MAX),
+        Just(f32::MIN_POSITIVE / 8.0),
+        -1e20_f32..1e20,
+    ]
+}
+
+fn rows(item: impl Strategy<Value = f32> + Clone) -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
+    (0_usize..13).prop_flat_map(move |blocks| {
+        let length = blocks * WIDTH;
+        (vec(item.clone(), length), vec(item.clone(), length))
+    })
+}
+
+fn lead_block() -> impl Strategy<Value = LeadBlock> {
+    vec(prop_oneof![0_u8..128, Just(127), Just(0)], LANES * LEAD)
+        .prop_map(|codes| codes.try_into().unwrap())
+}
+
+fn same(left: f32, right: f32) -> bool {
+    left.to_bits() == right.to_bits() || (left.is_nan() && right.is_nan())
+}
+
+proptest! {
+    #[test]
+    fn dot_products_have_the_same_bits((left, right) in rows(numbers())) {
+        let expected = scalar().dot(&left, &right);
+        for level in Level::all() {
+            prop_assert!(same(level.dot(&left, &right), expected), "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn distances_have_the_same_bits(
+        (left, right) in rows(numbers()),
+        halves in vec(any::<u16>(), 13 * WIDTH),
+        codes in vec(any::<i8>(), 13 * WIDTH),
+        scale in 0.0_f32..1.0,
+    ) {
+        let scalar = scalar();
+        let expected = [
+            scalar.distance(&left, &right),
+            scalar.distance_half(&left, &halves),
+            scalar.distance_coded(&left, &codes, scale),
+        ];
+        for level in Level::all() {
+            let found = [
+                level.distance(&left, &right),
+                level.distance_half(&left, &halves),
+                level.distance_coded(&left, &codes, scale),
+            ];
+            for (found, expected) in found.iter().zip(expected) {
+                prop_assert!(same(*found, expected), "{}", level.name());
+            }
+        }
+    }
+
+    #[test]
+    fn dot_products_are_those_of_float64((left, right) in rows(-1.0_f32..1.0)) {
+        let exact: f64 = left.iter().zip(&right).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+        for level in Level::all() {
+            prop_assert!((f64::from(level.dot(&left, &right)) - exact).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn products_with_halves_have_the_same_bits(
+        (left, right) in (0_usize..7).prop_flat_map(|blocks| {
+            (vec(numbers(), blocks * WIDTH), vec(any::<u16>(), blocks * WIDTH))
+        })
+    ) {
+        let expected = scalar().dot_half(&left, &right);
+        for level in Level::all() {
+            prop_assert!(same(level.dot_half(&left, &right), expected), "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn products_with_codes_have_the_same_bits(
+        (left, right) in (0_usize..7).prop_flat_map(|blocks| {
+            (vec(numbers(), blocks * WIDTH), vec(any::<i8>(), blocks * WIDTH))
+        })
+    ) {
+        let expected = scalar().dot_coded(&left, &right);
+        for level in Level::all() {
+            prop_assert!(same(level.dot_coded(&left, &right), expected), "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn codes_are_the_same(
+        numbers in (0_usize..7).prop_flat_map(|blocks| vec(-1.0_f32..1.0, blocks * WIDTH)),
+        scale in prop_oneof![0.001_f32..0.1, Just(1.0 / 127.0), Just(0.5)],
+    ) {
+        let mut expected = vec![0; numbers.len()];
+        let error = scalar().encode(&numbers, scale, &mut expected);
+        for level in Level::all() {
+            let mut codes = vec![0; numbers.len()];
+            prop_assert!(same(level.encode(&numbers, scale, &mut codes), error), "{}", level.name());
+            prop_assert_eq!(&codes, &expected, "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn the_largest_magnitude_is_the_same(
+        numbers in (0_usize..3).prop_flat_map(|blocks| vec(any::<f32>(), blocks * WIDTH))
+    ) {
+        let expected = scalar().largest(&numbers);
+        for level in Level::all() {
+            prop_assert_eq!(level.largest(&numbers), expected, "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn products_of_codes_are_exact(
+        (left, right) in (0_usize..13).prop_flat_map(|blocks| {
+            let code = prop_oneof![-127_i8..=127, Just(127), Just(-127)];
+            (vec(code.clone(), blocks * WIDTH), vec(code, blocks * WIDTH))
+        })
+    ) {
+        let expected: i32 = left.iter().zip(&right).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
+        for level in Level::all() {
+            prop_assert_eq!(level.dot_codes(&left, &right), expected, "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn a_scan_sets_the_same_bits(
+        codes in vec(lead_block(), 0..5),
+        weights in vec(prop_oneof![-MAX_WEIGHT..=MAX_WEIGHT, Just(MAX_WEIGHT), Just(-MAX_WEIGHT)], LEAD),
+        numbers in vec(0.0_f32..1.0, 2 * 5 * LANES),
+        with_bias in any::<bool>(),
+        rest in 0.0_f32..1.0,
+        threshold in -1.0_f32..1.0,
+    ) {
+        let numbers = numbers.as_chunks::<LANES>().0;
+        let (rests, biases) = (&numbers[..codes.len()], &numbers[5..5 + codes.len()]);
+        let query = LeadQuery {
+            weights: weights.try_into().unwrap(), unit: 1e-4, rest, threshold,
+        };
+        let bias = with_bias.then_some(biases);
+        let mut expected = vec![0xFFFF_u16; codes.len()];
+        scalar().scan_lead(&codes, rests, bias, &query, &mut expected);
+        for level in Level::all() {
+            let mut masks = vec![0xFFFF_u16; codes.len()];
+            level.scan_lead(&codes, rests, bias, &query, &mut masks);
+            prop_assert_eq!(&masks, &expected, "{}", level.name());
+        }
+    }
+}
+
+#[test]
+fn a_scan_adds_up_the_distances_from_zero() {
+    let mut codes = [64_u8; LANES * LEAD];
+    codes[lead_position(3, 7)] = 127;
+    let mut query = LeadQuery {
+        weights: [1; LEAD],
+        unit: 0.5,
+        rest: 2.0,
+        threshold: 33.5,
+    };
+    for level in Level::all() {
+        let mut masks = [0];
+        level.scan_lead(&[codes], &[[1.0; LANES]], None, &query, &mut masks);
+        assert_eq!(masks, [1 << 3], "{}", level.name());
+    }
+    query.threshold = 33.6;
+    for level in Level::all() {
+        let mut masks = [1];
+        level.scan_lead(&[codes], &[[1.0; LANES]], None, &query, &mut masks);
+        assert_eq!(masks, [0], "{}", level.name());
+    }
+}
+
+#[test]
+fn projections_are_the_dot_products_of_the_rows() {
+    let vector: Vec<f32> = (0..128_u8).map(|i| f32::from(i).sin()).collect();
+    let matrix: Vec<f32> = (0..384_u16).map(|i| f32::from(i).cos()).collect();
+    for level in Level::all() {
+        let mut out = [0.0; 3];
+        level.project(&matrix, &vector, &mut out);
+        for (row, product) in matrix.chunks_exact(128).zip(out) {
+            assert_eq!(product.to_bits(), level.dot(row, &vector).to_bits());
+        }
+    }
+}
