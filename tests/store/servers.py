@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def redis_program() -> Path:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
+def redis_server(folder: Path) -> Generator[str]:
     """Its address while it runs; nothing is written to disk."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -122,14 +122,16 @@ class Latch:
         with _Waiting(self, wake), trio.move_on_after(math.inf if seconds is None else max(0.0, seconds)):
             await event.wait()
 
-    def _enter(self, key: object, wake: Callable[[], None]) -> None:
+    def enter(self, key: object, wake: Callable[[], None]) -> None:
+        """Calls `wake` once it has happened: now, or from whichever thread opens it."""
         with self._lock:
             if not self._open:
                 self._waiting[key] = wake
                 return
         wake()
 
-    def _leave(self, key: object) -> None:
+    def leave(self, key: object) -> None:
+        """Calls it no more."""
         with self._lock:
             self._waiting.pop(key, None)
 
@@ -144,10 +146,10 @@ class _Waiting:
         self._wake = wake
 
     def __enter__(self) -> None:
-        self._latch._enter(self, self._wake)  # noqa: SLF001 - its own
+        self._latch.enter(self, self._wake)
 
     def __exit__(self, *raised: object) -> None:
-        self._latch._leave(self)  # noqa: SLF001
+        self._latch.leave(self)
 
 
 def _settle(future: asyncio.Future[Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -279,7 +279,7 @@ class SQLiteStore:
         return False
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Generator[sqlite3.Connection]:
         """The connection, with its errors told as ours."""
         if self._process != os.getpid():  # a connection must not be used on both sides of a fork
             self._process = os.getpid()
@@ -289,7 +289,7 @@ class SQLiteStore:
             yield self._connection
 
     @contextmanager
-    def _writing(self, connection: sqlite3.Connection) -> Iterator[None]:
+    def _writing(self, connection: sqlite3.Connection) -> Generator[None]:
         """A transaction: all of it or nothing."""
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -301,7 +301,7 @@ class SQLiteStore:
         connection.execute("COMMIT")
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _named(self) -> Generator[None]:
         try:
             yield
         except sqlite3.ProgrammingError as error:
