@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -157,20 +158,25 @@ class Library:
     def nearest(self, scope: str, vector: Vector, threshold: float) -> tuple[Entry, float] | None:
         """The nearest entry of the scope, and how near it is, if that is at least the threshold."""
         index = self._index
-        found = index.nearest(vector, threshold, namespace=scope, now=self._now()) if index is not None else None
-        if found is None:
+        if index is None:
             return None
-        entry = self._entries.get(found[0])
-        return None if entry is None else (entry, found[1])
+        now = self._now()
+        found = index.nearest(vector, threshold, namespace=scope, now=int(now))
+        entry = self._entries.get(found[0]) if found is not None else None
+        # The index counts whole seconds.
+        if found is None or entry is None or (entry.expires is not None and entry.expires <= now):
+            return None
+        return entry, found[1]
 
     def nearby(self, scope: str, vector: Vector, threshold: float, count: int) -> Iterator[tuple[Entry, float]]:
         """Up to `count` entries at least as near as the threshold, nearest first."""
         if self._index is None:
             return
-        keys, scores = self._index.search(vector, count, namespace=scope, now=self._now())
+        now = self._now()
+        keys, scores = self._index.search(vector, count, namespace=scope, now=int(now))
         for key, score in zip(keys.tolist(), scores.tolist(), strict=True):
             entry = self._entries.get(key)
-            if entry is not None and score >= threshold:
+            if entry is not None and score >= threshold and (entry.expires is None or entry.expires > now):
                 yield entry, score
 
     def add(self, entry: Entry, vector: Vector) -> bool:
@@ -250,7 +256,7 @@ class Library:
             vector.reshape(1, -1),
             namespace=entry.scope,
             payloads=None if payload is None else [payload],
-            expires=None if entry.expires is None else [entry.expires],
+            expires=None if entry.expires is None else [math.ceil(entry.expires)],
         )
 
     def _take(self, entry: Entry) -> None:
@@ -296,7 +302,7 @@ class Library:
         anywhere = np.ones(dimensions, np.float32)
         found: list[Entry] = []
         for scope in index.namespaces():
-            keys, _ = index.search(anywhere, max(1, len(index)), namespace=scope, now=now)
+            keys, _ = index.search(anywhere, max(1, len(index)), namespace=scope, now=int(now))
             for key in keys.tolist():
                 payload = index.payload(key, namespace=scope)
                 entry = None if payload is None else unpack(key, scope, payload)
