@@ -16,7 +16,7 @@ from inferail._sync import drive
 from inferail.cache import Cached
 from inferail.cache.policy import Found, Missed
 from inferail.cache.semantic.answers import SameAnswer
-from inferail.cache.semantic.estimate import false_hits, wilson
+from inferail.cache.semantic.stats import false_hits, wilson
 from inferail.cache.semantic.thresholds import MOST_LABELS, Label, LearnedThreshold
 from inferail.testing import ScriptedModel, WordEmbedder
 from inferail.types.message import Message, ToolCall

@@ -20,10 +20,9 @@ from inferail.cache.semantic.context import Context, Conversation, Question
 from inferail.cache.semantic.deciding import Zones
 from inferail.cache.semantic.embedding import Embedding
 from inferail.cache.semantic.entries import Entry
-from inferail.cache.semantic.estimate import false_hits
 from inferail.cache.semantic.eviction import Eviction, order_of
 from inferail.cache.semantic.library import Library, MakeIndex, make_index
-from inferail.cache.semantic.stats import SemanticStats, keep_totals
+from inferail.cache.semantic.stats import SemanticStats, false_hits, keep_totals
 from inferail.cache.semantic.thresholds import Label, check_error_bound
 from inferail.cache.semantic.verify import verifier_of
 from inferail.cache.veto.features import features
@@ -73,6 +72,42 @@ class SemanticCache:
     Order of a lookup: the exact cache; then the nearest entry of the scope; then the vetoes (English: numbers, units,
     negation, opposites, kinds of things, names, roles, order, question words, literals); then, in the grey zone, the
     verifier. Thread-safe; asyncio, trio and threads may use one cache at once.
+
+    Args:
+        embedder: `ir.Embedder(…)`, its name, or an EmbeddingModel. Entries of different embedders never meet.
+        threshold: Cosine similarity from which on an entry may answer. `inferail cache tune` finds one for your texts.
+        grey: `(low, high)` instead of `threshold`: from `high` on the vetoes decide, from `low` to `high` stricter
+            vetoes and the verifier.
+        ttl: Seconds for which an answer may be given; None is for ever.
+        verifier: Asked in the grey zone: a Model as judge (`inferail.cache.semantic.Judge`), its name, or
+            `async def verify(cached_text, asked_text) -> float`, which says yes with 0.5 and more.
+        verify: `inline`: the request waits for it. `background`: the request is a miss, and what is found to be the
+            same answers from then on.
+        vetoes: Functions to use in all zones in place of ours; `()` for none.
+        error_bound: The share of lookups with a near entry that may get a wrong answer. Every entry then learns its
+            own threshold, from answers that are fetched and compared; `threshold` is not used, and the lower end of
+            `grey`, by default 0.75, is where neighbourhood begins.
+        same: Compares two answers, for `error_bound` and `shadow`; by default `SameAnswer`.
+        shadow: Share of the hits that are asked again in the background, to estimate how many are wrong.
+        conversation: `last`: earlier turns have to be equal. `first`: only conversations that have just begun.
+            `window`: the last `window` turns are compared together, and what was before them is ignored.
+        window: How many turns that is.
+        labels: Labels that keep requests apart.
+        model_class: Maps model names to the class within which answers are shared.
+        sampling_class: Maps samplings likewise.
+        max_characters: Longer texts are only looked up exactly: embedding models cut long texts off unseen.
+        tags: Names, from a request and its answer, under which `invalidate` finds the entry.
+        eviction: Who makes room: `lru`, or `saved` for what saves least per byte.
+        max_entries: Bound on the entries.
+        max_bytes: Bound on their bytes, about.
+        path: A folder in which everything is kept, the exact answers too; one process at a time. None is memory.
+        exact: Where exact answers are; by default a cache of its own with the same `ttl`, `tags` and `labels`.
+        index: Makes the vector index, for another one than `core.VectorIndex`.
+        now: Seconds since 1970, for tests.
+        random: Numbers from 0 to 1, for tests.
+
+    Raises:
+        ConfigError: A value out of range, or two that exclude each other.
     """
 
     name = "semantic"
@@ -106,44 +141,7 @@ class SemanticCache:
         now: Callable[[], float] = wall_clock,
         random: Callable[[], float] = chance.random,
     ) -> None:
-        """Sets up the cache; nothing is embedded.
-
-        Args:
-            embedder: `ir.Embedder(…)`, its name, or an EmbeddingModel. Entries of different embedders never meet.
-            threshold: Cosine similarity from which on an entry may answer. `inferail cache tune` finds one for your texts.
-            grey: `(low, high)` instead of `threshold`: from `high` on the vetoes decide, from `low` to `high` stricter
-                vetoes and the verifier.
-            ttl: Seconds for which an answer may be given; None is for ever.
-            verifier: Asked in the grey zone: a Model as judge (`inferail.cache.semantic.Judge`), its name, or
-                `async def verify(cached_text, asked_text) -> float`, which says yes with 0.5 and more.
-            verify: `inline`: the request waits for it. `background`: the request is a miss, and what is found to be the
-                same answers from then on.
-            vetoes: Functions to use in all zones in place of ours; `()` for none.
-            error_bound: The share of lookups with a near entry that may get a wrong answer. Every entry then learns its
-                own threshold, from answers that are fetched and compared; `threshold` is not used, and the lower end of
-                `grey`, by default 0.75, is where neighbourhood begins.
-            same: Compares two answers, for `error_bound` and `shadow`; by default `SameAnswer`.
-            shadow: Share of the hits that are asked again in the background, to estimate how many are wrong.
-            conversation: `last`: earlier turns have to be equal. `first`: only conversations that have just begun.
-                `window`: the last `window` turns are compared together, and what was before them is ignored.
-            window: How many turns that is.
-            labels: Labels that keep requests apart.
-            model_class: Maps model names to the class within which answers are shared.
-            sampling_class: Maps samplings likewise.
-            max_characters: Longer texts are only looked up exactly: embedding models cut long texts off unseen.
-            tags: Names, from a request and its answer, under which `invalidate` finds the entry.
-            eviction: Who makes room: `lru`, or `saved` for what saves least per byte.
-            max_entries: Bound on the entries.
-            max_bytes: Bound on their bytes, about.
-            path: A folder in which everything is kept, the exact answers too; one process at a time. None is memory.
-            exact: Where exact answers are; by default a cache of its own with the same `ttl`, `tags` and `labels`.
-            index: Makes the vector index, for another one than `core.VectorIndex`.
-            now: Seconds since 1970, for tests.
-            random: Numbers from 0 to 1, for tests.
-
-        Raises:
-            ConfigError: A value out of range, or two that exclude each other.
-        """
+        """Sets up the cache; nothing is embedded. The arguments are described with the class."""
         check_ttl(ttl)
         check_bounds(max_entries, max_bytes, "lru")
         check_error_bound(error_bound)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from inferail.cache.semantic.estimate import wilson
+from inferail.cache.semantic.stats import wilson
 from inferail.errors import ConfigError, FormatError
 
 __all__ = ["Pair", "Point", "at_hit_rate", "curve", "read_pairs", "recommended"]
