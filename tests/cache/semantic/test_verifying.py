@@ -92,6 +92,18 @@ def test_verifier_is_not_asked_where_a_veto_has_spoken(make):
     assert not verifier.asked
 
 
+def test_stricter_vetoes_hold_in_the_grey_zone_where_nobody_is_asked(make):
+    angles = {"clean a sofa": 0.0, "clean a leather sofa": degrees(0.9), "clean a sofa well": degrees(0.96)}
+    alone, asking = make(angles, grey=GREY), make(angles, grey=GREY, verifier=Verdicts(1.0))
+    answer(alone, "clean a sofa", "With soap.")
+    answer(asking, "clean a sofa", "With soap.")
+
+    assert isinstance(find(alone, "clean a leather sofa"), Missed)
+    assert alone.stats().vetoed == {"additions": 1}
+    assert isinstance(find(alone, "clean a sofa well"), Found)
+    assert isinstance(find(asking, "clean a leather sofa"), Found)
+
+
 def test_background_verifier_lets_the_request_go_and_promotes_afterwards(make):
     verifier = Verdicts(1.0)
     cache = make(ANGLES, grey=GREY, verifier=verifier, verify="background")

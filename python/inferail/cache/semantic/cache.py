@@ -76,8 +76,8 @@ class SemanticCache:
     Args:
         embedder: `ir.Embedder(…)`, its name, or an EmbeddingModel. Entries of different embedders never meet.
         threshold: Cosine similarity from which on an entry may answer. `inferail cache tune` finds one for your texts.
-        grey: `(low, high)` instead of `threshold`: from `high` on the vetoes decide, from `low` to `high` stricter
-            vetoes and the verifier.
+        grey: `(low, high)` instead of `threshold`: from `high` on the vetoes decide, from `low` to `high` the
+            verifier besides, or stricter vetoes where there is none.
         ttl: Seconds for which an answer may be given; None is for ever.
         verifier: Asked in the grey zone: a Model as judge (`inferail.cache.semantic.Judge`), its name, or
             `async def verify(cached_text, asked_text) -> float`, which says yes with 0.5 and more.
@@ -155,7 +155,7 @@ class SemanticCache:
             grey = (_LEARNING_FROM, 1.0)
         if not learning and verifier is not None and grey is None:
             raise ConfigError("a verifier is asked in the grey zone: give it, for example grey=(0.8, 0.92)")
-        self._zones = Zones.of(threshold, grey, vetoes, learning=learning)
+        self._zones = Zones.of(threshold, grey, vetoes, learning=learning, verified=verifier is not None)
         self._embedding = Embedding(embedder)
         self._context = Context(conversation, window, labels, model_class, sampling_class, max_characters)
         self._verifier = verifier_of(verifier)

@@ -37,9 +37,18 @@ class Zones:
 
     @classmethod
     def of(
-        cls, threshold: float, grey: tuple[float, float] | None, vetoes: Sequence[Veto] | None, *, learning: bool
+        cls,
+        threshold: float,
+        grey: tuple[float, float] | None,
+        vetoes: Sequence[Veto] | None,
+        *,
+        learning: bool,
+        verified: bool,
     ) -> Zones:
-        """The zones of what a user gives; where thresholds are learned, every neighbour is grey.
+        """The zones of what a user gives.
+
+        Where thresholds are learned, every neighbour is grey. The stricter vetoes guess, so they only speak where nobody
+        better is asked: neither a verifier nor what an entry has learned.
 
         Raises:
             ConfigError: A threshold is no number from -1 to 1, or the two are in the wrong order.
@@ -52,7 +61,7 @@ class Zones:
             raise ConfigError(f"grey must be (low, high) with low ≤ high, not ({low!r}, {high!r})")
         if vetoes is not None:
             return cls(low, high, tuple(vetoes), tuple(vetoes))
-        return cls(low, math.inf if learning else high, ENGLISH, ENGLISH if learning else GREY)
+        return cls(low, math.inf if learning else high, ENGLISH, ENGLISH if learning or verified else GREY)
 
     def zone(self, similarity: float) -> Zone:
         """Where a similarity lies."""

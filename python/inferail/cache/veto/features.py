@@ -283,7 +283,7 @@ def _question(text: str) -> str:
     found = _QUESTION.search(text)
     if found is None:
         return ""
-    if found[1]:
-        return "long"
+    if found[1]:  # how many days: as much as how long, as how many
+        return ""
     word = (found[2] or found[3] or found[4]).lower()
     return _KIND_OF_QUESTION.get(word, word)
