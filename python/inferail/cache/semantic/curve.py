@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from inferail.cache.semantic.stats import wilson
 from inferail.errors import ConfigError, FormatError
@@ -93,11 +93,11 @@ def _csv(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _pair(path: Path, number: int, row: Any) -> Pair:
-    if isinstance(row, dict):
-        first, second = row.get("text_a"), row.get("text_b")
-        same = _LABELS.get(str(row.get("label")).strip().lower())
-        if isinstance(first, str) and isinstance(second, str) and first.strip() and second.strip() and same is not None:
-            return Pair(first, second, same)
+    fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+    first, second = fields.get("text_a"), fields.get("text_b")
+    same = _LABELS.get(str(fields.get("label")).strip().lower())
+    if isinstance(first, str) and isinstance(second, str) and first.strip() and second.strip() and same is not None:
+        return Pair(first, second, same)
     raise FormatError(
         f"line {number} of {path} is no pair: it needs text_a, text_b and a label of 0 or 1",
         path=str(path),
