@@ -100,6 +100,20 @@ impl Basis {
         }
     }
 
+    /// The basis of these directions and steps.
+    pub(crate) fn of_parts(directions: Box<[f32]>, steps: [f32; LEAD], sample: usize) -> Self {
+        Self {
+            directions,
+            steps,
+            sample,
+        }
+    }
+
+    /// Its directions, `[LEAD, width]`, and its steps.
+    pub(crate) fn parts(&self) -> (&[f32], &[f32; LEAD]) {
+        (&self.directions, &self.steps)
+    }
+
     /// Vectors that it was learned from.
     pub(crate) fn sample(&self) -> usize {
         self.sample

@@ -1,5 +1,6 @@
 //! The index: a partition for every namespace.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
@@ -7,9 +8,11 @@ use hashbrown::{HashMap, HashSet};
 use inferail_simd::vectors::Level;
 
 use crate::basis::Basis;
+use crate::disk::{self, Disk};
 use crate::partition::Partition;
 use crate::partition::chunk::{NEVER, New};
 use crate::search::{Best, Nearest, Query};
+use crate::storage::{Change, Options, Report};
 use crate::vector::{Stored, Vector};
 use crate::{Error, Metric, Settings};
 
@@ -37,6 +40,8 @@ pub struct Stats {
     pub namespaces: usize,
     /// Bytes in memory, without payloads.
     pub bytes: usize,
+    /// Bytes of the log of its folder.
+    pub log_bytes: u64,
 }
 
 /// Vectors under 64-bit keys, in namespaces that do not see each other.
@@ -50,7 +55,8 @@ pub struct VectorIndex {
     /// For the next new namespace.
     basis: ArcSwap<Basis>,
     partitions: RwLock<HashMap<Box<str>, Arc<Partition>>>,
-    writer: Mutex<()>,
+    /// Held by whoever writes.
+    writer: Mutex<Option<Disk>>,
 }
 
 impl VectorIndex {
@@ -70,6 +76,19 @@ impl VectorIndex {
         }
     }
 
+    /// The index in the folder at `path`, which is made if it is missing.
+    ///
+    /// Whatever was acknowledged is there again, in milliseconds: vectors of a snapshot are read when they are needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::storage::Directory::open`], and [`Error::Snapshot`] of blocks that are not those of an index.
+    pub fn open(path: &Path, settings: Settings, options: Options) -> Result<Self, Error> {
+        let mut index = Self::new(settings);
+        disk::open(&mut index, path, options)?;
+        Ok(index)
+    }
+
     /// What it was made for.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -81,18 +100,18 @@ impl VectorIndex {
     ///
     /// # Errors
     ///
-    /// [`Error::KeyExists`] of a key that is there; [`Error::KeyTwice`],
-    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::Parameter`] of what is wrong with an entry.
+    /// [`Error::KeyExists`] of a key that is there; [`Error::KeyTwice`], [`Error::Dimension`], [`Error::NotFinite`],
+    /// [`Error::Parameter`] of what is wrong with an entry; of a folder, as [`crate::storage::Directory::append`].
     pub fn add(&self, namespace: &str, entries: &[Entry<'_>], now: u64) -> Result<(), Error> {
         let new = self.prepare(entries)?;
-        let _writer = self.lock();
+        let mut writer = self.lock();
         self.make_room(namespace, new.len(), now);
         if let Some(partition) = self.partition(namespace)
             && let Some(entry) = new.iter().find(|entry| partition.contains(entry.key))
         {
             return Err(Error::KeyExists { key: entry.key });
         }
-        self.write(namespace, new)
+        self.write(&mut writer, namespace, entries, new, now)
     }
 
     /// Adds entries, or replaces those that have their keys: all of them, or none where there is an error.
@@ -102,34 +121,56 @@ impl VectorIndex {
     /// As [`Self::add`], but for a key that is there.
     pub fn upsert(&self, namespace: &str, entries: &[Entry<'_>], now: u64) -> Result<(), Error> {
         let new = self.prepare(entries)?;
-        let _writer = self.lock();
+        let mut writer = self.lock();
         self.make_room(namespace, new.len(), now);
-        self.write(namespace, new)
+        self.write(&mut writer, namespace, entries, new, now)
     }
 
     /// Removes entries; how many of the keys had one.
-    pub fn delete(&self, namespace: &str, keys: &[u64]) -> usize {
-        let _writer = self.lock();
+    ///
+    /// # Errors
+    ///
+    /// Of a folder, as [`crate::storage::Directory::append`]; nothing is removed then.
+    pub fn delete(&self, namespace: &str, keys: &[u64]) -> Result<usize, Error> {
+        let mut writer = self.lock();
         let Some(partition) = self.partition(namespace) else {
-            return 0;
+            return Ok(0);
         };
+        if let Some(disk) = writer.as_mut() {
+            let there = keys.iter().filter(|key| partition.contains(**key));
+            let deletes = there.map(|key| Change::Delete {
+                namespace,
+                key: *key,
+            });
+            disk.append(&deletes.collect::<Vec<_>>())?;
+        }
         let removed = keys.iter().filter(|key| partition.remove(**key)).count();
         self.forget_if_empty(namespace, &partition);
-        removed
+        Ok(removed)
     }
 
     /// Removes a whole namespace; how many entries it had.
-    pub fn clear(&self, namespace: &str) -> usize {
-        let _writer = self.lock();
-        let removed = self.partitions_mut().remove(namespace);
-        removed.map_or(0, |partition| partition.len())
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::delete`].
+    pub fn clear(&self, namespace: &str) -> Result<usize, Error> {
+        let mut writer = self.lock();
+        let Some(partition) = self.partition(namespace) else {
+            return Ok(0);
+        };
+        if let Some(disk) = writer.as_mut() {
+            disk.append(&[Change::Clear { namespace }])?;
+        }
+        self.partitions_mut().remove(namespace);
+        Ok(partition.len())
     }
 
     /// Removes what has expired by `now`; how many entries.
     pub fn expire(&self, now: u64) -> usize {
         let _writer = self.lock();
         let mut removed = 0;
-        for (namespace, partition) in self.all() {
+        for (namespace, partition) in self.partitions() {
             removed += partition.expire(now, usize::MAX);
             self.forget_if_empty(&namespace, &partition);
         }
@@ -143,7 +184,8 @@ impl VectorIndex {
     ///
     /// # Errors
     ///
-    /// [`Error::Dimension`], [`Error::NotFinite`], and [`Error::Parameter`] of a threshold that is not a number.
+    /// [`Error::Dimension`], [`Error::NotFinite`], and [`Error::Parameter`] of a threshold that is not a number; [`Error::Damaged`]
+    /// of a snapshot.
     pub fn nearest(
         &self,
         namespace: &str,
@@ -157,7 +199,7 @@ impl VectorIndex {
             return Ok(None);
         };
         let mut nearest = Nearest::above(threshold);
-        query.run(&partition.state(), now, &mut nearest);
+        query.run(&partition.state(), now, &mut nearest)?;
         let found = nearest.found();
         Ok(found.map(|(key, score)| (key, self.settings.outer_score(score))))
     }
@@ -186,14 +228,19 @@ impl VectorIndex {
             return Ok(Vec::new());
         };
         let mut best = Best::of(k);
-        query.run(&partition.state(), now, &mut best);
+        query.run(&partition.state(), now, &mut best)?;
         let outer = |(score, key)| (key, self.settings.outer_score(score));
         Ok(best.found().into_iter().map(outer).collect())
     }
 
     /// The payload of an entry that has not expired by `now`; None also where it has none.
-    pub fn payload(&self, namespace: &str, key: u64, now: u64) -> Option<Arc<[u8]>> {
-        self.partition(namespace)?.payload(key, now)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] of a snapshot.
+    pub fn payload(&self, namespace: &str, key: u64, now: u64) -> Result<Option<Arc<[u8]>>, Error> {
+        let partition = self.partition(namespace);
+        partition.map_or(Ok(None), |partition| partition.payload(key, now))
     }
 
     /// Whether there is an entry, also one that has expired and was not removed yet.
@@ -206,22 +253,69 @@ impl VectorIndex {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`]: it is not a number.
+    /// [`Error::Parameter`]: it is not a number. Of a folder, as [`crate::storage::Directory::append`].
     pub fn set_threshold(
         &self,
         namespace: &str,
         key: u64,
         threshold: Option<f32>,
     ) -> Result<bool, Error> {
-        let threshold = self.own_threshold(threshold)?;
-        let _writer = self.lock();
-        let partition = self.partition(namespace);
-        Ok(partition.is_some_and(|partition| partition.set_threshold(key, threshold)))
+        let inner = self.own_threshold(threshold)?;
+        let mut writer = self.lock();
+        let Some(partition) = self
+            .partition(namespace)
+            .filter(|partition| partition.contains(key))
+        else {
+            return Ok(false);
+        };
+        if let Some(disk) = writer.as_mut() {
+            let value = threshold.unwrap_or_else(|| self.settings.any_score());
+            disk.append(&[Change::Threshold {
+                namespace,
+                key,
+                value,
+            }])?;
+        }
+        Ok(partition.set_threshold(key, inner))
+    }
+
+    /// Writes a snapshot into its folder, without what has expired by `now`, so that it opens faster and the log is
+    /// empty. A log that has grown to the size of the last snapshot, and to 64 MiB, does it by itself. Without a folder
+    /// it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Damaged`]; nothing is lost then.
+    pub fn snapshot(&self, now: u64) -> Result<(), Error> {
+        let mut writer = self.lock();
+        writer
+            .as_mut()
+            .map_or(Ok(()), |disk| disk.snapshot(self, now))
+    }
+
+    /// Forces every change to the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn sync(&self) -> Result<(), Error> {
+        self.lock().as_mut().map_or(Ok(()), Disk::sync)
+    }
+
+    /// Reads the whole snapshot and gives every damage; nothing if all is sound, or if there is none.
+    #[must_use]
+    pub fn verify(&self) -> Vec<Error> {
+        self.lock().as_ref().map_or_else(Vec::new, Disk::verify)
+    }
+
+    /// What had to be put in order when the folder was opened; None without one.
+    pub fn report(&self) -> Option<Report> {
+        self.lock().as_ref().map(|disk| disk.report().clone())
     }
 
     /// Entries, with those that have expired and were not removed yet.
     pub fn len(&self) -> usize {
-        self.all()
+        self.partitions()
             .iter()
             .map(|(_, partition)| partition.len())
             .sum()
@@ -241,7 +335,7 @@ impl VectorIndex {
     /// The namespaces that have an entry, sorted.
     pub fn namespaces(&self) -> Vec<String> {
         let mut names: Vec<String> = self
-            .all()
+            .partitions()
             .into_iter()
             .map(|(name, _)| name.into())
             .collect();
@@ -251,9 +345,10 @@ impl VectorIndex {
 
     /// How large it is.
     pub fn stats(&self) -> Stats {
-        let all = self.all();
+        let all = self.partitions();
         let row_bytes = self.settings.row_bytes();
         Stats {
+            log_bytes: self.lock().as_ref().map_or(0, Disk::log_bytes),
             entries: all.iter().map(|(_, partition)| partition.len()).sum(),
             namespaces: all.len(),
             bytes: all
@@ -284,21 +379,50 @@ impl VectorIndex {
         entries.iter().enumerate().map(prepare).collect()
     }
 
-    fn write(&self, namespace: &str, new: Vec<New>) -> Result<(), Error> {
+    fn write(
+        &self,
+        writer: &mut Option<Disk>,
+        namespace: &str,
+        entries: &[Entry<'_>],
+        new: Vec<New>,
+        now: u64,
+    ) -> Result<(), Error> {
         if new.is_empty() {
             return Ok(());
         }
+        if let Some(disk) = writer.as_mut() {
+            disk.append(&disk::puts(namespace, entries))?;
+        }
         let partition = self.partition(namespace).unwrap_or_else(|| {
             let partition = Arc::new(Partition::new(self.basis.load_full()));
-            self.partitions_mut()
-                .insert(namespace.into(), Arc::clone(&partition));
+            let mut partitions = self.partitions_mut();
+            partitions.insert(namespace.into(), Arc::clone(&partition));
             partition
         });
         partition.write(&self.settings, self.level, new)?;
-        if let Some(basis) = partition.relearn(&self.settings, self.level) {
+        if let Some(basis) = partition.relearn(&self.settings, self.level)? {
             self.basis.store(basis);
         }
-        Ok(())
+        match writer.as_mut().filter(|disk| disk.is_due()) {
+            Some(disk) => disk.snapshot(self, now),
+            None => Ok(()),
+        }
+    }
+
+    /// The partitions of a snapshot.
+    pub(crate) fn take_over(&mut self, loaded: Vec<(Box<str>, Partition)>) {
+        if let Some((_, partition)) = loaded.first() {
+            self.basis.store(Arc::clone(&partition.state().basis));
+        }
+        let partitions = loaded
+            .into_iter()
+            .map(|(name, partition)| (name, Arc::new(partition)));
+        self.partitions_mut().extend(partitions);
+    }
+
+    /// From now on every change is written down.
+    pub(crate) fn keep_on(&mut self, disk: Disk) {
+        *self.lock() = Some(disk);
     }
 
     /// Removes a few of the expired: as they come, so that no write pays for all of them.
@@ -345,7 +469,7 @@ impl VectorIndex {
         partitions.get(namespace).cloned()
     }
 
-    fn all(&self) -> Vec<(Box<str>, Arc<Partition>)> {
+    pub(crate) fn partitions(&self) -> Vec<(Box<str>, Arc<Partition>)> {
         let partitions = self
             .partitions
             .read()
@@ -368,7 +492,7 @@ impl VectorIndex {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, ()> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Disk>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod basis;
+mod disk;
 mod error;
 mod index;
 mod partition;

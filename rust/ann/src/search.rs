@@ -4,13 +4,13 @@
 
 use std::cell::OnceCell;
 
-use inferail_simd::vectors::{LeadQuery, Level};
+use inferail_simd::vectors::{LANES, LeadQuery, Level};
 
 use crate::basis::{Bounds, LeadSearch};
 use crate::partition::State;
 use crate::partition::chunk::{BLOCKS, Chunk};
 use crate::vector::{Codes, Vector, score};
-use crate::{Metric, Settings};
+use crate::{Error, Metric, Settings};
 
 /// A query: its vector, and what is derived from it when it is first needed.
 #[derive(Debug)]
@@ -72,77 +72,98 @@ impl Query {
     }
 
     /// Offers every entry that may be at or above the collector's floor.
-    pub(crate) fn run(&self, state: &State, now: u64, collector: &mut impl Collector) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] of a snapshot.
+    pub(crate) fn run(
+        &self,
+        state: &State,
+        now: u64,
+        collector: &mut impl Collector,
+    ) -> Result<(), Error> {
         let lead = state.basis.search(self.level, &self.vector);
         for chunk in &state.chunks {
-            self.scan(chunk, &lead, now, collector);
+            self.scan(chunk, &lead, now, collector)?;
         }
+        Ok(())
     }
 
-    fn scan(&self, chunk: &Chunk, lead: &LeadSearch, now: u64, collector: &mut impl Collector) {
-        let threshold = self.needed(collector.floor(), &chunk.bounds) - lead.slack(&chunk.bounds);
+    fn scan(
+        &self,
+        chunk: &Chunk,
+        lead: &LeadSearch,
+        now: u64,
+        collector: &mut impl Collector,
+    ) -> Result<(), Error> {
+        let bounds = &chunk.bounds;
         let query = LeadQuery {
-            threshold,
+            threshold: self.needed(collector.floor(), bounds) - lead.slack(bounds),
             ..lead.query
         };
         let mut masks = [0; BLOCKS];
         let masks = &mut masks[..chunk.codes.len()];
         let biases = (self.metric == Metric::L2).then_some(chunk.biases.as_slice());
-        self.level
-            .scan_lead(&chunk.codes, &chunk.rests, biases, &query, masks);
+        let (codes, rests) = (&chunk.codes, &chunk.rests);
+        self.level.scan_lead(codes, rests, biases, &query, masks);
         for (block, mask) in masks.iter().enumerate() {
             if *mask == 0 {
                 continue;
             }
             let mut mask = *mask & chunk.live(block);
             while mask != 0 {
-                let place = block * 16 + mask.trailing_zeros() as usize;
+                let place = block * LANES + mask.trailing_zeros() as usize;
                 mask &= mask - 1;
-                self.look(chunk, place, now, collector);
+                self.look(chunk, place, now, collector)?;
             }
         }
+        Ok(())
     }
 
     /// Looks at one entry.
-    fn look<C: Collector>(&self, chunk: &Chunk, place: usize, now: u64, collector: &mut C) {
+    fn look<C: Collector>(
+        &self,
+        chunk: &Chunk,
+        place: usize,
+        now: u64,
+        collector: &mut C,
+    ) -> Result<(), Error> {
         let facts = chunk.facts(place);
-        let Some(row) = chunk.row(place) else {
-            return;
+        let Some(row) = chunk.row(place).filter(|_| facts.expires > now) else {
+            return Ok(());
         };
-        if facts.expires <= now {
-            return;
-        }
         let own = if C::OWN_THRESHOLDS {
             facts.threshold()
         } else {
             f32::NEG_INFINITY
         };
         let floor = collector.floor().max(own);
-        let query = self
-            .codes
-            .get_or_init(|| Codes::new(self.level, &self.vector.numbers));
-        let product = self.level.dot_codes(&query.codes, &row.codes) as f32;
-        let apart = query.error * facts.norm + (self.vector.norm + query.error) * facts.error;
+        let codes = row.codes()?;
+        let numbers = &self.vector.numbers;
+        let query = self.codes.get_or_init(|| Codes::new(self.level, numbers));
+        let product = self.level.dot_codes(&query.codes, codes) as f32;
+        let norm = self.vector.norm;
+        let apart = query.error * facts.norm + (norm + query.error) * facts.error;
         let mut bound = product * query.scale * facts.scale + apart * 1.0001;
-        bound += self.vector.norm * facts.norm * 1e-5;
+        bound += norm * facts.norm * 1e-5;
         if self.metric == Metric::L2 {
             bound -= facts.norm * facts.norm * (0.5 - 1e-5);
         }
         if bound < self.needed(floor, &chunk.bounds) {
-            return;
+            return Ok(());
         }
-        let numbers = &self.vector.numbers;
         let score = score(
             self.level,
             self.metric,
             numbers,
-            &row.codes,
+            codes,
             facts.scale,
-            &row.kept,
+            row.kept()?,
         );
         if score >= floor {
             collector.offer(score, facts.key);
         }
+        Ok(())
     }
 }
 

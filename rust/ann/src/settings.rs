@@ -96,6 +96,14 @@ impl Settings {
         }
     }
 
+    /// A threshold that any score reaches.
+    pub(crate) fn any_score(&self) -> f32 {
+        match self.metric {
+            Metric::Cosine | Metric::Dot => f32::NEG_INFINITY,
+            Metric::L2 => f32::INFINITY,
+        }
+    }
+
     /// An inner score as the user has it.
     pub(crate) fn outer_score(&self, score: f32) -> f32 {
         match self.metric {

@@ -3,6 +3,7 @@
 use inferail_simd::logits::f16_to_f32;
 use inferail_simd::vectors::Level;
 
+use crate::partition::rows::KeptRef;
 use crate::{Error, Metric, Precision, Settings};
 
 /// Largest number of a vector: its square times [`crate::MAX_DIM`] is still finite.
@@ -149,15 +150,15 @@ pub(crate) fn score(
     query: &[f32],
     codes: &[i8],
     scale: f32,
-    kept: &Kept,
+    kept: KeptRef<'_>,
 ) -> f32 {
     match (metric, kept) {
-        (Metric::L2, Kept::Float32(numbers)) => -level.distance(query, numbers),
-        (Metric::L2, Kept::Float16(bits)) => -level.distance_half(query, bits),
-        (Metric::L2, Kept::Int8) => -level.distance_coded(query, codes, scale),
-        (_, Kept::Float32(numbers)) => level.dot(query, numbers),
-        (_, Kept::Float16(bits)) => level.dot_half(query, bits),
-        (_, Kept::Int8) => level.dot_coded(query, codes) * scale,
+        (Metric::L2, KeptRef::Float32(numbers)) => -level.distance(query, numbers),
+        (Metric::L2, KeptRef::Float16(bits)) => -level.distance_half(query, bits),
+        (Metric::L2, KeptRef::Int8) => -level.distance_coded(query, codes, scale),
+        (_, KeptRef::Float32(numbers)) => level.dot(query, numbers),
+        (_, KeptRef::Float16(bits)) => level.dot_half(query, bits),
+        (_, KeptRef::Int8) => level.dot_coded(query, codes) * scale,
     }
 }
 

@@ -199,7 +199,7 @@ fn replay(index: &VectorIndex, vectors: &[Vec<f32>], steps: &[Step]) -> Referenc
                     .iter()
                     .filter(|key| reference.0.contains_key(key))
                     .collect();
-                assert_eq!(index.delete("n", keys), there.len());
+                assert_eq!(index.delete("n", keys).unwrap(), there.len());
                 for key in keys {
                     reference.0.remove(key);
                 }
@@ -367,13 +367,13 @@ fn numbers_that_are_none_and_wrong_lengths_are_refused_and_nothing_is_added() {
         assert!(index.nearest("", &[number, 0.0], 0.5, 0).is_err());
     }
     let refused = index.add("", &[entry(1, &[1.0])], 0).unwrap_err();
-    assert_eq!(
+    assert!(matches!(
         refused,
         Error::Dimension {
             expected: 2,
             found: 1
         }
-    );
+    ));
     assert!(index.nearest("", &[1.0, 0.0], f32::NAN, 0).is_err());
     assert!(index.is_empty());
 }
@@ -383,14 +383,10 @@ fn adding_refuses_a_key_that_is_there_and_upsert_replaces_it() {
     let index = index(2);
     index.add("", &[entry(1, &[1.0, 0.0])], 0).unwrap();
 
-    assert_eq!(
-        index.add("", &[entry(2, &[1.0, 0.0]), entry(1, &[0.0, 1.0])], 0),
-        Err(Error::KeyExists { key: 1 })
-    );
-    assert_eq!(
-        index.upsert("", &[entry(3, &[1.0, 0.0]), entry(3, &[0.0, 1.0])], 0),
-        Err(Error::KeyTwice { key: 3 })
-    );
+    let refused = index.add("", &[entry(2, &[1.0, 0.0]), entry(1, &[0.0, 1.0])], 0);
+    assert!(matches!(refused, Err(Error::KeyExists { key: 1 })));
+    let refused = index.upsert("", &[entry(3, &[1.0, 0.0]), entry(3, &[0.0, 1.0])], 0);
+    assert!(matches!(refused, Err(Error::KeyTwice { key: 3 })));
     assert_eq!(index.len(), 1);
     index.upsert("", &[entry(1, &[0.0, 1.0])], 0).unwrap();
 
@@ -411,8 +407,8 @@ fn namespaces_do_not_see_each_other() {
     assert!(index.nearest("a", &[0.0, 1.0], 0.5, 0).unwrap().is_none());
     assert!(index.nearest("c", &[0.0, 1.0], -1.0, 0).unwrap().is_none());
     assert_eq!(index.namespaces(), ["a", "b"]);
-    assert_eq!(index.clear("a"), 1);
-    assert_eq!(index.delete("b", &[1, 2]), 1);
+    assert_eq!(index.clear("a").unwrap(), 1);
+    assert_eq!(index.delete("b", &[1, 2]).unwrap(), 1);
 
     assert_eq!((index.len(), index.namespaces().len()), (0, 0));
 }
@@ -427,20 +423,23 @@ fn payloads_belong_to_their_entries() {
     };
     index.add("", &[with(b"first")], 0).unwrap();
     assert_eq!(
-        index.payload("", 1, 0).as_deref(),
+        index.payload("", 1, 0).unwrap().as_deref(),
         Some(b"first".as_slice())
     );
 
     index.upsert("", &[with(b"second")], 0).unwrap();
 
     assert_eq!(
-        index.payload("", 1, 9).as_deref(),
+        index.payload("", 1, 9).unwrap().as_deref(),
         Some(b"second".as_slice())
     );
-    assert!(index.payload("", 1, 10).is_none(), "it has expired");
-    assert!(index.payload("", 2, 0).is_none());
-    index.delete("", &[1]);
-    assert!(index.payload("", 1, 0).is_none());
+    assert!(
+        index.payload("", 1, 10).unwrap().is_none(),
+        "it has expired"
+    );
+    assert!(index.payload("", 2, 0).unwrap().is_none());
+    index.delete("", &[1]).unwrap();
+    assert!(index.payload("", 1, 0).unwrap().is_none());
 }
 
 #[test]
@@ -486,7 +485,7 @@ fn most_of_the_memory_is_given_back_when_most_entries_are_deleted() {
     index.add("", &entries, 0).unwrap();
     let before = index.stats().bytes;
 
-    index.delete("", &(0..4_900).collect::<Vec<_>>());
+    index.delete("", &(0..4_900).collect::<Vec<_>>()).unwrap();
 
     assert!(index.stats().bytes < before / 4);
     for key in 4_900..5_000_u64 {

@@ -3,14 +3,15 @@
 //! A chunk that readers can see is never changed but for its atomics. A writer copies it (34 KB), changes the copy and
 //! publishes that; rows are shared between the copies.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use inferail_simd::logits::f16_to_f32;
-use inferail_simd::vectors::{LANES, LEAD, LeadBlock, Level, ZERO_CODE, lead_position};
+use inferail_simd::vectors::{LANES, LEAD, LeadBlock, ZERO_CODE, lead_position};
 
+use super::rows::{Row, RowRef, Rows};
+use crate::Error;
 use crate::basis::{Bounds, Lead, NO_RESTS};
-use crate::vector::{Kept, Stored, Vector};
+use crate::vector::Stored;
 
 /// Blocks of a chunk.
 pub(crate) const BLOCKS: usize = 32;
@@ -36,19 +37,6 @@ pub(crate) struct Facts {
     pub(crate) norm: f32,
 }
 
-/// A vector and what belongs to it.
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) codes: Box<[i8]>,
-    pub(crate) kept: Kept,
-    /// Dropped with the entry, while the row stays until its place is taken.
-    payload: Mutex<Option<Arc<[u8]>>>,
-}
-
-/// Sixteen rows, each written once.
-#[derive(Debug)]
-pub(crate) struct Rows([OnceLock<Arc<Row>>; LANES]);
-
 /// Up to [`ENTRIES`] entries.
 #[derive(Debug)]
 pub(crate) struct Chunk {
@@ -56,9 +44,9 @@ pub(crate) struct Chunk {
     pub(crate) rests: Vec<[f32; LANES]>,
     /// Half of the vector's square, negative; empty where the metric does not need it.
     pub(crate) biases: Vec<[f32; LANES]>,
-    facts: Vec<Facts>,
+    pub(super) facts: Vec<Facts>,
     live: [AtomicU16; BLOCKS],
-    rows: Vec<Arc<Rows>>,
+    pub(super) rows: Vec<Arc<Rows>>,
     pub(crate) bounds: Bounds,
 }
 
@@ -73,6 +61,22 @@ pub(crate) struct New {
 }
 
 impl Facts {
+    pub(crate) fn new(
+        key: u64,
+        expires: u64,
+        threshold: f32,
+        [scale, error, norm]: [f32; 3],
+    ) -> Self {
+        Self {
+            key,
+            expires,
+            threshold: AtomicU32::new(threshold.to_bits()),
+            scale,
+            error,
+            norm,
+        }
+    }
+
     pub(crate) fn threshold(&self) -> f32 {
         f32::from_bits(self.threshold.load(Ordering::Relaxed))
     }
@@ -88,52 +92,6 @@ impl Clone for Facts {
             threshold: AtomicU32::new(self.threshold.load(Ordering::Relaxed)),
             ..*self
         }
-    }
-}
-
-impl Row {
-    /// The vector that it keeps.
-    pub(crate) fn vector(&self, level: Level, scale: f32) -> Vector {
-        Vector::of_kept(
-            level,
-            match &self.kept {
-                Kept::Float32(numbers) => numbers.clone(),
-                Kept::Float16(bits) => bits.iter().map(|bits| f16_to_f32(*bits)).collect(),
-                Kept::Int8 => self
-                    .codes
-                    .iter()
-                    .map(|code| f32::from(*code) * scale)
-                    .collect(),
-            },
-        )
-    }
-
-    pub(crate) fn payload(&self) -> Option<Arc<[u8]>> {
-        self.payload
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(crate) fn drop_payload(&self) {
-        *self.payload.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-impl Rows {
-    fn new() -> Self {
-        Self([const { OnceLock::new() }; LANES])
-    }
-
-    fn get(&self, lane: usize) -> Option<&Arc<Row>> {
-        self.0[lane].get()
-    }
-
-    /// The same rows, but for one.
-    fn with(&self, lane: usize, row: Arc<Row>) -> Self {
-        let mut copy = Self(std::array::from_fn(|lane| self.0[lane].clone()));
-        copy.0[lane] = OnceLock::from(row);
-        copy
     }
 }
 
@@ -165,6 +123,13 @@ impl Chunk {
         }
     }
 
+    /// Marks the first `count` places as those of entries.
+    pub(super) fn fill(&mut self, count: usize) {
+        for place in 0..count {
+            *self.live[place / LANES].get_mut() |= 1 << (place % LANES);
+        }
+    }
+
     /// The lanes of a block that hold an entry.
     #[inline]
     pub(crate) fn live(&self, block: usize) -> u16 {
@@ -186,7 +151,7 @@ impl Chunk {
 
     /// The row of a place that is or was taken.
     #[inline]
-    pub(crate) fn row(&self, place: usize) -> Option<&Arc<Row>> {
+    pub(crate) fn row(&self, place: usize) -> Option<RowRef<'_>> {
         self.rows[place / LANES].get(place % LANES)
     }
 
@@ -207,49 +172,28 @@ impl Chunk {
     pub(crate) fn write(&mut self, place: usize, new: New, lead: &Lead) {
         let (block, lane) = (place / LANES, place % LANES);
         let norm = new.stored.vector.norm;
-        if block == self.codes.len() {
-            self.codes.push([ZERO_CODE; LANES * LEAD]);
-            self.rests.push(NO_RESTS);
-            self.rows.push(Arc::new(Rows::new()));
-        }
+        self.begin_block(block);
         self.write_lead(place, lead, norm);
         let codes = new.stored.codes;
-        let facts = Facts {
-            key: new.key,
-            expires: new.expires,
-            threshold: AtomicU32::new(new.threshold.to_bits()),
-            scale: codes.scale,
-            error: codes.error,
-            norm,
-        };
+        let sizes = [codes.scale, codes.error, norm];
+        let facts = Facts::new(new.key, new.expires, new.threshold, sizes);
         match self.facts.get_mut(place) {
             Some(before) => *before = facts,
             None => self.facts.push(facts),
         }
-        let row = Arc::new(Row {
-            codes: codes.codes,
-            kept: new.stored.kept,
-            payload: Mutex::new(new.payload),
-        });
-        // Readers of the chunk that this is a copy of do not look at a lane without an entry.
-        if let Err(row) = self.rows[block].0[lane].set(row) {
-            self.rows[block] = Arc::new(self.rows[block].with(lane, row));
-        }
+        let row = Row::new(codes.codes, new.stored.kept, new.payload);
+        Rows::put(&mut self.rows[block], lane, Arc::new(row));
         *self.live[block].get_mut() |= 1 << lane;
     }
 
-    /// Takes over the entry at `from` of another chunk, with its row.
-    pub(crate) fn adopt(&mut self, place: usize, other: &Self, from: usize) {
+    /// Takes over the entry at `from` of another chunk, with its row; a chunk adopts in order.
+    pub(crate) fn adopt(&mut self, place: usize, other: &Self, from: usize) -> Result<(), Error> {
         let (block, lane) = (place / LANES, place % LANES);
         let (other_block, other_lane) = (from / LANES, from % LANES);
-        let Some(row) = other.row(from) else {
-            return;
+        let Some(row) = RowRef::share(&other.rows[other_block], other_lane)? else {
+            return Ok(());
         };
-        if block == self.codes.len() {
-            self.codes.push([ZERO_CODE; LANES * LEAD]);
-            self.rests.push(NO_RESTS);
-            self.rows.push(Arc::new(Rows::new()));
-        }
+        self.begin_block(block);
         for dimension in 0..LEAD {
             let code = other.codes[other_block][lead_position(other_lane, dimension)];
             self.codes[block][lead_position(lane, dimension)] = code;
@@ -260,9 +204,17 @@ impl Chunk {
         }
         self.facts.push(other.facts[from].clone());
         self.bounds.join(&other.bounds);
-        // The lane is empty: a chunk adopts in order.
-        drop(self.rows[block].0[lane].set(Arc::clone(row)));
+        Rows::put(&mut self.rows[block], lane, row);
         *self.live[block].get_mut() |= 1 << lane;
+        Ok(())
+    }
+
+    fn begin_block(&mut self, block: usize) {
+        if block == self.codes.len() {
+            self.codes.push([ZERO_CODE; LANES * LEAD]);
+            self.rests.push(NO_RESTS);
+            self.rows.push(Arc::new(Rows::new()));
+        }
     }
 
     /// Writes the leading codes of the vector at `place`.

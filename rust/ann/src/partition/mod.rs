@@ -2,6 +2,8 @@
 
 pub(crate) mod chunk;
 mod places;
+pub(crate) mod rows;
+pub(crate) mod saved;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -11,8 +13,9 @@ use inferail_simd::vectors::Level;
 
 use crate::basis::{Basis, Bounds};
 use crate::{Error, Metric, Settings};
-use chunk::{Chunk, ENTRIES, New, Row};
+use chunk::{Chunk, ENTRIES, New};
 use places::Places;
+use rows::RowRef;
 
 /// Most entries of a partition: places are 32 bits.
 const MOST: usize = u32::MAX as usize - ENTRIES;
@@ -43,6 +46,14 @@ impl Partition {
             state: ArcSwap::from_pointee(State { basis, chunks }),
             keys: RwLock::default(),
             places: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn of_parts(state: State, keys: HashMap<u64, u32>, places: Places) -> Self {
+        Self {
+            state: ArcSwap::from_pointee(state),
+            keys: RwLock::new(keys),
+            places: Mutex::new(places),
         }
     }
 
@@ -116,32 +127,33 @@ impl Partition {
     }
 
     /// A basis for the vectors that there are now, if the one in use was learned from few; the codes of all are made anew.
-    pub(crate) fn relearn(&self, settings: &Settings, level: Level) -> Option<Arc<Basis>> {
+    pub(crate) fn relearn(
+        &self,
+        settings: &Settings,
+        level: Level,
+    ) -> Result<Option<Arc<Basis>>, Error> {
         let places = self.places();
         let state = self.state.load_full();
-        let wanted = LEARN
-            .iter()
-            .rfind(|(entries, _)| places.taken() >= *entries);
-        let (_, sample) = wanted.filter(|(_, sample)| *sample > state.basis.sample())?;
+        let mut wanted = LEARN.iter().rev();
+        let wanted = wanted.find(|(entries, _)| places.taken() >= *entries);
+        let Some((_, sample)) = wanted.filter(|(_, sample)| *sample > state.basis.sample()) else {
+            return Ok(None);
+        };
         let step = (places.taken() / sample).max(1);
-        let live = state
-            .chunks
-            .iter()
-            .flat_map(|chunk| chunk.places().map(move |place| (chunk, place)));
-        let vectors = live
-            .step_by(step)
-            .take(*sample)
-            .filter_map(|(chunk, place)| {
-                let row = chunk.row(place)?;
-                Some(row.vector(level, chunk.facts(place).scale))
-            });
-        let vectors: Vec<_> = vectors.collect();
+        let chunks = state.chunks.iter();
+        let live = chunks.flat_map(|chunk| chunk.places().map(move |place| (chunk, place)));
+        let rows = live.step_by(step).take(*sample);
+        let vectors = rows.filter_map(|(chunk, place)| {
+            let row = chunk.row(place)?;
+            Some(row.vector(level, chunk.facts(place).scale))
+        });
+        let vectors: Vec<_> = vectors.collect::<Result<_, _>>()?;
         let basis = Arc::new(Basis::learn(level, settings.width(), &vectors));
-        self.use_basis(level, &state, &basis);
-        Some(basis)
+        self.use_basis(level, &state, &basis)?;
+        Ok(Some(basis))
     }
 
-    fn use_basis(&self, level: Level, state: &State, basis: &Arc<Basis>) {
+    fn use_basis(&self, level: Level, state: &State, basis: &Arc<Basis>) -> Result<(), Error> {
         let mut chunks = state.chunks.clone();
         for chunk in &mut chunks {
             let chunk = Arc::make_mut(chunk);
@@ -152,11 +164,13 @@ impl Partition {
                 let Some(vector) = chunk.row(place).map(|row| row.vector(level, scale)) else {
                     continue;
                 };
+                let vector = vector?;
                 chunk.write_lead(place, &basis.lead(level, &vector), vector.norm);
             }
         }
         let basis = Arc::clone(basis);
         self.state.store(Arc::new(State { basis, chunks }));
+        Ok(())
     }
 
     /// Moves the entries together, if they fill less than a quarter of the places.
@@ -165,24 +179,20 @@ impl Partition {
             return;
         }
         let state = self.state.load_full();
-        let mut chunks: Vec<Chunk> = Vec::new();
-        let mut moved = Places::default();
-        for chunk in &state.chunks {
-            for place in chunk.places() {
-                let facts = chunk.facts(place);
-                let next = moved.take(facts.key, facts.expires);
-                let (to, offset) = split(next);
-                if to == chunks.len() {
-                    chunks.push(Chunk::new());
-                }
-                chunks[to].adopt(offset, chunk, place);
-                keys.insert(facts.key, next);
-            }
+        // Of a damaged snapshot the entries stay where they are.
+        let Ok((chunks, moved)) = gather(&state, 0) else {
+            return;
+        };
+        keys.clear();
+        for (number, chunk) in chunks.iter().enumerate() {
+            let first = number * ENTRIES;
+            let key = |place: usize| (chunk.facts(place).key, (first + place) as u32);
+            keys.extend(chunk.places().map(key));
         }
+        keys.shrink_to_fit();
         let basis = Arc::clone(&state.basis);
         let chunks = chunks.into_iter().map(Arc::new).collect();
         self.state.store(Arc::new(State { basis, chunks }));
-        keys.shrink_to_fit();
         *places = moved;
     }
 
@@ -221,12 +231,13 @@ impl Partition {
     }
 
     /// The payload of an entry that has not expired.
-    pub(crate) fn payload(&self, key: u64, now: u64) -> Option<Arc<[u8]>> {
-        self.find(key, |chunk, offset| {
-            let sound = chunk.facts(offset).expires > now;
-            let row = chunk.row(offset).filter(|_| sound);
-            row.and_then(|row| row.payload())
-        })?
+    pub(crate) fn payload(&self, key: u64, now: u64) -> Result<Option<Arc<[u8]>>, Error> {
+        let found = self.find(key, |chunk, offset| {
+            let is_fresh = chunk.facts(offset).expires > now;
+            let row = chunk.row(offset).filter(|_| is_fresh);
+            row.map_or(Ok(None), RowRef::payload)
+        });
+        found.unwrap_or(Ok(None))
     }
 
     /// Sets the inner score that an entry asks for; whether there is one.
@@ -277,7 +288,27 @@ impl Partition {
     }
 }
 
-fn row_of(state: &State, place: u32) -> Option<&Arc<Row>> {
+/// The entries that have not expired by `now`, side by side.
+pub(crate) fn gather(state: &State, now: u64) -> Result<(Vec<Chunk>, Places), Error> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    let mut places = Places::default();
+    for chunk in &state.chunks {
+        for place in chunk.places() {
+            let facts = chunk.facts(place);
+            if facts.expires <= now {
+                continue;
+            }
+            let (to, offset) = split(places.take(facts.key, facts.expires));
+            if to == chunks.len() {
+                chunks.push(Chunk::new());
+            }
+            chunks[to].adopt(offset, chunk, place)?;
+        }
+    }
+    Ok((chunks, places))
+}
+
+fn row_of(state: &State, place: u32) -> Option<RowRef<'_>> {
     let (chunk, offset) = split(place);
     state.chunks.get(chunk)?.row(offset)
 }

@@ -10,7 +10,7 @@ const FEW: usize = 1024;
 
 /// The places of a partition.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(crate) struct Places {
     /// Places that were taken and are free again; the last one is taken first, while its memory is warm.
     free: Vec<u32>,
     /// Places that were ever taken.

@@ -104,6 +104,16 @@ impl Snapshot {
         self.0.header.sequence
     }
 
+    /// Bytes of the file.
+    pub fn len(&self) -> u64 {
+        self.0.map.as_slice().len() as u64
+    }
+
+    /// Whether the file has none; it has a header at least.
+    pub fn is_empty(&self) -> bool {
+        self.0.map.as_slice().is_empty()
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.0.path
