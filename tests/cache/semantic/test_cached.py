@@ -125,7 +125,6 @@ def test_cache_in_a_folder_remembers_what_its_entries_learned(make, tmp_path):
     learned = first._library.entries()[0].learned.labels
 
     second = make(ANGLES, path=tmp_path, error_bound=0.05)
-    drive(second._asked(ir.Request((ir.user(ALIKE),)), "m"))
 
     assert len(learned) == 1
     assert [entry.learned.labels for entry in second._library.entries()] == [learned, []]
@@ -140,7 +139,14 @@ def test_folder_of_another_embedder_is_refused(make, tmp_path):
         client.complete(ASKED)
 
     with pytest.raises(ir.ConfigError, match="a folder of its own"):
-        drive(make(Angles(ANGLES, "two"), path=tmp_path).find(ir.Request((ir.user(ALIKE),)), "m"))
+        make(Angles(ANGLES, "two"), path=tmp_path)
+
+
+def test_damaged_folder_is_refused(make, tmp_path):
+    (tmp_path / "cache.json").write_text("{")
+
+    with pytest.raises(ir.FormatError, match="is damaged"):
+        make(ANGLES, path=tmp_path)
 
 
 def test_folder_bounds_hold_when_it_is_opened_again(make, tmp_path):
@@ -150,7 +156,6 @@ def test_folder_bounds_hold_when_it_is_opened_again(make, tmp_path):
             client.complete(text)
 
     smaller = make(angles, path=tmp_path, max_entries=2)
-    drive(smaller._asked(ir.Request((ir.user("text a"),)), "m"))
 
     assert smaller.stats().entries == 2
     drive(smaller.aclose())

@@ -107,7 +107,8 @@ class SemanticCache:
         random: Numbers from 0 to 1, for tests.
 
     Raises:
-        ConfigError: A value out of range, or two that exclude each other.
+        ConfigError: A value out of range, two that exclude each other, or a folder of another embedder.
+        FormatError: The folder is damaged.
     """
 
     name = "semantic"
@@ -171,6 +172,7 @@ class SemanticCache:
         self._library = Library(
             order=order_of(eviction), max_entries=max_entries, max_bytes=max_bytes, path=self._path, now=now, make=index
         )
+        self._library.reopen(self._embedding.name)
         self._own_exact = exact is None
         self._exact = exact if exact is not None else self._exact_cache(now)
         self._tally = Tally()

@@ -155,6 +155,17 @@ class Library:
                 self._load(self._index, dimensions)
             self._dimensions = dimensions
 
+    def reopen(self, embedder: str) -> None:
+        """Opens the folder now if there is one already, so that what is wrong with it is said at once.
+
+        Raises:
+            ConfigError: It has the vectors of another embedder.
+            FormatError: It is damaged.
+        """
+        if self._path is not None and (self._path / _DESCRIPTION).exists():
+            _, dimensions = describe(self._path)
+            self.open(embedder, dimensions)
+
     def nearest(self, scope: str, vector: Vector, threshold: float) -> tuple[Entry, float] | None:
         """The nearest entry of the scope, and how near it is, if that is at least the threshold."""
         index = self._index
