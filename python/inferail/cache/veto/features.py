@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Final, NamedTuple
 
 from inferail.cache.veto import words as lists
@@ -27,7 +27,9 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 _LINKING: Final = frozenset({"and", "or", "vs", "versus", "&", ",", "/"})
 
 # What a word is to the vetoes. A token can be several: "isn't" is nothing and a negation.
-SILENT, CONTENT, NEGATION, NUMBER, UNIT, ROLE, LINK, ONE = range(8)
+# Up to UNIT they carry meaning, up to ONE they mark how.
+CONTENT, NUMBER, UNIT, NEGATION, ROLE, ONE, LINK, SILENT = range(8)
+_COUNTED: Final = 1 << NUMBER | 1 << ONE
 
 
 class Word(NamedTuple):
@@ -41,7 +43,7 @@ class Word(NamedTuple):
 
 
 class Features:
-    """What one text says, as far as the vetoes compare it. Immutable by convention, hashable by identity.
+    """What one text says, as far as the vetoes compare it. Immutable by convention.
 
     Attributes:
         text: The text.
@@ -51,39 +53,53 @@ class Features:
         names: Stems that were written with a capital letter inside the sentence.
         numbers: `(value, unit)` in order; the unit is "" where none is written.
         negations: How many words deny.
-        roles: Preposition to the set of words it binds (`to` → {london}); of a preposition used twice, the first.
+        roles: Preposition to the set of words it binds (`to` → {london}); of one used twice, both.
         question: The question word that decides the kind of the answer (when, where, why, how many, …), or "".
         joined: Words that `and`, `or` or `vs` stands beside: they may change places.
         literals: Code, paths, quotations and operators, as they are written.
     """
 
-    __slots__ = (
-        "bag",
-        "joined",
-        "literals",
-        "marks",
-        "names",
-        "negations",
-        "numbers",
-        "question",
-        "roles",
-        "sequence",
-        "text",
-    )
-
     def __init__(self, text: str) -> None:
         self.text = text
-        read = [word for token in _TOKEN.findall(text) for word in _words_of(token)]
-        self.negations = _negations(read, text)
-        self.numbers = _numbers(read)
-        self.sequence = tuple([word.stem for word in read if word.sort in (CONTENT, NUMBER, UNIT)])
-        self.bag = frozenset(self.sequence)
-        self.marks = frozenset([word.stem for word in read if word.sort not in (SILENT, LINK)])
-        self.names = frozenset([word.stem for word in read[1:] if word.name and word.sort == CONTENT])
-        self.roles = _roles(read)
-        self.joined = _joined(read)
-        self.question = _question(text)
+        read = self._read = [word for token in _TOKEN.findall(text) for word in _words_of(token)]
+        sequence: list[str] = []
+        marks: list[str] = []
+        names: list[str] = []
+        sorts = 0
+        first = True
+        for sort, stemmed, _, _, name in read:
+            sorts |= 1 << sort
+            if sort <= UNIT:
+                sequence.append(stemmed)
+                if name and not first:
+                    names.append(stemmed)
+            elif sort <= ONE:
+                marks.append(stemmed)
+            first = False
+        self.sequence = tuple(sequence)
+        self.bag = frozenset(sequence)
+        self.marks = self.bag.union(marks)
+        self.names = frozenset(names) if names else _NOTHING
+        self.negations = _negations(read, text) if sorts >> NEGATION & 1 else 0
+        self.numbers = _numbers(read) if sorts & _COUNTED else ()
         self.literals: frozenset[str] = frozenset(_LITERAL.findall(text)) if _CODE.search(text) else _NOTHING
+
+    # These are only looked at where two texts have nearly the same words.
+
+    @cached_property
+    def roles(self) -> dict[str, frozenset[str]]:
+        """See the class."""
+        return _roles(self._read)
+
+    @cached_property
+    def joined(self) -> frozenset[str]:
+        """See the class."""
+        return _joined(self._read)
+
+    @cached_property
+    def question(self) -> str:
+        """See the class."""
+        return _question(self.text)
 
 
 @lru_cache(maxsize=4096)

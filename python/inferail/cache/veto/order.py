@@ -20,16 +20,19 @@ def roles(cached: Features, asked: Features) -> str | None:
 
     From Paris to London, from London to Paris; miles in a kilometre, kilometres in a mile; bigger than Mars, than Venus.
     """
+    if len(cached.bag ^ asked.bag) > _APART:
+        return None
     theirs = asked.roles
     for role, mine in cached.roles.items():
         other = theirs.get(role)
-        if other is None or not mine.isdisjoint(other) or mine.isdisjoint(asked.bag) or other.isdisjoint(cached.bag):
-            continue
-        if len(cached.bag ^ asked.bag) <= _APART:
+        if (
+            other is not None
+            and mine.isdisjoint(other)
+            and not mine.isdisjoint(asked.bag)
+            and not other.isdisjoint(cached.bag)
+        ):
             return "roles"
-    if _turned(cached, asked) or _turned(asked, cached):
-        return "roles" if len(cached.bag ^ asked.bag) <= _APART else None
-    return None
+    return "roles" if _turned(cached, asked) or _turned(asked, cached) else None
 
 
 def _turned(one: Features, other: Features) -> bool:

@@ -17,7 +17,7 @@ def questions(cached: Features, asked: Features) -> str | None:
 
     Plain `how` and `what` ask for anything ("how do I find" is "where do I find"), so they never differ.
     """
-    mine, other = cached.question, asked.question
-    if not mine or not other or mine == other or len(cached.bag ^ asked.bag) > _APART:
+    if len(cached.bag ^ asked.bag) > _APART:
         return None
-    return "questions"
+    mine, other = cached.question, asked.question
+    return "questions" if mine and other and mine != other else None
