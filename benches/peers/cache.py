@@ -100,21 +100,6 @@ def litellm(turns: int) -> Hit:
     return hit
 
 
-def litellm_cache(turns: int) -> Hit:
-    """Its cache alone, without the call around it: `Cache.get_cache` on the same arguments."""
-    from litellm.caching.caching import Cache
-
-    cache = Cache(type="local")
-    arguments_: dict[str, Any] = {
-        "model": "gpt-4o-mini",
-        "messages": _messages(turns),
-        "temperature": 0.0,
-        "max_tokens": 300,
-    }
-    cache.add_cache({"text": TEXT}, **arguments_)
-    return lambda: str(cache.get_cache(**arguments_)["text"])
-
-
 def gptcache(turns: int) -> Hit:
     """`adapter.api.get` with its map in memory, by the last prompt alone."""
     from gptcache import cache
@@ -131,10 +116,9 @@ PEERS = {
     "inferail": inferail,
     "inferail-client": inferail_client,
     "litellm": litellm,
-    "litellm-cache": litellm_cache,
     "gptcache": gptcache,
 }
-_PACKAGES = {"litellm": "litellm", "litellm-cache": "litellm", "gptcache": "gptcache"}
+_PACKAGES = {"litellm": "litellm", "gptcache": "gptcache"}
 
 
 def _measure(peers: Sequence[str], turns: int, rounds: int, calls: int) -> dict[str, list[float]]:
@@ -177,8 +161,8 @@ def main() -> None:
                 rows.append([_TITLES[name], peer, number(median), number(median / ours) if ours else "–"])
         os.chdir(home)
     intro = (
-        f"CPU time of all threads, medians of {rounds} rounds of {calls} hits, one process, peers interleaved. `litellm-cache` "
-        "and `gptcache` are their caches alone; the other rows are whole calls, from messages to an answer object."
+        f"CPU time of all threads, medians of {rounds} rounds of {calls} hits, one process, peers interleaved. `gptcache` is "
+        "its cache alone, by the last prompt; the other rows are whole calls, from messages to an answer object."
     )
     text = f"{intro}\n\n{table(['work', 'peer', 'µs per hit', 'ratio'], rows)}"
     print(text)

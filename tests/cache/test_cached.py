@@ -12,12 +12,11 @@ from tests.store.driving import RUNNERS
 
 import inferail as ir
 from inferail.cache import CachePolicy, CacheStats, Found, Missed
-from inferail.cache.policy import SharedPolicy
+from inferail.cache.policy import CacheHit, SharedPolicy
 from inferail.core import Delta
 from inferail.testing import FaultyModel, Refuses, ScriptedModel, VirtualClock
 from inferail.types.message import Refusal, Text, ToolCall
 from inferail.types.model import Model
-from inferail.types.response import CacheHit
 
 
 def cached(*answers, **options) -> tuple[ir.Cached, ScriptedModel]:

@@ -10,8 +10,9 @@ from tests.cache.answers import CALL, USAGE, answer
 
 import inferail as ir
 from inferail.cache.encoding import VERSION, decode, encode_error, encode_response
+from inferail.cache.policy import CacheHit
 from inferail.types.message import Audio, File, Image, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
-from inferail.types.response import Attempt, CacheHit, FinishReason, Response, Timing
+from inferail.types.response import Attempt, FinishReason, Response, Timing
 from inferail.types.usage import Usage
 
 PARTS = (

@@ -5,6 +5,7 @@ from tests.cache.answers import REQUEST, USAGE, answer, asking, drive
 
 import inferail as ir
 from inferail.cache import Found, Missed, request_key
+from inferail.cache.identity import identity_of
 from inferail.store import MemoryStore, SQLiteStore
 from inferail.testing import ScriptedModel, VirtualClock
 
@@ -224,10 +225,10 @@ def test_identity_of_a_target_is_its_name_unless_more_decides(monkeypatch):
         ir.Target("openai:m", api_key="k", think_tags=True),
     ]
 
-    identities = {target.identity for target in (plain, *others)}
+    identities = {identity_of(target) for target in (plain, *others)}
 
-    assert plain.identity == ir.Target("openai:m", api_key="other").identity == "openai:m"
+    assert identity_of(plain) == identity_of(ir.Target("openai:m", api_key="other")) == "openai:m"
     assert len(identities) == 6
-    assert ir.Fallback(plain, others[0]).identity == f"fallback(openai:m, {others[0].identity})"
-    assert ir.Cached(others[0], ir.ExactCache()).identity == others[0].identity
+    assert identity_of(ir.Fallback(plain, others[0])) == f"fallback(openai:m, {identity_of(others[0])})"
+    assert ir.Cached(others[0], ir.ExactCache()).identity == identity_of(others[0])
     assert ir.Cached(ScriptedModel([]), ir.ExactCache()).identity == "scripted"

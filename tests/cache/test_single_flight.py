@@ -8,7 +8,7 @@ import trio
 from tests.cache.answers import REQUEST, GatedModel, answer, asking
 
 import inferail as ir
-from inferail.cache import flights
+from inferail.cache.sharing import flights
 from inferail.store import MemoryStore
 from inferail.testing import ScriptedModel
 

@@ -10,6 +10,8 @@ from tests.cache.answers import CALL, REQUEST, answer, drive
 from tests.store.driving import RUNNERS
 
 import inferail as ir
+from inferail.cache.policy import CacheHit
+from inferail.cache.replay import can_stream, deltas_of
 from inferail.core import Delta, StreamDecoder
 from inferail.providers.codec import Incoming
 from inferail.providers.facade import ChatCompletionsFacade, GenerateContentFacade, MessagesFacade, ResponsesFacade
@@ -17,8 +19,6 @@ from inferail.testing import Breaks, FaultyModel, ScriptedModel, Truncates
 from inferail.testing.streams import deltas_of as words_of
 from inferail.types.accumulate import Accumulator
 from inferail.types.message import Image, Reasoning, Text
-from inferail.types.replay import can_stream, deltas_of
-from inferail.types.response import CacheHit
 
 FACADES = [ChatCompletionsFacade, MessagesFacade, GenerateContentFacade, ResponsesFacade]
 ANSWERS = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from inferail.cache.cached import Cached
 from inferail.cache.canonical import request_key
 from inferail.cache.exact import ExactCache
-from inferail.cache.policy import CachePolicy, CacheStats, FalseHits, Found, Missed, label_of
+from inferail.cache.policy import CacheHit, CachePolicy, CacheStats, FalseHits, Found, Missed, label_of
 
 __all__ = [
+    "CacheHit",
     "CachePolicy",
     "CacheStats",
     "Cached",

@@ -6,15 +6,16 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from inferail.cache.background import Background
-from inferail.cache.policy import CacheStats, Found
+from inferail.cache.identity import identity_of
+from inferail.cache.policy import CacheHit, CacheStats, Found
+from inferail.cache.replay import can_stream
+from inferail.cache.sharing.background import Background
+from inferail.cache.sharing.turns import Turn, Turns
 from inferail.cache.streams import CachedStream
-from inferail.cache.turns import Turn, Turns
 from inferail.errors import ConfigError
 from inferail.telemetry.records import Record
 from inferail.types.registry import resolve
-from inferail.types.replay import can_stream
-from inferail.types.response import CacheHit, Response, Timing
+from inferail.types.response import Response, Timing
 from inferail.types.scope import current_scope
 from inferail.types.usage import Usage
 
@@ -66,7 +67,7 @@ class Cached:
     @property
     def identity(self) -> str:
         """That of the model: a cache changes who answers, not what."""
-        return getattr(self.model, "identity", None) or self.model.name
+        return identity_of(self.model)
 
     def __repr__(self) -> str:
         return f"Cached({self.model.name!r}, {self.policy.name})"
@@ -158,7 +159,7 @@ class Cached:
             assert isinstance(kept, Response)  # noqa: S101 - a Turn is nobody's answer
             response = kept
             hit = CacheHit("shared", 0.0, response.usage.cost_usd)
-        timing = Timing(total=time.monotonic() - began)
+        timing = Timing(0.0, None, None, time.monotonic() - began)
         if scope.recorder is not None:
             scope.recorder.record(_record(response, request, scope, timing, streamed=streamed))
         return Response(

@@ -17,7 +17,7 @@ from inferail.types.response import Response
 
 if TYPE_CHECKING:
     from inferail.errors import RequestError
-    from inferail.store.protocol import Eviction
+    from inferail.store.protocol import Entry, Eviction
     from inferail.types.request import Request
 
 __all__ = ["ExactCache"]
@@ -98,7 +98,8 @@ class ExactCache:
 
     async def find(self, request: Request, model: str) -> Found | Missed:
         """The answer to this very request, if it is there."""
-        found = await self.peek(request_key(request, model, labels=self._labels))
+        key = request_key(request, model, labels=self._labels)
+        found = self._read(key, await self._store.get(self._namespace, key))
         if type(found) is Found:
             self._tally.hit("exact", found.response.usage, fresh=found.fresh)
         else:
@@ -107,7 +108,9 @@ class ExactCache:
 
     async def peek(self, key: str) -> Found | Missed:
         """The same by key, and not counted: for policies that look here first and count themselves."""
-        entry = await self._store.get(self._namespace, key)
+        return self._read(key, await self._store.get(self._namespace, key))
+
+    def _read(self, key: str, entry: Entry | None) -> Found | Missed:
         if entry is None:
             return Missed(key)
         known = self._decoded.get(key)

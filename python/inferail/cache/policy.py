@@ -19,7 +19,28 @@ if TYPE_CHECKING:
     from inferail.types.request import Request
     from inferail.types.response import Response
 
-__all__ = ["CachePolicy", "CacheStats", "FalseHits", "Found", "Missed", "SharedPolicy", "label_of"]
+__all__ = ["CacheHit", "CachePolicy", "CacheStats", "FalseHits", "Found", "Missed", "SharedPolicy", "label_of"]
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class CacheHit:
+    """How a cache answered: nobody was asked, and it cost nothing.
+
+    Attributes:
+        kind: `exact` for the same request, `semantic` for one of the same meaning, `shared` for one that was being
+            answered at that moment for somebody else.
+        age: Seconds since the answer was kept; 0.0 of a shared one.
+        saved_usd: What the answer had cost, US dollars; None where no price is known.
+        fresh: False where it is older than it should be, and a new one is being fetched.
+        similarity: How near the request was to the one that was answered (`semantic`), -1 to 1.
+    """
+
+    kind: Literal["exact", "semantic", "shared"]
+    age: float = 0.0
+    saved_usd: float | None = None
+    fresh: bool = True
+    similarity: float | None = None
 
 
 @quick

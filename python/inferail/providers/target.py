@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import random
 import sys
@@ -355,19 +353,6 @@ class Target(Caller):
             max_event_bytes=max_event_bytes,
             think_tags=think_tags,
         )
-
-    @property
-    def identity(self) -> str:
-        """The name, and behind it a digest of whatever else decides about the answers: another server, version, headers.
-
-        Equal for targets that give the same answers: a cache goes by it.
-        """
-        endpoint = self.endpoint
-        headers = sorted(endpoint.headers.items())
-        deciding = [endpoint.base_url, endpoint.api_version, headers, endpoint.unsupported, endpoint.think_tags]
-        if deciding == [self.codec.default_base_url.rstrip("/"), None, [], "error", False]:
-            return self.name
-        return f"{self.name}#{hashlib.sha256(json.dumps(deciding).encode()).hexdigest()[:32]}"
 
     async def generate(self, request: Request) -> Response[Any]:
         """The whole answer.

@@ -49,11 +49,6 @@ class Fallback:
         """`fallback(first, second, …)`."""
         return f"fallback({', '.join(model.name for model in self.models)})"
 
-    @property
-    def identity(self) -> str:
-        """The name, of the models' identities."""
-        return f"fallback({', '.join(getattr(model, 'identity', None) or model.name for model in self.models)})"
-
     def __repr__(self) -> str:
         return f"Fallback({', '.join(repr(model) for model in self.models)})"
 

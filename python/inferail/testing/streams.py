@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
+from inferail.cache import replay
 from inferail.errors import InferailError, RequestError, StreamError
-from inferail.types import replay
 from inferail.types.accumulate import Accumulator
 from inferail.types.response import Attempt, Partial, Response, Timing
 from inferail.types.scope import current_scope

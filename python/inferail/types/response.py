@@ -10,11 +10,13 @@ from inferail.frozen import quick
 from inferail.types.message import Message, Reasoning, Refusal, Text, ToolCall
 from inferail.types.usage import Usage
 
-__all__ = ["Attempt", "CacheHit", "FinishReason", "Partial", "Response", "Timing"]
+__all__ = ["Attempt", "FinishReason", "Partial", "Response", "Timing"]
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "unknown"]
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
+
+    from inferail.cache.policy import CacheHit
 
     # The default is PEP 696: a plain `Response` in an annotation means one without a typed output.
     OutputT = TypeVar("OutputT", default=Any)
@@ -76,27 +78,6 @@ class Attempt:
     usage: Usage = NO_USAGE
     reason: str = "first"
     request_id: str | None = None
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class CacheHit:
-    """How a cache answered: nobody was asked, and it cost nothing.
-
-    Attributes:
-        kind: `exact` for the same request, `semantic` for one of the same meaning, `shared` for one that was being
-            answered at that moment for somebody else.
-        age: Seconds since the answer was kept; 0.0 of a shared one.
-        saved_usd: What the answer had cost, US dollars; None where no price is known.
-        fresh: False where it is older than it should be, and a new one is being fetched.
-        similarity: How near the request was to the one that was answered (`semantic`), -1 to 1.
-    """
-
-    kind: Literal["exact", "semantic", "shared"]
-    age: float = 0.0
-    saved_usd: float | None = None
-    fresh: bool = True
-    similarity: float | None = None
 
 
 @quick

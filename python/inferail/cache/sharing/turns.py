@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from inferail.cache.admission import why_not
 from inferail.cache.counting import Tally
-from inferail.cache.flights import Flight, Flights, own, pause
 from inferail.cache.policy import Found, Missed
+from inferail.cache.sharing.flights import Flight, Flights, own, pause
 from inferail.errors import ConfigError, ProviderError
 from inferail.store.leases import Keeper
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from inferail.cache.latch import Latch, time_left
+from inferail.cache.sharing.latch import Latch, time_left
 from inferail.errors import BudgetError, CancelledError, DeadlineError, InferailError, RequestError, RouteError
 
 if TYPE_CHECKING:
