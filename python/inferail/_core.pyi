@@ -8,6 +8,7 @@ from uuid import UUID
 from typing_extensions import disjoint_base
 
 from inferail._core_grammar import Grammar, Matcher, Vocabulary
+from inferail._core_index import VectorIndex
 from inferail._core_sampler import (
     History,
     PromptLookup,
@@ -89,6 +90,7 @@ __all__ = [
     "StreamDecoder",
     "StreamingDecoder",
     "Tokenizer",
+    "VectorIndex",
     "Vocabulary",
     "__version__",
     "dump_json",

@@ -1,8 +1,7 @@
 """`core.VectorIndex` as it is defined, by brute force in float64: slow, obvious, and what the compiled one is compared with.
 
-Scores: cosine (a zero vector has 0 with everything), dot product, or minus the squared distance, so that more is nearer.
-Of equal scores the smallest key comes first. An entry answers `nearest` if its score is at least the threshold asked for
-and at least its own. What expired at or before `now` is not there. Vectors are rounded as the storage rounds them
+Scores: cosine (a zero vector has 0 with everything), dot product, or the distance, of which less is nearer. Of equal scores
+the smallest key comes first. An entry answers `nearest` if its score reaches the threshold asked for and its own. What expired at or before `now` is not there. Vectors are rounded as the storage rounds them
 (float16), never compared rounded otherwise: `int8` is a way to search, and the definition of a score is the stored float.
 """
 
@@ -25,7 +24,7 @@ class Entry:
 
     vector: np.ndarray
     payload: bytes | None
-    threshold: float
+    threshold: float | None
     expires: float
 
 
@@ -78,7 +77,7 @@ class ReferenceIndex:
             held[int(key)] = Entry(
                 rows[place].astype(self._dtype),
                 None if payloads is None else payloads[place],
-                -math.inf if thresholds is None or thresholds[place] is None else float(thresholds[place]),
+                None if thresholds is None or thresholds[place] is None else float(thresholds[place]),
                 math.inf if expires is None or expires[place] is None else float(expires[place]),
             )
         self._write()
@@ -100,18 +99,18 @@ class ReferenceIndex:
         """The entry with the greatest score among those that count."""
         held = dict(self._entries.get(namespace, {}))
         counting = [
-            (score, -key)
+            (self._rank(score), key, score)
             for key, score in self._scored(query, namespace, now)
-            if key in held and score >= max(threshold, held[key].threshold)
+            if key in held and self._reaches(score, threshold) and self._reaches(score, held[key].threshold)
         ]
         if not counting:
             return None
-        score, key = max(counting)
-        return -key, score
+        _, key, score = min(counting)
+        return key, score
 
     def search(self, query, k, *, namespace="", now=None) -> tuple[np.ndarray, np.ndarray]:
         """The `k` greatest scores, best first, whatever the thresholds."""
-        ordered = sorted(self._scored(query, namespace, now), key=lambda pair: (-pair[1], pair[0]))[:k]
+        ordered = sorted(self._scored(query, namespace, now), key=lambda pair: (self._rank(pair[1]), pair[0]))[:k]
         return np.array([key for key, _ in ordered], np.uint64), np.array([score for _, score in ordered], np.float32)
 
     def payload(self, key, *, namespace="") -> bytes | None:
@@ -123,7 +122,7 @@ class ReferenceIndex:
         """Changes an entry's own threshold; whether it is there."""
         entry = self._entries.get(namespace, {}).get(int(key))
         if entry is not None:
-            entry.threshold = -math.inf if value is None else float(value)
+            entry.threshold = None if value is None else float(value)
             self._write()
         return entry is not None
 
@@ -159,9 +158,15 @@ class ReferenceIndex:
         if self._metric == "dot":
             return float(one @ other)
         if self._metric == "l2":
-            return -float(((one - other) ** 2).sum())
+            return math.sqrt(float(((one - other) ** 2).sum()))
         lengths = math.sqrt(float(one @ one) * float(other @ other))
         return float(one @ other) / lengths if lengths else 0.0
+
+    def _rank(self, score: float) -> float:
+        return score if self._metric == "l2" else -score
+
+    def _reaches(self, score: float, threshold: float | None) -> bool:
+        return threshold is None or self._rank(score) <= self._rank(threshold)
 
     def _write(self) -> None:
         if self._path is None:

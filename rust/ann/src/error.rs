@@ -59,6 +59,9 @@ pub enum Error {
         /// The key.
         key: u64,
     },
+    /// Its folder was let go of.
+    #[error("the index was closed: open its folder again")]
+    Closed,
     /// A namespace is full.
     #[error("a namespace holds at most {limit} entries: divide it")]
     Full {

@@ -1,6 +1,7 @@
 //! The index: a partition for every namespace.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
@@ -57,6 +58,7 @@ pub struct VectorIndex {
     partitions: RwLock<HashMap<Box<str>, Arc<Partition>>>,
     /// Held by whoever writes.
     writer: Mutex<Option<Disk>>,
+    closed: AtomicBool,
 }
 
 impl VectorIndex {
@@ -73,6 +75,7 @@ impl VectorIndex {
             basis: ArcSwap::from_pointee(Basis::learn(level, settings.width(), &[])),
             partitions: RwLock::default(),
             writer: Mutex::default(),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -104,7 +107,7 @@ impl VectorIndex {
     /// [`Error::Parameter`] of what is wrong with an entry; of a folder, as [`crate::storage::Directory::append`].
     pub fn add(&self, namespace: &str, entries: &[Entry<'_>], now: u64) -> Result<(), Error> {
         let new = self.prepare(entries)?;
-        let mut writer = self.lock();
+        let mut writer = self.lock_to_write()?;
         self.make_room(namespace, new.len(), now);
         if let Some(partition) = self.partition(namespace)
             && let Some(entry) = new.iter().find(|entry| partition.contains(entry.key))
@@ -121,7 +124,7 @@ impl VectorIndex {
     /// As [`Self::add`], but for a key that is there.
     pub fn upsert(&self, namespace: &str, entries: &[Entry<'_>], now: u64) -> Result<(), Error> {
         let new = self.prepare(entries)?;
-        let mut writer = self.lock();
+        let mut writer = self.lock_to_write()?;
         self.make_room(namespace, new.len(), now);
         self.write(&mut writer, namespace, entries, new, now)
     }
@@ -132,7 +135,7 @@ impl VectorIndex {
     ///
     /// Of a folder, as [`crate::storage::Directory::append`]; nothing is removed then.
     pub fn delete(&self, namespace: &str, keys: &[u64]) -> Result<usize, Error> {
-        let mut writer = self.lock();
+        let mut writer = self.lock_to_write()?;
         let Some(partition) = self.partition(namespace) else {
             return Ok(0);
         };
@@ -155,7 +158,7 @@ impl VectorIndex {
     ///
     /// As [`Self::delete`].
     pub fn clear(&self, namespace: &str) -> Result<usize, Error> {
-        let mut writer = self.lock();
+        let mut writer = self.lock_to_write()?;
         let Some(partition) = self.partition(namespace) else {
             return Ok(0);
         };
@@ -261,7 +264,7 @@ impl VectorIndex {
         threshold: Option<f32>,
     ) -> Result<bool, Error> {
         let inner = self.own_threshold(threshold)?;
-        let mut writer = self.lock();
+        let mut writer = self.lock_to_write()?;
         let Some(partition) = self
             .partition(namespace)
             .filter(|partition| partition.contains(key))
@@ -291,6 +294,14 @@ impl VectorIndex {
         writer
             .as_mut()
             .map_or(Ok(()), |disk| disk.snapshot(self, now))
+    }
+
+    /// Lets go of its folder: another may write it. What is there can be searched, and takes no more changes.
+    pub fn close(&self) {
+        let mut writer = self.lock();
+        if writer.take().is_some() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Forces every change to the disk.
@@ -494,5 +505,11 @@ impl VectorIndex {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Disk>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn lock_to_write(&self) -> Result<std::sync::MutexGuard<'_, Option<Disk>>, Error> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
+        Ok(self.lock())
     }
 }

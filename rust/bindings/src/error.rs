@@ -154,7 +154,27 @@ pub(crate) fn sampling_error(py: Python<'_>, message: String, row: usize) -> PyR
     Ok(PyErr::from_value(class.call((message,), Some(&options))?))
 }
 
-/// Why an index cannot do what it was asked.
+/// Why an index cannot do what it was asked: `ConfigError` of an argument, `FormatError` of a file, `OSError` of the
+/// system.
 pub(crate) fn ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyErr {
-    config_error(py, error.to_string())
+    make_ann_error(py, error).unwrap_or_else(|error| error)
+}
+
+fn make_ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyResult<PyErr> {
+    use inferail_ann::Error;
+    let message = error.to_string();
+    Ok(match error {
+        Error::Damaged { path, offset, .. } => {
+            with_path(py, format_error(py, message, Some(*offset)), path)
+        }
+        Error::Version { path, .. } | Error::Gap { path, .. } => {
+            with_path(py, format_error(py, message, None), path)
+        }
+        Error::Snapshot { .. } | Error::Change { .. } => format_error(py, message, None),
+        Error::Io { source, .. } => match source.raw_os_error() {
+            Some(number) => pyo3::exceptions::PyOSError::new_err((number, message)),
+            None => pyo3::exceptions::PyOSError::new_err(message),
+        },
+        _ => config_error(py, message),
+    })
 }

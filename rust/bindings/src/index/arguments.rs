@@ -91,12 +91,12 @@ pub(super) fn keys(given: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
 }
 
 /// One value for all of `count` entries, or a list with one or None for each.
-fn each<T: Clone>(
+fn each<'py, T: Clone>(
     name: &str,
     expected: &str,
-    given: Option<&Bound<'_, PyAny>>,
+    given: Option<&Bound<'py, PyAny>>,
     count: usize,
-    one: impl Fn(&Bound<'_, PyAny>) -> Option<T>,
+    one: impl Fn(&Bound<'py, PyAny>) -> Option<T>,
 ) -> PyResult<Vec<Option<T>>> {
     let Some(given) = given else {
         return Ok(vec![None; count]);
@@ -141,11 +141,9 @@ pub(super) fn thresholds(
 pub(super) fn payloads<'py>(
     given: Option<&Bound<'py, PyAny>>,
     count: usize,
-) -> PyResult<Vec<Option<Py<PyBytes>>>> {
+) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
     each("payloads", "bytes or None", given, count, |item| {
-        item.cast::<PyBytes>()
-            .ok()
-            .map(|bytes| bytes.clone().unbind())
+        item.cast::<PyBytes>().ok().cloned()
     })
 }
 

@@ -1,9 +1,13 @@
 //! `VectorIndex`.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use inferail_ann::storage::{Fsync, Options};
 use inferail_ann::{Entry, Metric, Precision, Settings, VectorIndex};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyType};
 
 use super::arguments::{Vectors, keys, moments, now, payloads, thresholds};
 use crate::error::{ann_error, config_error};
@@ -35,6 +39,27 @@ impl PyVectorIndex {
         Ok(Self {
             index: VectorIndex::new(settings),
         })
+    }
+
+    #[classmethod]
+    #[pyo3(signature = (path, dim, *, metric = "cosine", storage = "float32", fsync = None))]
+    fn open(
+        _class: &Bound<'_, PyType>,
+        py: Python<'_>,
+        path: PathBuf,
+        dim: i64,
+        metric: &str,
+        storage: &str,
+        fsync: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let settings = settings(py, dim, metric, storage)?;
+        let options = Options {
+            fsync: self::fsync(py, fsync)?,
+            ..Options::default()
+        };
+        let index = run(py, || VectorIndex::open(&path, settings, options));
+        let index = index.map_err(|error| ann_error(py, &error))?;
+        Ok(Self { index })
     }
 
     #[pyo3(signature = (keys, vectors, *, namespace = "", payloads = None, thresholds = None, expires = None, now = None))]
@@ -82,13 +107,13 @@ impl PyVectorIndex {
     #[pyo3(signature = (keys, *, namespace = ""))]
     fn delete(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, namespace: &str) -> PyResult<usize> {
         let keys = self::keys(keys)?;
-        Ok(run_sized(py, keys.len() * size_of::<u64>(), || {
-            self.index.delete(namespace, &keys)
-        }))
+        let bytes = keys.len() * size_of::<u64>();
+        run_sized(py, bytes, || self.index.delete(namespace, &keys))
+            .map_err(|error| ann_error(py, &error))
     }
 
-    fn clear(&self, py: Python<'_>, namespace: &str) -> usize {
-        run(py, || self.index.clear(namespace))
+    fn clear(&self, py: Python<'_>, namespace: &str) -> PyResult<usize> {
+        run(py, || self.index.clear(namespace)).map_err(|error| ann_error(py, &error))
     }
 
     #[pyo3(signature = (query, threshold, *, namespace = "", now = None))]
@@ -130,10 +155,10 @@ impl PyVectorIndex {
         let entries = self.index.len_of(namespace);
         let search = |query: &[f32]| self.index.search(namespace, query, k, now);
         let work = entries.saturating_mul(rows.len()).saturating_mul(4);
-        let found = run_sized(py, work, || {
+        let found: Result<Vec<_>, _> = run_sized(py, work, || {
             rows.iter().map(|query| search(query)).collect()
         });
-        let found: Vec<Vec<(u64, f32)>> = found.map_err(|error| ann_error(py, &error))?;
+        let found = found.map_err(|error| ann_error(py, &error))?;
         results(py, found, k, vectors.many)
     }
 
@@ -146,6 +171,7 @@ impl PyVectorIndex {
         now: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let payload = self.index.payload(namespace, key, self::now(now)?);
+        let payload = payload.map_err(|error| ann_error(py, &error))?;
         Ok(payload.map(|payload| PyBytes::new(py, &payload)))
     }
 
@@ -182,7 +208,41 @@ impl PyVectorIndex {
         told.set_item("entries", stats.entries)?;
         told.set_item("namespaces", stats.namespaces)?;
         told.set_item("bytes", stats.bytes)?;
+        told.set_item("log_bytes", stats.log_bytes)?;
         Ok(told)
+    }
+
+    #[pyo3(signature = (now = None))]
+    fn snapshot(&self, py: Python<'_>, now: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let now = self::now(now)?;
+        run(py, || self.index.snapshot(now)).map_err(|error| ann_error(py, &error))
+    }
+
+    fn sync(&self, py: Python<'_>) -> PyResult<()> {
+        run(py, || self.index.sync()).map_err(|error| ann_error(py, &error))
+    }
+
+    fn verify(&self, py: Python<'_>) -> Vec<String> {
+        let damage = run(py, || self.index.verify());
+        damage.iter().map(ToString::to_string).collect()
+    }
+
+    fn opened<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(report) = self.index.report() else {
+            return Ok(None);
+        };
+        let told = PyDict::new(py);
+        told.set_item("began_log", report.began_log)?;
+        told.set_item("cut_offset", report.cut.map(|cut| cut.offset))?;
+        told.set_item("cut_bytes", report.cut.map_or(0, |cut| cut.bytes))?;
+        told.set_item("finished_snapshot", report.finished_snapshot)?;
+        let removed = report.removed.iter().map(|path| path.display().to_string());
+        told.set_item("removed", removed.collect::<Vec<_>>())?;
+        Ok(Some(told))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        run(py, || self.index.close());
     }
 
     #[getter]
@@ -220,7 +280,7 @@ impl PyVectorIndex {
 struct Given<'py> {
     keys: Vec<u64>,
     vectors: Vectors<'py>,
-    payloads: Vec<Option<Py<PyBytes>>>,
+    payloads: Vec<Option<Bound<'py, PyBytes>>>,
     thresholds: Vec<Option<f32>>,
     expires: Vec<Option<u64>>,
     now: u64,
@@ -247,7 +307,7 @@ impl<'py> Given<'py> {
         })
     }
 
-    fn entries<'a>(&'a self, py: Python<'a>) -> PyResult<Vec<Entry<'a>>> {
+    fn entries(&self, py: Python<'_>) -> PyResult<Vec<Entry<'_>>> {
         let rows = self.vectors.rows()?;
         if rows.len() != self.keys.len() {
             let problem = format!("{} keys and {} vectors", self.keys.len(), rows.len());
@@ -256,7 +316,7 @@ impl<'py> Given<'py> {
         let entry = |(row, key): (usize, &u64)| Entry {
             key: *key,
             vector: rows[row],
-            payload: self.payloads[row].as_ref().map(|bytes| bytes.as_bytes(py)),
+            payload: self.payloads[row].as_ref().map(|bytes| bytes.as_bytes()),
             threshold: self.thresholds[row],
             expires: self.expires[row],
         };
@@ -314,6 +374,23 @@ fn settings(py: Python<'_>, dim: i64, metric: &str, storage: &str) -> PyResult<S
     };
     let dim = usize::try_from(dim).unwrap_or(0);
     Settings::new(dim, metric, precision).map_err(|error| ann_error(py, &error))
+}
+
+fn fsync(py: Python<'_>, given: Option<&Bound<'_, PyAny>>) -> PyResult<Fsync> {
+    let Some(given) = given else {
+        return Ok(Fsync::Never);
+    };
+    match given.extract::<String>().as_deref() {
+        Ok("always") => return Ok(Fsync::Always),
+        Ok("never") => return Ok(Fsync::Never),
+        _ => {}
+    }
+    let seconds = given.extract::<f64>().ok().filter(|seconds| *seconds > 0.0);
+    let every = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    every.map(Fsync::Every).ok_or_else(|| {
+        let problem = "fsync must be 'always', 'never' or a number of seconds above 0";
+        config_error(py, problem.to_owned())
+    })
 }
 
 fn metric_name(metric: Metric) -> &'static str {
