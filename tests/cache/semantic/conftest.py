@@ -1,4 +1,4 @@
-"""Texts at chosen angles, a clock that is set, an index that is exact, and caches made of them."""
+"""Texts at chosen angles, a clock that is set, and caches made of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.core.reference_index import ReferenceIndex
 
 from inferail.cache.semantic import SemanticCache
 from inferail.errors import ServerError
@@ -51,17 +50,13 @@ def clock() -> Clock:
     return Clock()
 
 
-def reference_index(dimensions, path):
-    return ReferenceIndex(dimensions) if path is None else ReferenceIndex.open(path, dimensions)
-
-
 @pytest.fixture
 def make(clock) -> Callable[..., SemanticCache]:
     """`make({"text": degrees, …}, threshold, **options)` is a cache over texts at these angles."""
 
     def made(angles: Mapping[str, float] | Angles, threshold: float = 0.9, **options: Any) -> SemanticCache:
         embedder = angles if isinstance(angles, Angles) else Angles(angles)
-        return SemanticCache(embedder, threshold, index=reference_index, now=clock, **options)
+        return SemanticCache(embedder, threshold, now=clock, **options)
 
     return made
 

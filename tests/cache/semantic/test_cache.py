@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from tests.cache.semantic.asking import MODEL, answer, find, request, said
-from tests.cache.semantic.conftest import Angles, degrees, reference_index
+from tests.cache.semantic.conftest import Angles, degrees
 
 import inferail as ir
 from inferail._sync import drive
@@ -331,7 +331,7 @@ def faq_trace() -> list[str]:
 
 def test_cache_saves_most_of_the_cost_of_a_help_desk():
     """Serves R105. The savings meter adds up to what the model would have charged."""
-    cache = SemanticCache(WordEmbedder(dimensions=512), 0.6, index=reference_index)
+    cache = SemanticCache(WordEmbedder(dimensions=512), 0.6)
     answers = [
         Response(text_message(f"Answer {number}."), "stop", Usage(200, 100, cost_usd=0.01)) for number in range(40)
     ]
@@ -410,7 +410,7 @@ def test_cache_takes_an_exact_cache_of_the_users(make):
 )
 def test_cache_refuses_a_wrong_option(options, message):
     with pytest.raises(ConfigError, match=message):
-        SemanticCache(Angles({}), options.pop("threshold", 0.9), index=reference_index, **options)
+        SemanticCache(Angles({}), options.pop("threshold", 0.9), **options)
 
 
 def test_cache_refuses_what_is_no_embedder():

@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inferail.cache.veto.features import Features, features
@@ -118,6 +118,7 @@ WORDS = st.lists(
 ).map(" ".join)
 
 
+@example("from Paris to Paris")
 @given(TEXTS | WORDS | st.text())
 def test_text_is_never_vetoed_against_itself(text):
     assert veto(text, text, GREY) is None

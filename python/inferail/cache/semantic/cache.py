@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from inferail.cache.background import Background
+from inferail.cache.sharing.background import Background
 from inferail.cache.counting import Tally
 from inferail.cache.exact import ExactCache
 from inferail.cache.policy import Found, Missed

@@ -23,6 +23,8 @@ def roles(cached: Features, asked: Features) -> str | None:
     if len(cached.bag ^ asked.bag) > _APART:
         return None
     theirs = asked.roles
+    if theirs == cached.roles:
+        return None
     for role, mine in cached.roles.items():
         other = theirs.get(role)
         if (
