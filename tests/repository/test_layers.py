@@ -20,8 +20,23 @@ RUST_FLOORS: dict[str, set[str]] = {
     "inferail-http": {"inferail-wire"},
     "inferail-tokenizer": {"inferail-simd"},
     "inferail-sampler": {"inferail-simd"},
-    "inferail-bindings": {"inferail-http", "inferail-sampler", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
-    "inferail-benches": {"inferail-http", "inferail-sampler", "inferail-sse", "inferail-tokenizer", "inferail-wire"},
+    "inferail-engine": {"inferail-simd", "inferail-tokenizer"},
+    "inferail-bindings": {
+        "inferail-engine",
+        "inferail-http",
+        "inferail-sampler",
+        "inferail-sse",
+        "inferail-tokenizer",
+        "inferail-wire",
+    },
+    "inferail-benches": {
+        "inferail-engine",
+        "inferail-http",
+        "inferail-sampler",
+        "inferail-sse",
+        "inferail-tokenizer",
+        "inferail-wire",
+    },
 }
 
 # What `import inferail` has to do without: each costs tens of milliseconds.
