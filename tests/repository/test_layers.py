@@ -33,6 +33,7 @@ RUST_FLOORS: dict[str, set[str]] = {
         "inferail-engine",
         "inferail-http",
         "inferail-sampler",
+        "inferail-simd",
         "inferail-sse",
         "inferail-tokenizer",
         "inferail-wire",

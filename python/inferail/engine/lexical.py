@@ -45,7 +45,9 @@ class LexicalEmbedder:
             raise ConfigError(f"a lexical embedder has no option {min(unknown)!r}: its dimensions are in its name")
         found = _NAME.fullmatch(model.removeprefix("lexical:"))
         if found is None:
-            raise ConfigError(f"unknown lexical model {model!r}: write lexical:hashing-512, with a number of dimensions")
+            raise ConfigError(
+                f"unknown lexical model {model!r}: write lexical:hashing-512, with a number of dimensions"
+            )
         self._encoder = LexicalEncoder(int(found[1] or 512))
         self._model = f"hashing-{self._encoder.dim}"
 

@@ -223,6 +223,7 @@ fn each_tile<K: Kernel, W: Rows>(
     finish: &mut Finish<'_>,
 ) {
     let count = rows.count();
+    let mut sums = [[0.0; COLUMNS]; MOST_ROWS];
     for (panel, lines) in lines.chunks_exact(steps).enumerate() {
         let mut first = 0;
         while first < count {
@@ -233,16 +234,17 @@ fn each_tile<K: Kernel, W: Rows>(
                 ($($rows:literal)*) => {
                     match tile {
                         $($rows if $rows <= K::ROWS => {
-                            let sums = rows.tile::<K, $rows>(kernel, first, panel, lines);
-                            for (at, sums) in sums.into_iter().enumerate() {
-                                finish.write(first + at, panel, sums);
-                            }
+                            let tile = rows.tile::<K, $rows>(kernel, first, panel, lines);
+                            sums[..$rows].copy_from_slice(&tile);
                         })*
                         _ => {}
                     }
                 };
             }
             tiles!(1 2 3 4 5 6 7 8 9 10 11 12);
+            for (at, sums) in sums[..tile].iter().enumerate() {
+                finish.write(first + at, panel, *sums);
+            }
             first += tile;
         }
     }
