@@ -7,6 +7,7 @@ from uuid import UUID
 
 from typing_extensions import disjoint_base
 
+from inferail._core_encoder import Encoder, LexicalEncoder
 from inferail._core_grammar import Grammar, Matcher, Vocabulary
 from inferail._core_index import VectorIndex
 from inferail._core_sampler import (
