@@ -11,6 +11,7 @@
 mod basis;
 mod disk;
 mod error;
+mod graph;
 mod index;
 mod partition;
 mod search;
@@ -19,6 +20,7 @@ pub mod storage;
 mod vector;
 
 pub use error::Error;
+pub use graph::{GraphIndex, GraphOptions, GraphStats, default_effort};
 pub use index::{Entry, Stats, VectorIndex};
 pub use inferail_simd::vectors::Level;
 pub use settings::{MAX_DIM, Metric, Precision, Settings};

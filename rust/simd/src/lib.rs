@@ -6,6 +6,7 @@ pub mod block;
 pub mod gemm;
 pub mod logits;
 pub mod map;
+pub mod nibbles;
 mod prefetch;
 pub mod vectors;
 
