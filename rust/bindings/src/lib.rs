@@ -42,6 +42,8 @@ mod core_module {
     #[pymodule_export]
     use super::http_pool::{PyHttpPool, PyHttpSettings};
     #[pymodule_export]
+    use super::index::graph_index::PyGraphIndex;
+    #[pymodule_export]
     use super::index::vector_index::PyVectorIndex;
     #[pymodule_export]
     use super::json::{dump_json, load_json};

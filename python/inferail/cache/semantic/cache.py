@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from inferail.cache.sharing.background import Background
 from inferail.cache.counting import Tally
 from inferail.cache.exact import ExactCache
 from inferail.cache.policy import Found, Missed
@@ -25,6 +24,7 @@ from inferail.cache.semantic.library import Library, MakeIndex, make_index
 from inferail.cache.semantic.stats import SemanticStats, false_hits, keep_totals
 from inferail.cache.semantic.thresholds import Label, check_error_bound
 from inferail.cache.semantic.verify import verifier_of
+from inferail.cache.sharing.background import Background
 from inferail.cache.veto.features import features
 from inferail.errors import ConfigError
 from inferail.store.protocol import check_bounds, check_ttl, wall_clock

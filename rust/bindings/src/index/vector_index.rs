@@ -18,7 +18,7 @@ const NOTHING: (u64, f32) = (u64::MAX, f32::NEG_INFINITY);
 
 /// Keys and scores, `[n]` each or `[rows, k]`.
 #[derive(IntoPyObject)]
-enum Results<'py> {
+pub(super) enum Results<'py> {
     One((Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<f32>>)),
     Many((Bound<'py, PyArray2<u64>>, Bound<'py, PyArray2<f32>>)),
 }
@@ -329,7 +329,7 @@ impl<'py> Given<'py> {
     }
 }
 
-fn results<'py>(
+pub(super) fn results<'py>(
     py: Python<'py>,
     mut found: Vec<Vec<(u64, f32)>>,
     k: usize,
@@ -352,7 +352,7 @@ fn results<'py>(
     Ok(Results::One((keys, scores)))
 }
 
-fn settings(py: Python<'_>, dim: i64, metric: &str, storage: &str) -> PyResult<Settings> {
+pub(super) fn settings(py: Python<'_>, dim: i64, metric: &str, storage: &str) -> PyResult<Settings> {
     let metric = match metric {
         "cosine" => Metric::Cosine,
         "dot" => Metric::Dot,
@@ -393,7 +393,7 @@ fn fsync(py: Python<'_>, given: Option<&Bound<'_, PyAny>>) -> PyResult<Fsync> {
     })
 }
 
-fn metric_name(metric: Metric) -> &'static str {
+pub(super) fn metric_name(metric: Metric) -> &'static str {
     match metric {
         Metric::Cosine => "cosine",
         Metric::Dot => "dot",
@@ -401,7 +401,7 @@ fn metric_name(metric: Metric) -> &'static str {
     }
 }
 
-fn storage_name(precision: Precision) -> &'static str {
+pub(super) fn storage_name(precision: Precision) -> &'static str {
     match precision {
         Precision::Float32 => "float32",
         Precision::Float16 => "float16",
