@@ -98,11 +98,11 @@ impl PyGraphIndex {
         let (k, effort) = (size(k), effort.map(size));
         let looks = effort.unwrap_or_else(|| default_effort(k)).saturating_mul(LOOKS);
         let bytes = looks.min(self.index.len()).saturating_mul(rows.len());
-        let found = run_sized(py, bytes.saturating_mul(LOOK_BYTES), || {
+        let found: Result<Vec<_>, _> = run_sized(py, bytes.saturating_mul(LOOK_BYTES), || {
             let search = |query: &&[f32]| self.index.search(query, k, effort);
             rows.iter().map(search).collect()
         });
-        let found: Vec<Vec<(u64, f32)>> = found.map_err(|error| ann_error(py, &error))?;
+        let found = found.map_err(|error| ann_error(py, &error))?;
         results(py, found, k, vectors.many)
     }
 
