@@ -9,7 +9,7 @@ from typing_extensions import disjoint_base
 
 from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
-from inferail._core_stubs.index import VectorIndex
+from inferail._core_stubs.index import GraphIndex, VectorIndex
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -73,6 +73,7 @@ __all__ = [
     "EventStreamMessage",
     "EventStreamParser",
     "Grammar",
+    "GraphIndex",
     "History",
     "HttpExchange",
     "HttpPool",

@@ -98,7 +98,9 @@ def test_churn_keeps_recall_and_memory():
     graph = built(source[:1500])
     before = graph.stats()
     for turn in range(3):
-        for old, new in zip(range(turn * 1500, (turn + 1) * 1500), range((turn + 1) * 1500, (turn + 2) * 1500), strict=True):
+        for old, new in zip(
+            range(turn * 1500, (turn + 1) * 1500), range((turn + 1) * 1500, (turn + 2) * 1500), strict=True
+        ):
             graph.delete(old)
             graph.add(new, source[new])
     queries = clustered(100, 24, seed=1)
@@ -117,7 +119,13 @@ def test_graph_comes_back_from_its_file(tmp_path):
     opened = GraphIndex.open(tmp_path / "graph")
 
     assert repr(opened) == repr(graph)
-    assert (opened.dim, opened.metric, opened.storage, opened.links, opened.build_effort) == (16, "l2", "float16", 16, 64)
+    assert (opened.dim, opened.metric, opened.storage, opened.links, opened.build_effort) == (
+        16,
+        "l2",
+        "float16",
+        16,
+        64,
+    )
     for found, wanted in zip(opened.search(vectors[:50], 5), graph.search(vectors[:50], 5), strict=True):
         assert found.tolist() == wanted.tolist()
     opened.add([5000], vectors[:1] + 100)

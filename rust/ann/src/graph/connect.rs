@@ -29,7 +29,10 @@ pub(super) struct Wiring {
     random: Random,
 }
 
-/// Scouts of a large collection; of a small one there are half the square root of its entries.
+/// Entries of a scout, in a small collection.
+const ENTRIES_OF_SCOUT: usize = 16;
+
+/// Scouts of a large one.
 const MOST_SCOUTS: usize = 256;
 
 /// No place.
@@ -105,7 +108,7 @@ impl Wiring {
 
     /// Makes a new entry a scout, if there are few, or now and then in place of another: every entry has the same chance.
     pub(super) fn choose_scout(&mut self, vertices: &mut Vertices, place: u32) {
-        let wanted = (vertices.count.isqrt() / 2).clamp(1, MOST_SCOUTS);
+        let wanted = (vertices.count / ENTRIES_OF_SCOUT).clamp(1, MOST_SCOUTS);
         if vertices.scouts.len() < wanted {
             vertices.scouts.push(place);
             return;
