@@ -116,7 +116,9 @@ def report(found: Found, peers: Sequence[str], works: Sequence[str]) -> str:
     rows.append(["cosine, at least", *near, ""])
     parts = [table(["work, ms", *(PEERS[peer].title for peer in shown), "× best other ≥ 0.999"], rows)]
     if found.missing:
-        parts.append("Without a result:\n\n" + "\n".join(f"- {PEERS[p].title}: {why}" for p, why in found.missing.items()))
+        parts.append(
+            "Without a result:\n\n" + "\n".join(f"- {PEERS[p].title}: {why}" for p, why in found.missing.items())
+        )
     return "\n\n".join(parts)
 
 

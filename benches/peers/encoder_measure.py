@@ -9,6 +9,7 @@ import os
 import statistics
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -26,8 +27,7 @@ WORKLOADS: dict[str, list[str]] = {
 
 def reference(texts: list[str]) -> np.ndarray:
     """The vectors in float64 (the definition is `tests/core/reference_encoder.py`)."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    sys.path.insert(0, root)
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from tests.core.reference_encoder import Shape, encode
 
     from encoder_adapters import _tokenizer

@@ -81,7 +81,9 @@ def build(weights: dict[str, np.ndarray], *, masked: bool) -> ModelProto:
         )
     for layer in range(LAYERS):
         states = _layer(graph, states, f"encoder.layer.{layer}.", bias)
-    graph.nodes.append(helper.make_node("LpNormalization", [_pooled(graph, states, masked=masked)], ["out"], axis=-1, p=2))
+    graph.nodes.append(
+        helper.make_node("LpNormalization", [_pooled(graph, states, masked=masked)], ["out"], axis=-1, p=2)
+    )
     inputs = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["texts", "tokens"])]
     if masked:
         inputs.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["texts", "tokens"]))

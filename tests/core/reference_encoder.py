@@ -55,7 +55,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
                 halves = np.frombuffer(data, "<u2").astype(np.uint32)
                 array = (halves << 16).view(np.float32)
             else:
-                array = np.frombuffer(data, _DTYPES[told["dtype"]])
+                array = np.frombuffer(data, np.dtype(_DTYPES[told["dtype"]]))
             tensors[name] = array.reshape(told["shape"])
     return tensors
 
@@ -118,5 +118,5 @@ def _normalized(states: np.ndarray, name: str, weights: Weights, shape: Shape) -
 
 def _activated(x: np.ndarray, shape: Shape) -> np.ndarray:
     if shape.activation == "gelu":
-        return 0.5 * x * (1 + _erf(x / math.sqrt(2)).astype(np.float64))
+        return 0.5 * x * (1 + np.asarray(_erf(x / math.sqrt(2)), np.float64))
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

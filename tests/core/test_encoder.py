@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Final, Literal
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from inferail.errors import ConfigError, EngineError, FormatError
 from tests.core.encoder_models import Model, Numbers, packaged_model, random_model
 from tests.core.reference_encoder import read_safetensors, write_safetensors
 
-DTYPES = ("float32", "bfloat16", "int8")
+DTYPES: Final[tuple[Literal["float32", "bfloat16", "int8"], ...]] = ("float32", "bfloat16", "int8")
 # What the nearest vector has to be for each: the cosine to the exact one.
 NEAR = {"float32": 0.999999, "bfloat16": 0.9999, "int8": 0.999, "auto": 0.999}
 
@@ -50,7 +51,8 @@ def packaged() -> Model:
 
 @pytest.fixture(scope="module")
 def encoders(packaged) -> dict[str, Encoder]:
-    return {dtype: Encoder.from_directory(packaged.folder, dtype=dtype) for dtype in (*DTYPES, "auto")}
+    made = {dtype: Encoder.from_directory(packaged.folder, dtype=dtype) for dtype in DTYPES}
+    return {**made, "auto": Encoder.from_directory(packaged.folder)}
 
 
 @pytest.fixture(scope="module")

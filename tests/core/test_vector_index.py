@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,11 @@ from inferail.errors import ConfigError, FormatError
 from tests.core.reference_index import ReferenceIndex
 
 METRICS = ["cosine", "dot", "l2"]
+
+
+def wrong(value: Any) -> Any:
+    """A value that the stub does not allow."""
+    return value
 
 
 def rows(count, dim, seed=0):
@@ -110,8 +116,8 @@ def test_index_takes_numbers_as_they_come(vector):
     ("call", "text"),
     [
         (lambda index: VectorIndex(0), "dim must be 1 to 65536, not 0"),
-        (lambda index: VectorIndex(2, **{"metric": "angle"}), "metric must be 'cosine', 'dot' or 'l2'"),
-        (lambda index: VectorIndex(2, **{"storage": "int4"}), "storage must be"),
+        (lambda index: VectorIndex(2, metric=wrong("angle")), "metric must be 'cosine', 'dot' or 'l2'"),
+        (lambda index: VectorIndex(2, storage=wrong("int4")), "storage must be"),
         (lambda index: index.add([1, 2], [[1.0, 0.0]]), "2 keys and 1 vectors"),
         (lambda index: index.add([5], [[1.0, 0.0]]), "key 5 is in the index: use upsert"),
         (lambda index: index.upsert([1, 1], [[1.0, 0.0]] * 2), "key 1 is given twice"),

