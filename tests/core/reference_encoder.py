@@ -18,7 +18,7 @@ import numpy as np
 Weights = Mapping[str, np.ndarray]
 
 _erf = np.frompyfunc(math.erf, 1, 1)
-_DTYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
                 halves = np.frombuffer(data, "<u2").astype(np.uint32)
                 array = (halves << 16).view(np.float32)
             else:
-                array = np.frombuffer(data, np.dtype(_DTYPES[told["dtype"]]))
+                array = np.frombuffer(data, _DTYPES[told["dtype"]])
             tensors[name] = array.reshape(told["shape"])
     return tensors
 

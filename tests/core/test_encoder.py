@@ -51,8 +51,10 @@ def packaged() -> Model:
 
 @pytest.fixture(scope="module")
 def encoders(packaged) -> dict[str, Encoder]:
-    made = {dtype: Encoder.from_directory(packaged.folder, dtype=dtype) for dtype in DTYPES}
-    return {**made, "auto": Encoder.from_directory(packaged.folder)}
+    made: dict[str, Encoder] = {"auto": Encoder.from_directory(packaged.folder)}
+    for dtype in DTYPES:
+        made[dtype] = Encoder.from_directory(packaged.folder, dtype=dtype)
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ def test_graph_comes_back_from_its_file(tmp_path):
         64,
     )
     for found, wanted in zip(opened.search(vectors[:50], 5), graph.search(vectors[:50], 5), strict=True):
-        assert np.array_equal(found, wanted)
+        assert np.asarray(found).tolist() == np.asarray(wanted).tolist()
     opened.add([5000], vectors[:1] + 100)
     assert opened.search(vectors[0] + 100, 1)[0].tolist() == [5000]
 

@@ -278,7 +278,7 @@ for key in range(start, start + 100_000):
 
 @pytest.mark.slow
 def test_kill_loses_no_acknowledged_entry_and_gives_no_wrong_payload(tmp_path):
-    start = 1
+    start, acknowledged = 1, 0
     dice = random.Random(5)
     for _ in range(12):
         with subprocess.Popen(

@@ -13,6 +13,9 @@ from inferail.types.embedding import Embeddings
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from inferail.types.embedding import EmbeddingRequest
 
 __all__ = ["LexicalEmbedder"]
@@ -79,7 +82,7 @@ class LexicalEmbedder:
             raise ConfigError(f"{self.name} gives {self.dimensions} dimensions: for others, name it {wanted}")
         if request.provider_options.get("lexical"):
             raise ConfigError("lexical models take no provider_options")
-        parts = []
+        parts: list[NDArray[np.float32]] = []
         for first in range(0, len(request.texts), _TEXTS_AT_ONCE):
             check_scope("lexical", self._model)
             texts = request.texts[first : first + _TEXTS_AT_ONCE]

@@ -63,7 +63,7 @@ class Index(Protocol):
         """Those that have entries."""
         ...
 
-    def set_threshold(self, key: int, value: Any, *, namespace: str = "") -> Any:
+    def set_threshold(self, key: int, threshold: Any, *, namespace: str = "") -> Any:
         """Gives an entry a threshold of its own."""
         ...
 
