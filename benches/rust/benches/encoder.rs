@@ -2,13 +2,15 @@
 //!
 //! `products` is the matrices of all six layers of all-MiniLM-L6-v2 with so many tokens, in each format and on each instruction
 //! set that this CPU has; `attention` and `lexical` are the rest. The whole model is measured from Python, where it is
-//! installed: benches/python/bench_encoder.py.
+//! installed: `benches/python/bench_encoder.py`.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use inferail_engine::lexical::Hasher;
-use inferail_simd::gemm::{Activation, Attention, AttentionScratch, Format, Level, Matrix, Scratch};
+use inferail_simd::gemm::{
+    Activation, Attention, AttentionScratch, Format, Level, Matrix, Scratch,
+};
 
 const LAYERS: usize = 6;
 const HIDDEN: usize = 384;
@@ -92,7 +94,9 @@ fn bench_attention(criterion: &mut Criterion) {
 fn bench_lexical(criterion: &mut Criterion) {
     let text = ["the quick brown fox jumps over the lazy dog again"];
     if let Ok(hasher) = Hasher::new(512) {
-        criterion.bench_function("lexical", |bencher| bencher.iter(|| hasher.encode(black_box(&text))));
+        criterion.bench_function("lexical", |bencher| {
+            bencher.iter(|| hasher.encode(black_box(&text)))
+        });
     }
 }
 

@@ -120,11 +120,7 @@ impl Wiring {
     }
 
     /// Puts a vertex near it in place of a scout that is taken out; its links are as they were.
-    pub(super) fn replace_scout(
-        &mut self,
-        vertices: &mut Vertices,
-        place: u32,
-    ) -> Result<(), Error> {
+    pub(super) fn replace_scout(vertices: &mut Vertices, place: u32) -> Result<(), Error> {
         let Some(position) = vertices.scouts.iter().position(|scout| *scout == place) else {
             return Ok(());
         };
@@ -171,9 +167,9 @@ impl Wiring {
         let links = view.links(place);
         self.set(view, &mut plan, place, Vec::new());
         for other in self.incoming[place as usize].clone() {
-            let mut list = self.current(view, &plan, other).to_vec();
+            let mut list = Self::current(view, &plan, other).to_vec();
             list.retain(|link| *link != place);
-            if let Some(link) = self.bridge(view, other, &list, links) {
+            if let Some(link) = Self::bridge(view, other, &list, links) {
                 list.push(link);
             }
             self.set(view, &mut plan, other, list);
@@ -197,7 +193,7 @@ impl Wiring {
             self.parents[place as usize] = parent;
             return;
         }
-        let mut others = self.current(view, plan, place).to_vec();
+        let mut others = Self::current(view, plan, place).to_vec();
         others.extend((above != NONE).then_some(above));
         for other in others {
             if !self.descends(other, place) && self.adopt(view, plan, other, place) {
@@ -220,7 +216,7 @@ impl Wiring {
 
     /// Links `parent` to a vertex for good, unless all its links are of that kind.
     fn adopt(&mut self, view: &View<'_>, plan: &mut Plan, parent: u32, place: u32) -> bool {
-        let list = self.current(view, plan, parent);
+        let list = Self::current(view, plan, parent);
         let children = list
             .iter()
             .filter(|link| self.parents[**link as usize] == parent);
@@ -233,7 +229,7 @@ impl Wiring {
     }
 
     /// Of `candidates` the best link that `list` does not make needless.
-    fn bridge(&self, view: &View<'_>, place: u32, list: &[u32], candidates: &[u32]) -> Option<u32> {
+    fn bridge(view: &View<'_>, place: u32, list: &[u32], candidates: &[u32]) -> Option<u32> {
         let target = view.target(place);
         let new = candidates
             .iter()
@@ -249,7 +245,7 @@ impl Wiring {
 
     /// Adds a link, or gives up a needless one.
     fn add(&mut self, view: &View<'_>, plan: &mut Plan, from: u32, to: u32) {
-        let mut list = self.current(view, plan, from).to_vec();
+        let mut list = Self::current(view, plan, from).to_vec();
         list.push(to);
         if list.len() > self.capacity {
             list = self.prune(view, from, &list);
@@ -300,7 +296,7 @@ impl Wiring {
         chosen
     }
 
-    fn current<'a>(&self, view: &View<'a>, plan: &'a Plan, place: u32) -> &'a [u32] {
+    fn current<'a>(view: &View<'a>, plan: &'a Plan, place: u32) -> &'a [u32] {
         match plan.get(&place) {
             Some(list) => list,
             None => view.links(place),
@@ -308,7 +304,7 @@ impl Wiring {
     }
 
     fn set(&mut self, view: &View<'_>, plan: &mut Plan, place: u32, list: Vec<u32>) {
-        let before = self.current(view, plan, place);
+        let before = Self::current(view, plan, place);
         for link in before.iter().filter(|link| !list.contains(link)) {
             let incoming = &mut self.incoming[*link as usize];
             incoming.retain(|from| *from != place);

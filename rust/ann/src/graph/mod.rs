@@ -316,7 +316,7 @@ impl GraphIndex {
         };
         let plan = wiring.leave(&self.read().view()?, place);
         let mut vertices = self.write();
-        wiring.replace_scout(&mut vertices, place)?;
+        Wiring::replace_scout(&mut vertices, place)?;
         link(&mut vertices, &plan);
         vertices.live[place as usize] = false;
         vertices.count -= 1;

@@ -47,9 +47,8 @@ impl PyEncoder {
             "bfloat16" => Precision::Bfloat16,
             "int8" => Precision::Int8,
             other => {
-                let problem = format!(
-                    "dtype must be 'auto', 'float32', 'bfloat16' or 'int8', not '{other}'"
-                );
+                let problem =
+                    format!("dtype must be 'auto', 'float32', 'bfloat16' or 'int8', not '{other}'");
                 return Err(config_error(py, problem));
             }
         };

@@ -96,7 +96,9 @@ impl PyGraphIndex {
         let vectors = Vectors::new("query", query)?;
         let rows = vectors.rows()?;
         let (k, effort) = (size(k), effort.map(size));
-        let looks = effort.unwrap_or_else(|| default_effort(k)).saturating_mul(LOOKS);
+        let looks = effort
+            .unwrap_or_else(|| default_effort(k))
+            .saturating_mul(LOOKS);
         let bytes = looks.min(self.index.len()).saturating_mul(rows.len());
         let found: Result<Vec<_>, _> = run_sized(py, bytes.saturating_mul(LOOK_BYTES), || {
             let search = |query: &&[f32]| self.index.search(query, k, effort);

@@ -352,7 +352,12 @@ pub(super) fn results<'py>(
     Ok(Results::One((keys, scores)))
 }
 
-pub(super) fn settings(py: Python<'_>, dim: i64, metric: &str, storage: &str) -> PyResult<Settings> {
+pub(super) fn settings(
+    py: Python<'_>,
+    dim: i64,
+    metric: &str,
+    storage: &str,
+) -> PyResult<Settings> {
     let metric = match metric {
         "cosine" => Metric::Cosine,
         "dot" => Metric::Dot,

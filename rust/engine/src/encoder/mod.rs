@@ -46,6 +46,7 @@ pub enum Precision {
 
 impl Precision {
     /// The one that is meant.
+    #[must_use]
     pub fn resolved(self) -> Self {
         match self {
             Self::Auto => Self::Int8,

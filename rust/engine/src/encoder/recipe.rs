@@ -106,7 +106,7 @@ impl Config {
             positions: file.number("max_position_embeddings", 1 << 20)?,
             kinds: file.number("type_vocab_size", 1 << 10)?,
         };
-        if config.hidden % config.heads != 0 {
+        if !config.hidden.is_multiple_of(config.heads) {
             let Self { hidden, heads, .. } = config;
             return Err(file.wrong(&format!("{hidden} numbers cannot be {heads} equal heads")));
         }

@@ -55,14 +55,14 @@ impl Hasher {
     }
 
     /// A piece that comes four times counts twice: the root, which is the same on every machine, as a logarithm is not.
-    fn add(&self, hash: u64, weight: f32, count: usize, vector: &mut [f32]) {
+    fn add(self, hash: u64, weight: f32, count: usize, vector: &mut [f32]) {
         let amount = weight * (count as f32).sqrt();
         vector[self.place(hash)] += if hash & 1 == 1 { amount } else { -amount };
     }
 
-    fn place(&self, hash: u64) -> usize {
+    fn place(self, hash: u64) -> usize {
         // The upper half of a product spreads the hash over the numbers without a division.
-        ((hash >> 32) * self.dim as u64 >> 32) as usize
+        (((hash >> 32) * self.dim as u64) >> 32) as usize
     }
 }
 

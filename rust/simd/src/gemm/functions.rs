@@ -32,7 +32,7 @@ pub(super) fn exp(value: f32) -> f32 {
     sum = sum.mul_add(rest, 8.333_452e-3);
     sum = sum.mul_add(rest, 4.166_579_6e-2);
     sum = sum.mul_add(rest, 1.666_666_5e-1);
-    sum = sum.mul_add(rest, 5.000_000_1e-1);
+    sum = sum.mul_add(rest, 0.5);
     let near = sum.mul_add(rest * rest, rest) + 1.0;
     near * f32::from_bits(((power + 127) << 23).cast_unsigned())
 }

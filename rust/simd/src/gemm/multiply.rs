@@ -90,7 +90,7 @@ impl Pass for Multiply<'_> {
         let depth = matrix.depth;
         match &matrix.weights {
             Weights::F32(lines) => {
-                each_tile(kernel, &F32 { rows, depth }, lines, depth, &mut finish)
+                each_tile(kernel, &F32 { rows, depth }, lines, depth, &mut finish);
             }
             Weights::Bf16(lines) if K::ROUNDS => {
                 let steps = depth.div_ceil(2);
