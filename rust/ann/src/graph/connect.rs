@@ -119,25 +119,6 @@ impl Wiring {
         }
     }
 
-    /// Puts a vertex near it in place of a scout that is taken out; its links are as they were.
-    pub(super) fn replace_scout(vertices: &mut Vertices, place: u32) -> Result<(), Error> {
-        let Some(position) = vertices.scouts.iter().position(|scout| *scout == place) else {
-            return Ok(());
-        };
-        let scouts = &vertices.scouts;
-        let links = vertices.view()?.links(place);
-        let near = links.iter().find(|link| !scouts.contains(link)).copied();
-        // The last one: any other entry.
-        let other = || vertices.live_places().find(|other| *other != place);
-        match near.or_else(|| (scouts.len() == 1).then(other).flatten()) {
-            Some(near) => vertices.scouts[position] = near,
-            None => {
-                vertices.scouts.swap_remove(position);
-            }
-        }
-        Ok(())
-    }
-
     /// The links to and from a vertex that has none yet.
     pub(super) fn join(&mut self, view: &View<'_>, place: u32) -> Plan {
         let mut plan = Plan::new();
@@ -167,9 +148,9 @@ impl Wiring {
         let links = view.links(place);
         self.set(view, &mut plan, place, Vec::new());
         for other in self.incoming[place as usize].clone() {
-            let mut list = Self::current(view, &plan, other).to_vec();
+            let mut list = current(view, &plan, other).to_vec();
             list.retain(|link| *link != place);
-            if let Some(link) = Self::bridge(view, other, &list, links) {
+            if let Some(link) = bridge(view, other, &list, links) {
                 list.push(link);
             }
             self.set(view, &mut plan, other, list);
@@ -193,7 +174,7 @@ impl Wiring {
             self.parents[place as usize] = parent;
             return;
         }
-        let mut others = Self::current(view, plan, place).to_vec();
+        let mut others = current(view, plan, place).to_vec();
         others.extend((above != NONE).then_some(above));
         for other in others {
             if !self.descends(other, place) && self.adopt(view, plan, other, place) {
@@ -216,7 +197,7 @@ impl Wiring {
 
     /// Links `parent` to a vertex for good, unless all its links are of that kind.
     fn adopt(&mut self, view: &View<'_>, plan: &mut Plan, parent: u32, place: u32) -> bool {
-        let list = Self::current(view, plan, parent);
+        let list = current(view, plan, parent);
         let children = list
             .iter()
             .filter(|link| self.parents[**link as usize] == parent);
@@ -228,24 +209,9 @@ impl Wiring {
         true
     }
 
-    /// Of `candidates` the best link that `list` does not make needless.
-    fn bridge(view: &View<'_>, place: u32, list: &[u32], candidates: &[u32]) -> Option<u32> {
-        let target = view.target(place);
-        let new = candidates
-            .iter()
-            .filter(|link| **link != place && !list.contains(link));
-        let near = new.map(|link| Candidate::new(view.near(target, *link), *link));
-        let mut near: Vec<Candidate> = near.collect();
-        near.sort_by(|left, right| right.near.total_cmp(&left.near));
-        let open = near
-            .iter()
-            .find(|candidate| !occluded(view, place, **candidate, list));
-        open.or(near.first()).map(|candidate| candidate.place())
-    }
-
     /// Adds a link, or gives up a needless one.
     fn add(&mut self, view: &View<'_>, plan: &mut Plan, from: u32, to: u32) {
-        let mut list = Self::current(view, plan, from).to_vec();
+        let mut list = current(view, plan, from).to_vec();
         list.push(to);
         if list.len() > self.capacity {
             list = self.prune(view, from, &list);
@@ -296,15 +262,8 @@ impl Wiring {
         chosen
     }
 
-    fn current<'a>(view: &View<'a>, plan: &'a Plan, place: u32) -> &'a [u32] {
-        match plan.get(&place) {
-            Some(list) => list,
-            None => view.links(place),
-        }
-    }
-
     fn set(&mut self, view: &View<'_>, plan: &mut Plan, place: u32, list: Vec<u32>) {
-        let before = Self::current(view, plan, place);
+        let before = current(view, plan, place);
         for link in before.iter().filter(|link| !list.contains(link)) {
             let incoming = &mut self.incoming[*link as usize];
             incoming.retain(|from| *from != place);
@@ -317,6 +276,48 @@ impl Wiring {
             self.incoming[*link as usize].push(place);
         }
         plan.insert(place, list);
+    }
+}
+
+/// Puts a vertex near it in place of a scout that is taken out; its links are as they were.
+pub(super) fn replace_scout(vertices: &mut Vertices, place: u32) -> Result<(), Error> {
+    let Some(position) = vertices.scouts.iter().position(|scout| *scout == place) else {
+        return Ok(());
+    };
+    let scouts = &vertices.scouts;
+    let links = vertices.view()?.links(place);
+    let near = links.iter().find(|link| !scouts.contains(link)).copied();
+    // The last one: any other entry.
+    let other = || vertices.live_places().find(|other| *other != place);
+    match near.or_else(|| (scouts.len() == 1).then(other).flatten()) {
+        Some(near) => vertices.scouts[position] = near,
+        None => {
+            vertices.scouts.swap_remove(position);
+        }
+    }
+    Ok(())
+}
+
+/// Of `candidates` the best link that `list` does not make needless.
+fn bridge(view: &View<'_>, place: u32, list: &[u32], candidates: &[u32]) -> Option<u32> {
+    let target = view.target(place);
+    let new = candidates
+        .iter()
+        .filter(|link| **link != place && !list.contains(link));
+    let near = new.map(|link| Candidate::new(view.near(target, *link), *link));
+    let mut near: Vec<Candidate> = near.collect();
+    near.sort_by(|left, right| right.near.total_cmp(&left.near));
+    let open = near
+        .iter()
+        .find(|candidate| !occluded(view, place, **candidate, list));
+    open.or(near.first()).map(|candidate| candidate.place())
+}
+
+/// A vertex's links as they will be.
+fn current<'a>(view: &View<'a>, plan: &'a Plan, place: u32) -> &'a [u32] {
+    match plan.get(&place) {
+        Some(list) => list,
+        None => view.links(place),
     }
 }
 

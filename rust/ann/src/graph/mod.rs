@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use hashbrown::HashSet;
 use inferail_simd::vectors::Level;
 
-use self::connect::{Plan, Wiring};
+use self::connect::{Plan, Wiring, replace_scout};
 use self::vertices::{Target, Vertices};
 use self::walk::{MAX_PLACES, with_scratch};
 use crate::search::Best;
@@ -316,7 +316,7 @@ impl GraphIndex {
         };
         let plan = wiring.leave(&self.read().view()?, place);
         let mut vertices = self.write();
-        Wiring::replace_scout(&mut vertices, place)?;
+        replace_scout(&mut vertices, place)?;
         link(&mut vertices, &plan);
         vertices.live[place as usize] = false;
         vertices.count -= 1;

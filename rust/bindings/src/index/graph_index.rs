@@ -47,13 +47,13 @@ impl PyGraphIndex {
 
     #[classmethod]
     fn open(_class: &Bound<'_, PyType>, py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let index = run(py, || GraphIndex::open(&path));
+        let index = run(py, move || GraphIndex::open(&path));
         let index = index.map_err(|error| ann_error(py, &error))?;
         Ok(Self { index })
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        run(py, || self.index.save(&path)).map_err(|error| ann_error(py, &error))
+        run(py, move || self.index.save(&path)).map_err(|error| ann_error(py, &error))
     }
 
     fn add(
@@ -102,7 +102,7 @@ impl PyGraphIndex {
         let bytes = looks.min(self.index.len()).saturating_mul(rows.len());
         let found: Result<Vec<_>, _> = run_sized(py, bytes.saturating_mul(LOOK_BYTES), || {
             let search = |query: &&[f32]| self.index.search(query, k, effort);
-            rows.iter().map(search).collect()
+            rows.iter().map(search).collect::<Result<Vec<_>, _>>()
         });
         let found = found.map_err(|error| ann_error(py, &error))?;
         results(py, found, k, vectors.many)
