@@ -95,7 +95,7 @@ fn bench_lexical(criterion: &mut Criterion) {
     let text = ["the quick brown fox jumps over the lazy dog again"];
     if let Ok(hasher) = Hasher::new(512) {
         criterion.bench_function("lexical", |bencher| {
-            bencher.iter(|| hasher.encode(black_box(&text)))
+            bencher.iter(|| hasher.encode(black_box(&text)));
         });
     }
 }

@@ -157,13 +157,9 @@ pub(crate) fn sampling_error(py: Python<'_>, message: String, row: usize) -> PyR
 /// Why an index cannot do what it was asked: `ConfigError` of an argument, `FormatError` of a file, `OSError` of the
 /// system.
 pub(crate) fn ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyErr {
-    make_ann_error(py, error).unwrap_or_else(|error| error)
-}
-
-fn make_ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyResult<PyErr> {
     use inferail_ann::Error;
     let message = error.to_string();
-    Ok(match error {
+    match error {
         Error::Damaged { path, offset, .. } => {
             with_path(py, format_error(py, message, Some(*offset)), path)
         }
@@ -176,7 +172,7 @@ fn make_ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyResult<PyErr
             None => pyo3::exceptions::PyOSError::new_err(message),
         },
         _ => config_error(py, message),
-    })
+    }
 }
 
 /// Why a model cannot be loaded, or a text cannot be encoded.
