@@ -25,7 +25,7 @@ IN_WHEEL = (
     "inferail/__init__.py",
     "inferail/_core.abi3.so",
     "inferail/_core.pyi",
-    "inferail/_core_tokenizer.pyi",
+    "inferail/_core_stubs/tokenizer.pyi",
     "inferail/py.typed",
     "inferail/telemetry/prices.json",
     "inferail/tokenizer/data/o200k_base.vocabulary",

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from inferail._sync import Stream as Stream
     from inferail.cache.cached import Cached
     from inferail.cache.exact import ExactCache
+    from inferail.cache.semantic.cache import SemanticCache
     from inferail.client import AsyncClient
     from inferail.client import ResponseStream as ResponseStream
     from inferail.core import Delta
@@ -92,6 +93,7 @@ _HOMES = {
     "inferail._sync": ("Client", "Embedder", "Stream"),
     "inferail.cache.cached": ("Cached",),
     "inferail.cache.exact": ("ExactCache",),
+    "inferail.cache.semantic.cache": ("SemanticCache",),
     "inferail.client": ("AsyncClient", "ResponseStream"),
     "inferail.core": ("Delta",),
     "inferail.embedding": ("AsyncEmbedder",),
@@ -187,6 +189,7 @@ __all__ = [
     "Sampling",
     "SamplingError",
     "Scope",
+    "SemanticCache",
     "ServerError",
     "StreamError",
     "Target",

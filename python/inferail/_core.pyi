@@ -7,9 +7,10 @@ from uuid import UUID
 
 from typing_extensions import disjoint_base
 
-from inferail._core_grammar import Grammar, Matcher, Vocabulary
-from inferail._core_index import GraphIndex, VectorIndex
-from inferail._core_sampler import (
+from inferail._core_stubs.encoder import Encoder, LexicalEncoder
+from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
+from inferail._core_stubs.index import GraphIndex, VectorIndex
+from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
     Sampler,
@@ -20,7 +21,7 @@ from inferail._core_sampler import (
     sample_each,
     verify_draft,
 )
-from inferail._core_tokenizer import Encoding, StreamingDecoder, Tokenizer
+from inferail._core_stubs.tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
 _Buffer: TypeAlias = bytes | bytearray | memoryview[Any]
@@ -68,6 +69,7 @@ __all__ = [
     "BUILD_INFO",
     "Accumulator",
     "Delta",
+    "Encoder",
     "Encoding",
     "EventStreamMessage",
     "EventStreamParser",
@@ -77,6 +79,7 @@ __all__ = [
     "HttpExchange",
     "HttpPool",
     "HttpSettings",
+    "LexicalEncoder",
     "Matcher",
     "NDJSONParser",
     "PartialJSON",

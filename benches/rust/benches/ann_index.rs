@@ -94,17 +94,18 @@ fn bench_change(criterion: &mut Criterion) {
         let mut key = count as u64;
         group.bench_function(BenchmarkId::new("replace the oldest", count), |bencher| {
             bencher.iter_batched(
-                || key += 1,
-                |()| {
+                || {
+                    key += 1;
+                    key
+                },
+                |key| {
                     let vector = &others[(key % 64) as usize];
                     let added = Entry {
                         key,
                         ..entries(std::slice::from_ref(vector))[0]
                     };
-                    (
-                        index.delete("", &[key - count as u64]),
-                        index.add("", &[added], 0),
-                    )
+                    let oldest = index.delete("", &[key - count as u64]);
+                    (oldest, index.add("", &[added], 0))
                 },
                 BatchSize::SmallInput,
             );

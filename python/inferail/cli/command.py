@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 
 import click
 
+from inferail.cli.cache import cache
 from inferail.cli.chat import chat
 from inferail.cli.demo import demo
 from inferail.cli.models import models
@@ -102,7 +103,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (chat, demo, models, sandbox, serve, tokens):
+for _command in (cache, chat, demo, models, sandbox, serve, tokens):
     main.add_command(_command)
 
 

@@ -47,6 +47,8 @@ _EMBEDDING_TARGET = "inferail.providers.embedding:EmbeddingTarget"
 _EMBEDDERS: dict[str, str] = dict.fromkeys(
     ("openai", "mistral", "openrouter", "qwen", "vllm", "compatible", "gemini", "cohere", "ollama"), _EMBEDDING_TARGET
 )
+_EMBEDDERS["local"] = "inferail.engine.local:LocalEmbedder"
+_EMBEDDERS["lexical"] = "inferail.engine.lexical:LexicalEmbedder"
 
 
 def register(scheme: str, factory: str) -> None:

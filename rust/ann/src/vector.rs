@@ -36,7 +36,9 @@ impl Vector {
         let mut numbers = vec![0.0; settings.width()].into_boxed_slice();
         numbers[..dim].copy_from_slice(given);
         if level.largest(&numbers) > LARGEST {
-            let column = given.iter().position(|number| !(number.abs() <= LARGEST));
+            let column = given
+                .iter()
+                .position(|number| number.is_nan() || number.abs() > LARGEST);
             let column = column.unwrap_or_default();
             let value = given[column];
             return Err(Error::NotFinite { row, column, value });
@@ -56,6 +58,7 @@ impl Vector {
 
 /// The codes of a vector, for the second look.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "they are the codes")]
 pub(crate) struct Codes {
     /// `[width]`, -127 to 127.
     pub(crate) codes: Box<[i8]>,

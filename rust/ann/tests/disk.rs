@@ -1,4 +1,5 @@
 //! An index that was closed, cut off or damaged: what was acknowledged is there, and nothing else.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 use std::fs;
 use std::path::Path;

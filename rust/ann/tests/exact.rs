@@ -1,4 +1,5 @@
 //! The index against the obvious search through everything, in float64.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,9 @@
 //! The graph against the obvious search through everything.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the helpers of tests are tests"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -157,13 +157,9 @@ pub(crate) fn sampling_error(py: Python<'_>, message: String, row: usize) -> PyR
 /// Why an index cannot do what it was asked: `ConfigError` of an argument, `FormatError` of a file, `OSError` of the
 /// system.
 pub(crate) fn ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyErr {
-    make_ann_error(py, error).unwrap_or_else(|error| error)
-}
-
-fn make_ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyResult<PyErr> {
     use inferail_ann::Error;
     let message = error.to_string();
-    Ok(match error {
+    match error {
         Error::Damaged { path, offset, .. } => {
             with_path(py, format_error(py, message, Some(*offset)), path)
         }
@@ -176,5 +172,37 @@ fn make_ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyResult<PyErr
             None => pyo3::exceptions::PyOSError::new_err(message),
         },
         _ => config_error(py, message),
-    })
+    }
+}
+
+/// Why a model cannot be loaded, or a text cannot be encoded.
+pub(crate) fn engine_error(py: Python<'_>, error: inferail_engine::Error) -> PyErr {
+    use inferail_engine::Error;
+    let message = error.to_string();
+    match error {
+        Error::Format { path, offset, .. } => {
+            named(py, format_error(py, message, offset), path.as_deref())
+        }
+        Error::Unsupported { path, .. } => {
+            named(py, format_error(py, message, None), path.as_deref())
+        }
+        Error::Tokenizer { path, source } => with_path(py, tokenizer_error(py, &source), &path),
+        // The sentence has the file's name; the kind makes it a FileNotFoundError, or what it is.
+        Error::Read { source, .. } => std::io::Error::new(source.kind(), message).into(),
+        Error::NotFinite { .. } => engine_failure(py, message).unwrap_or_else(|error| error),
+        _ => config_error(py, message),
+    }
+}
+
+fn named(py: Python<'_>, error: PyErr, path: Option<&Path>) -> PyErr {
+    match path {
+        Some(path) => with_path(py, error, path),
+        None => error,
+    }
+}
+
+fn engine_failure(py: Python<'_>, message: String) -> PyResult<PyErr> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "inferail.errors", "EngineError")?;
+    Ok(PyErr::from_value(class.call1((message,))?))
 }

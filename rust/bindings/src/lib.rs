@@ -3,6 +3,7 @@
 
 mod buffer;
 mod build_info;
+mod encoder;
 mod error;
 mod event_stream_parser;
 mod gil;
@@ -24,6 +25,10 @@ mod core_module {
 
     use super::build_info;
 
+    #[pymodule_export]
+    use super::encoder::encoder::PyEncoder;
+    #[pymodule_export]
+    use super::encoder::lexical::PyLexicalEncoder;
     #[pymodule_export]
     use super::event_stream_parser::{PyEventStreamMessage, PyEventStreamParser};
     #[pymodule_export]

@@ -3,6 +3,7 @@
 //! Every kernel has a scalar twin that says what it computes; tests drive the two apart.
 
 pub mod block;
+pub mod gemm;
 pub mod logits;
 pub mod map;
 pub mod nibbles;

@@ -1,4 +1,9 @@
 //! Every instruction set gives the bits of the scalar twin.
+#![expect(
+    clippy::float_cmp,
+    clippy::unwrap_used,
+    reason = "bits are compared, and the helpers of tests are tests"
+)]
 
 use inferail_simd::vectors::{
     LANES, LEAD, LeadBlock, LeadQuery, Level, MAX_WEIGHT, WIDTH, lead_position,

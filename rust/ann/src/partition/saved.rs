@@ -27,7 +27,7 @@ use inferail_simd::vectors::{LANES, LEAD};
 
 use super::chunk::{Chunk, ENTRIES, Facts};
 use super::places::Places;
-use super::rows::{HAS_PAYLOAD, KeptRef, MappedRows, Rows};
+use super::rows::{HAS_PAYLOAD, KeptRef, MappedRows, RowRef, Rows};
 use super::{Partition, State, gather};
 use crate::basis::{Basis, Bounds, GROUPS};
 use crate::storage::{Snapshot, SnapshotWriter};
@@ -116,7 +116,7 @@ fn save_chunk(chunk: &Chunk, writer: &mut SnapshotWriter) -> Result<(), Error> {
             KeptRef::Int8 => {}
         }
     }
-    let payloads: Vec<_> = rows().map(|row| row.payload()).collect::<Result<_, _>>()?;
+    let payloads: Vec<_> = rows().map(RowRef::payload).collect::<Result<_, _>>()?;
     let mut end = 0;
     let ends = payloads.iter().map(|payload| {
         end += payload.as_ref().map_or(0, |payload| payload.len() as u64);
@@ -263,7 +263,7 @@ fn load_chunk(settings: &Settings, snapshot: &Snapshot, block: usize) -> Result<
     let cells = count * settings.width();
     let sound = rows.codes.len() == cells
         && rows.kept.len() == cells * kept_bytes
-        && rows.ends.len() == count * size_of::<u64>();
+        && rows.ends.len() == size_of_val(keys);
     if !sound {
         return Err(UNREADABLE);
     }

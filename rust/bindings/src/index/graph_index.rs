@@ -100,7 +100,7 @@ impl PyGraphIndex {
             .unwrap_or_else(|| default_effort(k))
             .saturating_mul(LOOKS);
         let bytes = looks.min(self.index.len()).saturating_mul(rows.len());
-        let found = run_sized(py, bytes.saturating_mul(LOOK_BYTES), || {
+        let found: Result<Vec<_>, _> = run_sized(py, bytes.saturating_mul(LOOK_BYTES), || {
             let search = |query: &&[f32]| self.index.search(query, k, effort);
             rows.iter().map(search).collect::<Result<Vec<_>, _>>()
         });

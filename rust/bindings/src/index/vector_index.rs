@@ -42,6 +42,7 @@ impl PyVectorIndex {
     }
 
     #[classmethod]
+    #[expect(clippy::needless_pass_by_value, reason = "PyO3 takes it so")]
     #[pyo3(signature = (path, dim, *, metric = "cosine", storage = "float32", fsync = None))]
     fn open(
         _class: &Bound<'_, PyType>,
@@ -316,7 +317,7 @@ impl<'py> Given<'py> {
         let entry = |(row, key): (usize, &u64)| Entry {
             key: *key,
             vector: rows[row],
-            payload: self.payloads[row].as_ref().map(|bytes| bytes.as_bytes()),
+            payload: self.payloads[row].as_ref().map(PyBytesMethods::as_bytes),
             threshold: self.thresholds[row],
             expires: self.expires[row],
         };
@@ -329,12 +330,12 @@ impl<'py> Given<'py> {
     }
 }
 
-pub(super) fn results<'py>(
-    py: Python<'py>,
+pub(super) fn results(
+    py: Python<'_>,
     mut found: Vec<Vec<(u64, f32)>>,
     k: usize,
     many: bool,
-) -> PyResult<Results<'py>> {
+) -> PyResult<Results<'_>> {
     let shape = [found.len(), k];
     if many {
         for row in &mut found {

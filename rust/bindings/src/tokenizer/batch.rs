@@ -35,7 +35,8 @@ pub(crate) fn each<T: Send>(
     done.map_err(|error| tokenizer_error(py, &error))
 }
 
-fn strings<'py>(texts: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyString>>> {
+/// The strings of a list that is no string itself.
+pub(crate) fn strings<'py>(texts: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyString>>> {
     if texts.is_instance_of::<PyString>() {
         let problem = "a batch is several texts, not one";
         return Err(pyo3::exceptions::PyTypeError::new_err(problem));

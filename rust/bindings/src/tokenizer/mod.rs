@@ -1,6 +1,6 @@
 //! The tokenizer as Python sees it.
 
-mod batch;
+pub(crate) mod batch;
 mod chat;
 mod detailed;
 pub(crate) mod encoding;

@@ -1,8 +1,11 @@
 //! AVX2 with FMA and half-precision conversion (Haswell, Zen and later).
 
-#![expect(
-    clippy::wildcard_imports,
-    reason = "the intrinsics have prefixes of their own"
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::wildcard_imports,
+        reason = "the intrinsics have prefixes of their own"
+    )
 )]
 
 use std::arch::x86_64::*;
@@ -35,7 +38,7 @@ pub(super) fn dot_half(left: &[[f32; WIDTH]], right: &[[u16; WIDTH]]) -> f32 {
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn dot_coded(left: &[[f32; WIDTH]], right: &[[i8; WIDTH]]) -> f32 {
     sum(left, right, |sum, left, right| {
-        _mm256_fmadd_ps(left, codes(right), sum)
+        _mm256_fmadd_ps(left, codes(*right), sum)
     })
 }
 
@@ -59,7 +62,7 @@ pub(super) fn distance_half(left: &[[f32; WIDTH]], right: &[[u16; WIDTH]]) -> f3
 pub(super) fn distance_coded(left: &[[f32; WIDTH]], right: &[[i8; WIDTH]], scale: f32) -> f32 {
     let scale = _mm256_set1_ps(scale);
     sum(left, right, |sum, left, right| {
-        let apart = _mm256_fnmadd_ps(scale, codes(right), left);
+        let apart = _mm256_fnmadd_ps(scale, codes(*right), left);
         _mm256_fmadd_ps(apart, apart, sum)
     })
 }
@@ -298,7 +301,7 @@ fn halves(values: &[u16; 8]) -> __m256 {
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn codes(values: &[i8; 8]) -> __m256 {
+fn codes(values: [i8; 8]) -> __m256 {
     let codes = _mm_cvtsi64_si128(i64::from_le_bytes(values.map(i8::cast_unsigned)));
     _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes))
 }

@@ -1,8 +1,11 @@
 //! AVX-512 with VNNI (Ice Lake, Zen 4 and later).
 
-#![expect(
-    clippy::wildcard_imports,
-    reason = "the intrinsics have prefixes of their own"
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::wildcard_imports,
+        reason = "the intrinsics have prefixes of their own"
+    )
 )]
 
 use std::arch::x86_64::*;

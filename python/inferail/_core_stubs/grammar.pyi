@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from inferail._core_tokenizer import Tokenizer
+from inferail._core_stubs.tokenizer import Tokenizer
 
 _Ids: TypeAlias = Iterable[int] | NDArray[np.integer[Any]]
 # JSON text, a mapping, a boolean, a class of pydantic, or any type that pydantic knows.
