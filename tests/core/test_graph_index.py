@@ -100,21 +100,21 @@ def test_search_gives_as_many_as_there_are_when_k_is_larger():
 
 
 def test_churn_keeps_recall_and_memory():
-    source = clustered(6000, 24)
-    graph = built(source[:1500])
+    source = clustered(4000, 24)
+    graph = built(source[:1000])
     before = graph.stats()
     for turn in range(3):
         for old, new in zip(
-            range(turn * 1500, (turn + 1) * 1500), range((turn + 1) * 1500, (turn + 2) * 1500), strict=True
+            range(turn * 1000, (turn + 1) * 1000), range((turn + 1) * 1000, (turn + 2) * 1000), strict=True
         ):
             graph.delete(old)
             graph.add(new, source[new])
     queries = clustered(100, 24, seed=1)
 
-    fresh = built(source[4500:])
+    fresh = built(source[3000:])
     assert graph.recall(effort=32, queries=queries) >= fresh.recall(effort=32, queries=queries) - 0.01
     assert graph.stats()["bytes"] <= 1.2 * before["bytes"]
-    assert graph.stats()["entries"] == 1500
+    assert graph.stats()["entries"] == 1000
 
 
 def test_graph_comes_back_from_its_file(tmp_path):
@@ -147,8 +147,8 @@ def test_graph_refuses_a_damaged_file(tmp_path):
     graph = GraphIndex.open(tmp_path / "graph")
 
     with pytest.raises(FormatError, match="damaged") as error:
-        graph.search(np.ones(16), 500)
-    assert error.value.path == str(tmp_path / "graph") or error.value.path == tmp_path / "graph"
+        graph.stats()
+    assert str(error.value.path) == str(tmp_path / "graph")
     (tmp_path / "graph").write_bytes(b"no graph")
     with pytest.raises(FormatError):
         GraphIndex.open(tmp_path / "graph")
