@@ -28,11 +28,11 @@ WORKLOADS: dict[str, list[str]] = {
 def reference(texts: list[str]) -> np.ndarray:
     """The vectors in float64 (the definition is `tests/core/reference_encoder.py`)."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    from tests.core.reference_encoder import Shape, encode
+    from tests.core.reference_encoder import Shape, encode, exact
 
     from encoder_adapters import _tokenizer
 
-    weights = tensors(folder() / "model.safetensors")
+    weights = exact(tensors(folder() / "model.safetensors"))
     tokenizer = _tokenizer()
     known = {text: encode(tokenizer.encode(text).ids, weights, Shape(6, 12)) for text in set(texts)}
     return np.stack([known[text] for text in texts])

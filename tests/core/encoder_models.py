@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from inferail.core import Tokenizer
 from inferail.engine.packages import model_folder
 from inferail.errors import ConfigError
-from tests.core.reference_encoder import Shape, encode, read_safetensors, write_safetensors
+from tests.core.reference_encoder import Shape, encode, exact, read_safetensors, write_safetensors
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz", *(f"##{letter}" for letter in "abcdefgh")]
 
@@ -35,7 +36,7 @@ class Numbers:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
     """A folder, and what is in it for the reference."""
 
@@ -46,9 +47,18 @@ class Model:
 
     def ids(self, text: str) -> list[int]:
         """The tokens of a text as the model reads them."""
-        tokenizer = Tokenizer.from_file(self.folder / "tokenizer.json")
-        inside = list(tokenizer.encode(text, allowed_special="all"))
+        inside = list(self.tokenizer.encode(text, allowed_special="all"))
         return [*self.around[0], *inside[: self.max_tokens - 2], *self.around[1]]
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """That of the folder."""
+        return Tokenizer.from_file(self.folder / "tokenizer.json")
+
+    @cached_property
+    def exact(self) -> dict[str, np.ndarray]:
+        """The weights in float64."""
+        return exact(self.weights)
 
     @property
     def around(self) -> tuple[list[int], list[int]]:
@@ -59,7 +69,7 @@ class Model:
 
     def reference(self, text: str) -> np.ndarray:
         """The vector of a text, float64."""
-        return encode(self.ids(text), self.weights, self.shape)
+        return encode(self.ids(text), self.exact, self.shape)
 
 
 def tokenizer_json(words: list[str] = WORDS) -> dict[str, Any]:

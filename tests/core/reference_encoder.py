@@ -74,16 +74,20 @@ def write_safetensors(path: Path, tensors: Weights, **metadata: str) -> None:
     path.write_bytes(struct.pack("<Q", len(said)) + said + b"".join(array.tobytes() for array in tensors.values()))
 
 
+def exact(weights: Weights) -> dict[str, np.ndarray]:
+    """The weights in float64, without those that are none."""
+    return {name: array.astype(np.float64) for name, array in weights.items() if array.dtype.kind == "f"}
+
+
 def encode(ids: Iterable[int], weights: Weights, shape: Shape) -> np.ndarray:
-    """The vector of one text, float64 `[hidden]`."""
-    exact = {name: array.astype(np.float64) for name, array in weights.items() if array.dtype != np.int64}
+    """The vector of one text, float64 `[hidden]`; `weights` are what `exact` gives."""
     rows = list(ids)
-    states = exact["embeddings.word_embeddings.weight"][rows]
-    states = states + exact["embeddings.position_embeddings.weight"][: len(rows)]
-    states = states + exact["embeddings.token_type_embeddings.weight"][0]
-    states = _normalized(states, "embeddings.LayerNorm", exact, shape)
+    states = weights["embeddings.word_embeddings.weight"][rows]
+    states = states + weights["embeddings.position_embeddings.weight"][: len(rows)]
+    states = states + weights["embeddings.token_type_embeddings.weight"][0]
+    states = _normalized(states, "embeddings.LayerNorm", weights, shape)
     for layer in range(shape.layers):
-        states = _layer(states, f"encoder.layer.{layer}.", exact, shape)
+        states = _layer(states, f"encoder.layer.{layer}.", weights, shape)
     pooled = states.mean(axis=0) if shape.pooling == "mean" else states[0]
     return pooled / np.linalg.norm(pooled) if shape.normalizes else pooled
 

