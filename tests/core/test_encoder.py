@@ -19,7 +19,8 @@ from tests.core.reference_encoder import read_safetensors, write_safetensors
 
 DTYPES: Final[tuple[Literal["float32", "bfloat16", "int8"], ...]] = ("float32", "bfloat16", "int8")
 # What the nearest vector has to be for each: the cosine to the exact one.
-NEAR = {"float32": 0.999999, "bfloat16": 0.9999, "int8": 0.999, "auto": 0.999}
+# A processor with products of bf16 rounds the inputs as well; without them bfloat16 is at 0.9999.
+NEAR = {"float32": 0.999999, "bfloat16": 0.999, "int8": 0.999, "auto": 0.999}
 
 SENTENCES = (
     "How do I reset my password?",
