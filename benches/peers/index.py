@@ -75,7 +75,8 @@ def vectors_of_sentences(count: int) -> Vectors:
         kept: Vectors = np.load(KEPT)
         if len(kept) >= count + QUERIES:
             return np.concatenate([kept[:count], kept[-QUERIES:]])
-    from inferail.engine.library import encoder_named
+    from inferail.core import Encoder
+    from inferail.engine.packages import model_folder
 
     dice = random.Random(1)
     texts = sentences(count + QUERIES // 2)
@@ -83,7 +84,7 @@ def vectors_of_sentences(count: int) -> Vectors:
         _say(f"only {len(texts)} sentences are to be found here")
         count = len(texts) - QUERIES // 2
     texts += [changed(text, dice) for text in dice.sample(texts[:count], QUERIES // 2)]
-    encoder = encoder_named("all-minilm-l6-v2")
+    encoder = Encoder.from_directory(model_folder("all-minilm-l6-v2"))
     made = []
     for start in range(0, len(texts), 1_000):
         made.append(encoder.encode(texts[start : start + 1_000]))

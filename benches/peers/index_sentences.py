@@ -18,13 +18,17 @@ _WORDS = re.compile(r"[A-Za-z]{2,}")
 
 def sentences(most: int, seed: int = 0) -> list[str]:
     """Up to `most` different sentences of 4 to 40 words, in an order that `seed` decides."""
-    found: dict[str, None] = {}
-    for folder in {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")}:
-        for file in sorted(Path(folder).rglob("*.py")):
-            for text in _docstrings(file):
-                found.update(dict.fromkeys(_split(text)))
+    dice, found = random.Random(seed), dict[str, None]()
+    folders = {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")}
+    files = [file for folder in sorted(folders) for file in sorted(Path(folder).rglob("*.py"))]
+    dice.shuffle(files)
+    for file in files:
+        for text in _docstrings(file):
+            found.update(dict.fromkeys(_split(text)))
+        if len(found) >= most:
+            break
     ordered = list(found)
-    random.Random(seed).shuffle(ordered)
+    dice.shuffle(ordered)
     return ordered[:most]
 
 
