@@ -36,6 +36,8 @@ def _trained(name: str, documents: list[str]) -> Any:
             [hf.normalizers.NFKC(), hf.normalizers.Replace(hf.Regex(" {2,}"), " ")]
         )
         made.pre_tokenizer, made.decoder = pre.Metaspace(), decoders.Metaspace()
+        # It wants room for every character, and what is installed decides how many there are.
+        settings["vocab_size"] = TOKENS + len(set().union(*documents))
         trainer = trainers.UnigramTrainer(unk_token="<unk>", **settings)
     elif name == "wordpiece":
         made = hf.Tokenizer(models.WordPiece(unk_token="<unk>"))
