@@ -4,7 +4,7 @@
 //! most the product of the rests' lengths. The longer the leading parts are, the sharper this bound; it holds for any
 //! directions.
 
-use inferail_simd::vectors::{LANES, LEAD, LeadQuery, Level, MAX_WEIGHT, ZERO_CODE};
+use inferail_simd::vectors::{LEAD, LeadQuery, Level, MAX_WEIGHT, ZERO_CODE};
 
 use crate::vector::{Vector, above, squares};
 
@@ -17,8 +17,9 @@ const DIRECTIONS: usize = GROUPS * LEAD;
 /// Rounds of the power iteration: the bound gains nothing from more (embeddings of questions, 384 dimensions).
 const ROUNDS: usize = 4;
 
-/// How much larger than in the sample a leading number may be before it is cut off.
-const MARGIN: f32 = 1.15;
+/// Steps of the codes that are tried in each direction, in units of the numbers' mean square: that of a normal
+/// distribution is best at 0.335 (Max, Quantizing for Minimum Distortion, 1960).
+const STEPS: [f32; 5] = [0.25, 0.3, 0.335, 0.38, 0.45];
 
 /// What the squares of a vector's parts may miss of its own square, all in float32.
 const ROUNDING: f64 = 4e-6;
@@ -37,7 +38,7 @@ pub(crate) struct Basis {
 /// The leading parts of a vector, one for each group.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lead {
-    /// 0 to 127, [`ZERO_CODE`] is 0.
+    /// 0 to 15, [`ZERO_CODE`] is 0.
     pub(crate) codes: [u8; LEAD],
     /// Length of what the codes leave out of the part, not below the true one.
     pub(crate) error: f32,
@@ -51,8 +52,6 @@ pub(crate) struct Lead {
 #[derive(Debug, Clone)]
 pub(crate) struct LeadSearch {
     pub(crate) query: LeadQuery,
-    /// Length of the query's part.
-    lead: f32,
     /// Length of what the weights leave out.
     error: f32,
     /// Sum of the squares of the query's parts up to this one.
@@ -82,21 +81,8 @@ impl Basis {
             orthonormalise(&mut directions, width);
         }
         let columns = columns(&directions, width);
-        let mut largest = [0.0_f32; DIRECTIONS];
-        for vector in sample {
-            let products = project(level, &columns, vector);
-            for (most, product) in largest.iter_mut().zip(products) {
-                *most = most.max(product.abs());
-            }
-        }
-        let steps = largest.map(|most| {
-            let reach = f32::from(ZERO_CODE - 1);
-            if most > 0.0 {
-                most * MARGIN / reach
-            } else {
-                1.0 / reach
-            }
-        });
+        let parts = sample.iter().map(|vector| project(level, &columns, vector));
+        let steps = steps(&parts.collect::<Vec<_>>());
         Self {
             columns,
             steps,
@@ -183,9 +169,9 @@ impl Basis {
                 weights,
                 unit,
                 rest: rest(vector, covered + own),
+                error: above(own.sqrt()) + vector.norm * 1e-6,
                 threshold: 0.0,
             },
-            lead: above(own.sqrt()) + vector.norm * 1e-6,
             error: above(error.sqrt()),
             covered: covered + own,
         }
@@ -193,11 +179,46 @@ impl Basis {
 }
 
 impl LeadSearch {
-    /// What the group's sum may be short of the true product of the parts, for vectors of these bounds.
-    pub(crate) fn slack(&self, bounds: &Bounds, group: usize) -> f32 {
-        let codes = self.lead * bounds.error[group] + self.error * bounds.length[group];
-        codes * 1.0001
+    /// What is asked of the blocks of a chunk; the threshold is left to the caller.
+    pub(crate) fn of(&self, bounds: &Bounds, group: usize) -> LeadQuery {
+        LeadQuery {
+            rest: self.query.rest * bounds.rest_unit[group],
+            error: self.query.error * bounds.error_unit[group],
+            ..self.query
+        }
     }
+
+    /// What the group's sum may be short of the true product of the parts besides the errors of the codes.
+    pub(crate) fn slack(&self, bounds: &Bounds, group: usize) -> f32 {
+        self.error * bounds.length[group] * 1.0001
+    }
+}
+
+/// The worth of a code in each direction: what leaves the smallest squares out.
+fn steps(parts: &[[f32; DIRECTIONS]]) -> [f32; DIRECTIONS] {
+    std::array::from_fn(|direction| {
+        let numbers = || parts.iter().map(|parts| parts[direction]);
+        let square: f32 = numbers().map(|number| number * number).sum();
+        let size = (square / parts.len().max(1) as f32).sqrt();
+        if size < f32::MIN_POSITIVE * 16.0 {
+            return 1.0 / f32::from(ZERO_CODE);
+        }
+        let tried = STEPS.map(|step| {
+            let step = step * size;
+            let left = numbers().map(|number| (number - in_steps(number, step) * step).powi(2));
+            (left.sum::<f32>(), step)
+        });
+        let best = tried
+            .into_iter()
+            .min_by(|one, other| one.0.total_cmp(&other.0));
+        best.map_or(size, |(_, step)| step)
+    })
+}
+
+/// A number in whole steps, as far as codes reach.
+fn in_steps(number: f32, step: f32) -> f32 {
+    let zero = f32::from(ZERO_CODE);
+    rounded((number / step).clamp(-zero, zero - 1.0))
 }
 
 /// Directions, `[DIRECTIONS, width]`, as their numbers side by side, `[GROUPS, width, LEAD]`.
@@ -224,11 +245,10 @@ fn lead(vector: &Vector, parts: &[f32; LEAD], steps: &[f32; LEAD], covered: f64)
     let mut codes = [ZERO_CODE; LEAD];
     let (mut error, mut length) = (0.0_f64, 0.0_f64);
     for ((code, part), step) in codes.iter_mut().zip(parts).zip(steps) {
-        let zero = f32::from(ZERO_CODE);
-        let steps = rounded((part / step).clamp(-zero, zero - 1.0));
+        let steps = in_steps(*part, *step);
         error += f64::from(part - steps * step).powi(2);
         length += f64::from(steps).powi(2);
-        *code = (steps + zero) as u8;
+        *code = (steps + f32::from(ZERO_CODE)) as u8;
     }
     Lead {
         codes,
@@ -238,34 +258,35 @@ fn lead(vector: &Vector, parts: &[f32; LEAD], steps: &[f32; LEAD], covered: f64)
     }
 }
 
-/// The largest of each, over some vectors.
+/// What holds for some vectors, and the units of what is kept of each.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Bounds {
-    pub(crate) error: [f32; GROUPS],
+    /// What a step of a vector's rest is worth.
+    pub(crate) rest_unit: [f32; GROUPS],
+    /// What a step of a vector's error is worth.
+    pub(crate) error_unit: [f32; GROUPS],
+    /// The largest length of codes.
     pub(crate) length: [f32; GROUPS],
+    /// The largest length of a vector.
     pub(crate) norm: f32,
 }
 
 impl Bounds {
     pub(crate) fn include(&mut self, leads: &[Lead; GROUPS], norm: f32) {
-        for (group, lead) in leads.iter().enumerate() {
-            self.error[group] = self.error[group].max(lead.error);
-            self.length[group] = self.length[group].max(lead.length);
+        for (length, lead) in self.length.iter_mut().zip(leads) {
+            *length = length.max(lead.length);
         }
         self.norm = self.norm.max(norm);
     }
 
+    /// Takes over the largest lengths of another's vectors; units are left alone.
     pub(crate) fn join(&mut self, other: &Self) {
-        for group in 0..GROUPS {
-            self.error[group] = self.error[group].max(other.error[group]);
-            self.length[group] = self.length[group].max(other.length[group]);
+        for (length, other) in self.length.iter_mut().zip(other.length) {
+            *length = length.max(other);
         }
         self.norm = self.norm.max(other.norm);
     }
 }
-
-/// Sixteen rests that no bound passes, for the lanes that hold nothing.
-pub(crate) const NO_RESTS: [f32; LANES] = [f32::NEG_INFINITY; LANES];
 
 /// Length of what is left of a vector, of whose square `covered` is in its parts.
 fn rest(vector: &Vector, covered: f64) -> f32 {

@@ -53,6 +53,9 @@ const PROMISING: usize = 4;
 /// it is needed. More of them profit less from a floor that has risen.
 const TOGETHER: usize = 16;
 
+/// Blocks of the next chunk that are on their way while one is scanned; the rest of it the CPU foresees.
+const FETCHED: usize = 4;
+
 /// What a search is for.
 pub(crate) trait Collector {
     /// Whether an entry's own threshold counts.
@@ -142,19 +145,18 @@ impl Query {
 
     /// The `most` entries of a chunk with the largest bounds.
     fn promise(&self, chunk: &Chunk, lead: &LeadOf<'_>, most: usize, places: &mut Vec<(u32, u32)>) {
-        let second = lead.second(self);
+        let second = lead.second(self).of(&chunk.bounds, 1);
+        let first = lead.first.of(&chunk.bounds, 0);
         let mut best: Vec<(f32, u32)> = Vec::with_capacity(most + 1);
         let mut least = f32::NEG_INFINITY;
-        for block in 0..chunk.blocks() {
-            let first_sums = self
-                .level
-                .lead_sums(&chunk.codes[0][block], &lead.first.query);
-            let sums = self.level.lead_sums(&chunk.codes[1][block], &second.query);
+        for (block, second_lead) in chunk.leads[1].iter().enumerate() {
+            let first_sums = self.level.lead_sums(&chunk.leads[0][block], &first);
+            let sums = self.level.lead_sums(second_lead, &second);
             let biases = self
                 .biases(chunk)
                 .map_or([0.0; LANES], |biases| biases[block]);
             for lane in 0..LANES {
-                let rest = second.query.rest * chunk.rests[1][block][lane];
+                let rest = second.rest * f32::from(second_lead.rests[lane]);
                 let bound = first_sums[lane] + sums[lane] + biases[lane] + rest;
                 if bound > least {
                     let position = best.partition_point(|(other, _)| *other > bound);
@@ -183,22 +185,26 @@ impl Query {
         let first = &lead.first;
         let (mut passed, mut entries) = (Vec::new(), 0);
         for (number, chunk) in chunks.iter().enumerate() {
+            if let Some(next) = chunks.get(number + 1) {
+                for block in 0..FETCHED {
+                    next.fetch_lead(0, block);
+                }
+            }
             let query = LeadQuery {
                 threshold: self.wanted(floor, &chunk.bounds) - first.slack(&chunk.bounds, 0),
-                ..first.query
+                ..first.of(&chunk.bounds, 0)
             };
             let mut masks = [0; BLOCKS];
             let masks = &mut masks[..chunk.blocks()];
-            let (codes, rests) = (&chunk.codes[0], &chunk.rests[0]);
-            self.level
-                .scan_lead(codes, rests, self.biases(chunk), &query, masks);
+            let biases = self.biases(chunk);
+            self.level.scan_lead(&chunk.leads[0], biases, &query, masks);
             for (block, mask) in masks.iter().enumerate() {
                 if *mask == 0 {
                     continue;
                 }
                 let lanes = *mask & chunk.live(block);
                 if lanes != 0 {
-                    chunk.fetch_second(block);
+                    chunk.fetch_lead(1, block);
                     passed.push((number as u32, block as u32, lanes));
                     entries += lanes.count_ones();
                 }
@@ -250,21 +256,19 @@ impl Query {
         let slack = first.slack(bounds, 0) + second.slack(bounds, 1);
         let query = LeadQuery {
             threshold: self.wanted(floor, bounds) - slack,
-            ..second.query
+            ..second.of(bounds, 1)
         };
-        let mut sums = self.level.lead_sums(&chunk.codes[0][block], &first.query);
+        let first = first.of(bounds, 0);
+        let mut sums = self.level.lead_sums(&chunk.leads[0][block], &first);
         if let Some(biases) = self.biases(chunk) {
             for (sum, bias) in sums.iter_mut().zip(biases[block]) {
                 *sum += bias;
             }
         }
         let mut masks = [0];
-        let (codes, rests) = (
-            &chunk.codes[1][block..=block],
-            &chunk.rests[1][block..=block],
-        );
+        let lead = &chunk.leads[1][block..=block];
         self.level
-            .scan_lead(codes, rests, Some(&[sums]), &query, &mut masks);
+            .scan_lead(lead, Some(&[sums]), &query, &mut masks);
         masks[0]
     }
 

@@ -5,6 +5,8 @@ use std::io;
 
 use bytemuck::Pod;
 
+use crate::vectors::LeadBlock;
+
 /// A file as memory: nothing is read before it is touched, and what is touched stays in the cache of the system, shared
 /// with every process that maps the same file.
 ///
@@ -45,7 +47,7 @@ impl Map {
     }
 }
 
-/// A number for which any bytes of its size stand.
+/// A number, or a struct of them, for which any bytes of its size stand.
 pub trait Number: Pod {}
 
 impl Number for u8 {}
@@ -54,6 +56,7 @@ impl Number for u16 {}
 impl Number for u32 {}
 impl Number for u64 {}
 impl Number for f32 {}
+impl Number for LeadBlock {}
 
 /// The numbers that `bytes` are, in the byte order of this machine, without a copy.
 ///

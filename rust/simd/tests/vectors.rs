@@ -5,9 +5,7 @@
     reason = "bits are compared, and the helpers of tests are tests"
 )]
 
-use inferail_simd::vectors::{
-    LANES, LEAD, LeadBlock, LeadQuery, Level, MAX_WEIGHT, WIDTH, lead_position,
-};
+use inferail_simd::vectors::{LANES, LEAD, LeadBlock, LeadQuery, Level, MAX_WEIGHT, WIDTH};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -34,8 +32,18 @@ fn rows(item: impl Strategy<Value = f32> + Clone) -> impl Strategy<Value = (Vec<
 }
 
 fn lead_block() -> impl Strategy<Value = LeadBlock> {
-    vec(prop_oneof![0_u8..128, Just(127), Just(0)], LANES * LEAD)
-        .prop_map(|codes| codes.try_into().unwrap())
+    let codes = vec(prop_oneof![0_u8..16, Just(15), Just(0)], LANES * LEAD);
+    (codes, any::<[u8; LANES]>(), any::<[u8; LANES]>()).prop_map(|(codes, rests, errors)| {
+        let mut block = LeadBlock::ZERO;
+        (block.rests, block.errors) = (rests, errors);
+        for (place, code) in codes.iter().enumerate() {
+            block.set_code(place / LEAD, place % LEAD, *code);
+        }
+        for (place, code) in codes.iter().enumerate() {
+            assert_eq!(block.code(place / LEAD, place % LEAD), *code);
+        }
+        block
+    })
 }
 
 fn same(left: f32, right: f32) -> bool {
@@ -149,26 +157,27 @@ proptest! {
     fn a_scan_sets_the_same_bits(
         codes in vec(lead_block(), 0..5),
         weights in vec(prop_oneof![-MAX_WEIGHT..=MAX_WEIGHT, Just(MAX_WEIGHT), Just(-MAX_WEIGHT)], LEAD),
-        numbers in vec(0.0_f32..1.0, 2 * 5 * LANES),
+        numbers in vec(0.0_f32..1.0, 5 * LANES),
         with_bias in any::<bool>(),
-        rest in 0.0_f32..1.0,
+        rest in 0.0_f32..4e-3,
+        error in 0.0_f32..4e-3,
         threshold in -1.0_f32..1.0,
     ) {
         let numbers = numbers.as_chunks::<LANES>().0;
-        let (rests, biases) = (&numbers[..codes.len()], &numbers[5..5 + codes.len()]);
+        let biases = &numbers[..codes.len()];
         let query = LeadQuery {
-            weights: weights.try_into().unwrap(), unit: 1e-4, rest, threshold,
+            weights: weights.try_into().unwrap(), unit: 1e-4, rest, error, threshold,
         };
         let bias = with_bias.then_some(biases);
         let mut expected = vec![0xFFFF_u16; codes.len()];
-        scalar().scan_lead(&codes, rests, bias, &query, &mut expected);
+        scalar().scan_lead(&codes, bias, &query, &mut expected);
         for level in Level::all() {
             for codes in &codes {
                 let sums = scalar().lead_sums(codes, &query);
                 prop_assert_eq!(level.lead_sums(codes, &query), sums, "{}", level.name());
             }
             let mut masks = vec![0xFFFF_u16; codes.len()];
-            level.scan_lead(&codes, rests, bias, &query, &mut masks);
+            level.scan_lead(&codes, bias, &query, &mut masks);
             prop_assert_eq!(&masks, &expected, "{}", level.name());
         }
     }
@@ -176,23 +185,26 @@ proptest! {
 
 #[test]
 fn a_scan_adds_up_the_distances_from_zero() {
-    let mut codes = [64_u8; LANES * LEAD];
-    codes[lead_position(3, 7)] = 127;
+    let mut block = LeadBlock::ZERO;
+    block.set_code(3, 7, 15);
+    block.rests = [1; LANES];
+    block.errors[3] = 2;
     let mut query = LeadQuery {
         weights: [1; LEAD],
         unit: 0.5,
         rest: 2.0,
-        threshold: 33.5,
+        error: 0.25,
+        threshold: 6.0,
     };
     for level in Level::all() {
         let mut masks = [0];
-        level.scan_lead(&[codes], &[[1.0; LANES]], None, &query, &mut masks);
+        level.scan_lead(&[block], None, &query, &mut masks);
         assert_eq!(masks, [1 << 3], "{}", level.name());
     }
-    query.threshold = 33.6;
+    query.threshold = 6.1;
     for level in Level::all() {
         let mut masks = [1];
-        level.scan_lead(&[codes], &[[1.0; LANES]], None, &query, &mut masks);
+        level.scan_lead(&[block], None, &query, &mut masks);
         assert_eq!(masks, [0], "{}", level.name());
     }
 }

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
+use inferail_simd::map::bytes;
 use inferail_simd::prefetch;
-use inferail_simd::vectors::{LANES, LEAD, LeadBlock, ZERO_CODE, lead_position};
+use inferail_simd::vectors::{LANES, LEAD, LeadBlock};
 
 use super::rows::{Row, RowRef, Rows};
 use crate::Error;
-use crate::basis::{Bounds, GROUPS, Lead, NO_RESTS};
+use crate::basis::{Bounds, GROUPS, Lead};
 use crate::vector::Stored;
 
 /// Blocks of a chunk.
@@ -44,9 +45,8 @@ pub(crate) struct Facts {
 /// Up to [`ENTRIES`] entries.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    /// Of each group of leading parts.
-    pub(crate) codes: [Vec<LeadBlock>; GROUPS],
-    pub(crate) rests: [Vec<[f32; LANES]>; GROUPS],
+    /// Of each group of leading parts; its units are those of `bounds`.
+    pub(crate) leads: [Vec<LeadBlock>; GROUPS],
     /// Half of the vector's square, negative; empty where the metric does not need it.
     pub(crate) biases: Vec<[f32; LANES]>,
     pub(super) facts: Vec<Facts>,
@@ -104,8 +104,7 @@ impl Clone for Chunk {
     fn clone(&self) -> Self {
         let live = std::array::from_fn(|block| AtomicU16::new(self.live(block)));
         Self {
-            codes: std::array::from_fn(|group| with_room(&self.codes[group])),
-            rests: std::array::from_fn(|group| with_room(&self.rests[group])),
+            leads: std::array::from_fn(|group| with_room(&self.leads[group])),
             biases: with_room(&self.biases),
             facts: self.facts.clone(),
             live,
@@ -118,8 +117,7 @@ impl Clone for Chunk {
 impl Chunk {
     pub(crate) fn new() -> Self {
         Self {
-            codes: [const { Vec::new() }; GROUPS],
-            rests: [const { Vec::new() }; GROUPS],
+            leads: [const { Vec::new() }; GROUPS],
             biases: Vec::new(),
             facts: Vec::new(),
             live: [const { AtomicU16::new(0) }; BLOCKS],
@@ -165,14 +163,15 @@ impl Chunk {
         self.rows[place / LANES].get(place % LANES)
     }
 
-    /// Starts loading the second leading parts of a block.
+    /// Starts loading the leading parts of a block, of one of the groups.
     #[inline]
-    pub(crate) fn fetch_second(&self, block: usize) {
-        let codes = self.codes[1].as_flattened();
-        for line in 0..LANES * LEAD / LINE {
-            prefetch(codes, block * LANES * LEAD + line * LINE);
+    pub(crate) fn fetch_lead(&self, group: usize, block: usize) {
+        if let Some(lead) = self.leads[group].get(block) {
+            let bytes = bytes(std::slice::from_ref(lead));
+            for line in 0..size_of::<LeadBlock>().div_ceil(LINE) {
+                prefetch(bytes, line * LINE);
+            }
         }
-        prefetch(&self.rests[1], block);
     }
 
     /// Starts loading what is known of an entry, and where its row is.
@@ -229,12 +228,16 @@ impl Chunk {
             return Ok(());
         };
         self.begin_block(block);
+        let from_bounds = &other.bounds;
         for group in 0..GROUPS {
+            let from = &other.leads[group][other_block];
             for dimension in 0..LEAD {
-                let code = other.codes[group][other_block][lead_position(other_lane, dimension)];
-                self.codes[group][block][lead_position(lane, dimension)] = code;
+                let code = from.code(other_lane, dimension);
+                self.leads[group][block].set_code(lane, dimension, code);
             }
-            self.rests[group][block][lane] = other.rests[group][other_block][other_lane];
+            let rest = (from.rests[other_lane], from_bounds.rest_unit[group]);
+            let error = (from.errors[other_lane], from_bounds.error_unit[group]);
+            self.write_lengths(place, group, worth(rest), worth(error));
         }
         if let Some(biases) = other.biases.get(other_block) {
             self.set_bias(place, biases[other_lane]);
@@ -248,9 +251,8 @@ impl Chunk {
 
     fn begin_block(&mut self, block: usize) {
         if block == self.blocks() {
-            for group in 0..GROUPS {
-                self.codes[group].push([ZERO_CODE; LANES * LEAD]);
-                self.rests[group].push(NO_RESTS);
+            for leads in &mut self.leads {
+                leads.push(LeadBlock::ZERO);
             }
             self.rows.push(Arc::new(Rows::new()));
         }
@@ -261,11 +263,25 @@ impl Chunk {
         let (block, lane) = (place / LANES, place % LANES);
         for (group, lead) in leads.iter().enumerate() {
             for (dimension, code) in lead.codes.iter().enumerate() {
-                self.codes[group][block][lead_position(lane, dimension)] = *code;
+                self.leads[group][block].set_code(lane, dimension, *code);
             }
-            self.rests[group][block][lane] = lead.rest;
+            self.write_lengths(place, group, lead.rest, lead.error);
         }
         self.bounds.include(leads, norm);
+    }
+
+    /// Writes the length of a vector's rest and of its error, both rounded up.
+    fn write_lengths(&mut self, place: usize, group: usize, rest: f32, error: f32) {
+        let (block, lane) = (place / LANES, place % LANES);
+        let (leads, bounds) = (&mut self.leads[group], &mut self.bounds);
+        let rest = steps(rest, &mut bounds.rest_unit[group], leads, |lead| {
+            &mut lead.rests
+        });
+        let error = steps(error, &mut bounds.error_unit[group], leads, |lead| {
+            &mut lead.errors
+        });
+        leads[block].rests[lane] = rest;
+        leads[block].errors[lane] = error;
     }
 
     /// Writes the bias of the vector at `place`: not below the true one, as `norm` is not.
@@ -283,10 +299,39 @@ impl Chunk {
 
     /// Bytes of it, without its payloads.
     pub(crate) fn bytes(&self, row_bytes: usize) -> usize {
-        let scanned = GROUPS * size_of::<LeadBlock>() + (GROUPS + 1) * size_of::<[f32; LANES]>();
+        let scanned = GROUPS * size_of::<LeadBlock>() + size_of::<[f32; LANES]>();
         self.blocks() * (scanned + size_of::<Rows>())
             + self.facts.len() * (size_of::<Facts>() + size_of::<Row>() + row_bytes)
     }
+}
+
+/// `length` in steps of `unit`, rounded up; where a step is too small, it becomes a larger one, for all of `leads`.
+fn steps(
+    length: f32,
+    unit: &mut f32,
+    leads: &mut [LeadBlock],
+    kept: impl Fn(&mut LeadBlock) -> &mut [u8; LANES],
+) -> u8 {
+    let most = f32::from(u8::MAX - 1);
+    if length > *unit * most {
+        // A quarter more than is asked for: vectors of a chunk are alike, and this is seldom done twice.
+        let larger = (length / most * 1.25).max(f32::MIN_POSITIVE);
+        for steps in leads.iter_mut().flat_map(&kept) {
+            *steps = in_units(worth((*steps, *unit)), larger);
+        }
+        *unit = larger;
+    }
+    in_units(length, *unit)
+}
+
+/// How often `unit` fits into `length`, rounded up, but for a millionth, which the scans allow for: a whole number of units
+/// stays what it is.
+fn in_units(length: f32, unit: f32) -> u8 {
+    (length / unit * (1.0 - 1e-6)).ceil().max(0.0) as u8
+}
+
+fn worth((steps, unit): (u8, f32)) -> f32 {
+    f32::from(steps) * unit
 }
 
 /// A copy that one more item fits into: growing would copy it once more.

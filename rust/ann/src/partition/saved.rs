@@ -8,22 +8,21 @@
 //! | | 1 | directions of its basis, f32 `[2, width, 32]` |
 //! | | 2 | worth of a code in each direction, f32 `[64]` |
 //! | | 3 | vectors that the basis was learned from, u64 |
-//! | 2, chunk | 0 | leading codes, u8 `[2, b, 512]` |
-//! | | 1 | lengths of the rests, f32 `[2, b, 16]` |
+//! | 2, chunk | 0 | leading codes, rests and errors, u8 `[2, b, 256 + 16 + 16]` |
+//! | | 1 | units of the rests and of the errors, and the largest lengths of codes, of the two leading parts each, and the largest length, f32 `[7]` |
 //! | | 2 | biases, f32 `[b, 16]`; empty but for L2 |
-//! | | 3 | the largest errors and lengths of the two leading parts, and the largest length, f32 `[5]` |
-//! | | 4 | keys, u64 `[n]` |
-//! | | 5 | when they expire, milliseconds since 1970 or 2⁶⁴ - 1, u64 `[n]` |
-//! | | 6 | own thresholds, scales and errors of the codes, lengths, f32 `[4, n]` |
-//! | | 7 | codes, i8 `[n, width]` |
-//! | | 8 | kept numbers, f32 or f16 `[n, width]`; empty for int8 |
-//! | | 9 | where each payload ends, u64 `[n]`; the highest bit says that there is one |
-//! | | 10 | the payloads |
+//! | | 3 | keys, u64 `[n]` |
+//! | | 4 | when they expire, milliseconds since 1970 or 2⁶⁴ - 1, u64 `[n]` |
+//! | | 5 | own thresholds, scales and errors of the codes, lengths, f32 `[4, n]` |
+//! | | 6 | codes, i8 `[n, width]` |
+//! | | 7 | kept numbers, f32 or f16 `[n, width]`; empty for int8 |
+//! | | 8 | where each payload ends, u64 `[n]`; the highest bit says that there is one |
+//! | | 9 | the payloads |
 
 use std::sync::Arc;
 
 use inferail_simd::map::{bytes, view};
-use inferail_simd::vectors::{LANES, LEAD};
+use inferail_simd::vectors::{LANES, LEAD, LeadBlock};
 
 use super::chunk::{Chunk, ENTRIES, Facts};
 use super::places::Places;
@@ -76,28 +75,19 @@ fn save_chunk(chunk: &Chunk, writer: &mut SnapshotWriter) -> Result<(), Error> {
     sizes.extend(facts().map(|facts| facts.error));
     sizes.extend(facts().map(|facts| facts.norm));
     let Bounds {
-        error,
+        rest_unit,
+        error_unit,
         length,
         norm,
     } = chunk.bounds;
-    let bounds = [error[0], error[1], length[0], length[1], norm];
-    let codes = chunk
-        .codes
-        .each_ref()
-        .map(|codes| codes.as_flattened())
-        .concat();
-    let rests = chunk
-        .rests
-        .each_ref()
-        .map(|rests| rests.as_flattened())
-        .concat();
+    let bounds = [rest_unit, error_unit, length];
+    let leads = chunk.leads.each_ref().map(Vec::as_slice).concat();
     writer.block(
         CHUNK,
         &[
-            bytes(&codes),
-            bytes(&rests),
+            bytes(&leads),
+            bytes(&[bounds.as_flattened(), &[norm]].concat()),
             bytes(chunk.biases.as_flattened()),
-            bytes(&bounds),
             bytes(&keys),
             bytes(&expires),
             bytes(&sizes),
@@ -208,30 +198,32 @@ impl Loading {
 fn load_chunk(settings: &Settings, snapshot: &Snapshot, block: usize) -> Result<Chunk, Error> {
     let part = |part| snapshot.section(block, part);
     let mut chunk = Chunk::new();
-    chunk.codes = groups(part(0)?.numbers()?)?;
-    chunk.rests = groups(part(1)?.numbers()?)?;
-    chunk.biases = blocks(part(2)?.numbers()?)?;
-    let [error_0, error_1, length_0, length_1, norm] = *part(3)?.numbers::<f32>()? else {
+    let leads = part(0)?;
+    let leads: &[LeadBlock] = leads.numbers()?;
+    let (first, second) = leads.split_at(leads.len() / GROUPS);
+    chunk.leads = [first.to_vec(), second.to_vec()];
+    let [a, b, c, d, e, f, norm] = *part(1)?.numbers::<f32>()? else {
         return Err(UNREADABLE);
     };
     chunk.bounds = Bounds {
-        error: [error_0, error_1],
-        length: [length_0, length_1],
+        rest_unit: [a, b],
+        error_unit: [c, d],
+        length: [e, f],
         norm,
     };
-    let (keys, expires, sizes) = (part(4)?, part(5)?, part(6)?);
+    chunk.biases = blocks(part(2)?.numbers()?)?;
+    let (keys, expires, sizes) = (part(3)?, part(4)?, part(5)?);
     let keys: &[u64] = keys.numbers()?;
     let expires: &[u64] = expires.numbers()?;
     let sizes: &[f32] = sizes.numbers()?;
     let count = keys.len();
     let biased = if settings.metric() == Metric::L2 {
-        chunk.codes[0].len()
+        leads.len() / GROUPS
     } else {
         0
     };
     let sound = (1..=ENTRIES).contains(&count)
-        && chunk.codes[0].len() == count.div_ceil(LANES)
-        && chunk.rests[0].len() == chunk.codes[0].len()
+        && leads.len() == GROUPS * count.div_ceil(LANES)
         && chunk.biases.len() == biased
         && expires.len() == count
         && sizes.len() == 4 * count;
@@ -255,10 +247,10 @@ fn load_chunk(settings: &Settings, snapshot: &Snapshot, block: usize) -> Result<
     let rows = MappedRows {
         width: settings.width(),
         precision: settings.precision(),
-        codes: part(7)?,
-        kept: part(8)?,
-        ends: part(9)?,
-        payloads: part(10)?,
+        codes: part(6)?,
+        kept: part(7)?,
+        ends: part(8)?,
+        payloads: part(9)?,
     };
     let cells = count * settings.width();
     let sound = rows.codes.len() == cells
@@ -274,12 +266,6 @@ fn load_chunk(settings: &Settings, snapshot: &Snapshot, block: usize) -> Result<
         .collect();
     chunk.fill(count);
     Ok(chunk)
-}
-
-/// One after the other, for each group as many.
-fn groups<T: Copy, const N: usize>(numbers: &[T]) -> Result<[Vec<[T; N]>; GROUPS], Error> {
-    let (first, second) = numbers.split_at(numbers.len() / GROUPS);
-    Ok([blocks(first)?, blocks(second)?])
 }
 
 /// Numbers as whole arrays, copied: they are read for every search.

@@ -182,22 +182,23 @@ pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], fact
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn lead_sums(codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+pub(super) fn lead_sums(block: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
     let factors = factors(query);
     let zero = _mm256_set1_epi32(query.zero());
     let unit = _mm256_set1_ps(query.unit);
+    let error_factor = _mm256_set1_ps(query.error);
     let mut sums = [0.0; LANES];
     for (half, sums) in sums.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let sum = _mm256_sub_epi32(half_sum(codes, half, &factors), zero);
-        store(_mm256_mul_ps(unit, _mm256_cvtepi32_ps(sum)), sums);
+        let sum = _mm256_sub_epi32(half_sum(block, half, &factors), zero);
+        let errors = _mm256_mul_ps(error_factor, small(&block.errors, half));
+        store(_mm256_fmadd_ps(unit, _mm256_cvtepi32_ps(sum), errors), sums);
     }
     sums
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn scan_lead(
-    codes: &[LeadBlock],
-    rest: &[[f32; LANES]],
+    blocks: &[LeadBlock],
     bias: Option<&[[f32; LANES]]>,
     query: &LeadQuery,
     masks: &mut [u16],
@@ -206,16 +207,16 @@ pub(super) fn scan_lead(
     let zero = _mm256_set1_epi32(query.zero());
     let unit = _mm256_set1_ps(query.unit);
     let rest_factor = _mm256_set1_ps(query.rest);
+    let error_factor = _mm256_set1_ps(query.error);
     let threshold = _mm256_set1_ps(query.threshold);
     let none = [0.0; LANES];
-    for (block, (codes, (rest, mask))) in codes.iter().zip(rest.iter().zip(masks)).enumerate() {
-        let bias = bias.and_then(|bias| bias.get(block)).unwrap_or(&none);
+    for (number, (block, mask)) in blocks.iter().zip(masks).enumerate() {
+        let bias = bias.and_then(|bias| bias.get(number)).unwrap_or(&none);
         let mut found = 0;
-        for half in 0..2 {
-            let sum = _mm256_sub_epi32(half_sum(codes, half, &factors), zero);
-            let lanes = rest.as_chunks::<8>().0;
-            let plus = bias.as_chunks::<8>().0;
-            let bound = _mm256_fmadd_ps(rest_factor, load(&lanes[half]), load(&plus[half]));
+        for (half, plus) in bias.as_chunks::<8>().0.iter().enumerate() {
+            let sum = _mm256_sub_epi32(half_sum(block, half, &factors), zero);
+            let bound = _mm256_fmadd_ps(rest_factor, small(&block.rests, half), load(plus));
+            let bound = _mm256_fmadd_ps(error_factor, small(&block.errors, half), bound);
             let bound = _mm256_fmadd_ps(unit, _mm256_cvtepi32_ps(sum), bound);
             let reached = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(bound, threshold));
             found |= (reached as u16) << (8 * half);
@@ -239,21 +240,28 @@ fn factors(query: &LeadQuery) -> [__m256i; LEAD / 4] {
 /// The weighted sums of the codes of eight vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn half_sum(codes: &LeadBlock, half: usize, factors: &[__m256i; LEAD / 4]) -> __m256i {
-    let ones = _mm256_set1_epi16(1);
-    let registers = codes.as_chunks::<32>().0;
+fn half_sum(block: &LeadBlock, half: usize, factors: &[__m256i; LEAD / 4]) -> __m256i {
+    let low = _mm256_set1_epi8(15);
+    // Sixteen products of a code and a weight fit into 16 bits (MAX_WEIGHT).
     let mut sum = _mm256_setzero_si256();
-    for pair in 0..LEAD / 8 {
-        // Four products of a code and a weight fit into 16 bits (MAX_WEIGHT).
-        let first = load_bytes(&registers[pair * 4 + half]);
-        let second = load_bytes(&registers[pair * 4 + 2 + half]);
-        let products = _mm256_add_epi16(
-            _mm256_maddubs_epi16(first, factors[pair * 2]),
-            _mm256_maddubs_epi16(second, factors[pair * 2 + 1]),
-        );
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(products, ones));
+    let registers = block.codes.as_chunks::<32>().0;
+    for (pair, factors) in factors.as_chunks::<2>().0.iter().enumerate() {
+        let codes = load_bytes(&registers[pair * 2 + half]);
+        let lower = _mm256_and_si256(codes, low);
+        let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), low);
+        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(lower, factors[0]));
+        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(upper, factors[1]));
     }
-    sum
+    _mm256_madd_epi16(sum, _mm256_set1_epi16(1))
+}
+
+/// Eight of sixteen small numbers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn small(numbers: &[u8; LANES], half: usize) -> __m256 {
+    let numbers = u64::from_le_bytes(numbers.as_chunks::<8>().0[half]);
+    let bytes = _mm_cvtsi64_si128(numbers.cast_signed());
+    _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))
 }
 
 /// The sums of [`super::scalar`], in the same order.

@@ -121,17 +121,20 @@ pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], fact
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
-pub(super) fn lead_sums(codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
-    let sum = _mm512_cvtepi32_ps(block_sum(codes, &factors(query), query.zero()));
+pub(super) fn lead_sums(block: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+    let errors = _mm512_mul_ps(_mm512_set1_ps(query.error), small(&block.errors));
+    let sum = _mm512_cvtepi32_ps(block_sum(block, &factors(query), query.zero()));
     let mut sums = [0.0; LANES];
-    store(_mm512_mul_ps(_mm512_set1_ps(query.unit), sum), &mut sums);
+    store(
+        _mm512_fmadd_ps(_mm512_set1_ps(query.unit), sum, errors),
+        &mut sums,
+    );
     sums
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
 pub(super) fn scan_lead(
-    codes: &[LeadBlock],
-    rest: &[[f32; LANES]],
+    blocks: &[LeadBlock],
     bias: Option<&[[f32; LANES]]>,
     query: &LeadQuery,
     masks: &mut [u16],
@@ -139,13 +142,15 @@ pub(super) fn scan_lead(
     let factors = factors(query);
     let unit = _mm512_set1_ps(query.unit);
     let rest_factor = _mm512_set1_ps(query.rest);
+    let error_factor = _mm512_set1_ps(query.error);
     let threshold = _mm512_set1_ps(query.threshold);
     let zero = query.zero();
-    let none = [0.0; LANES];
-    for (block, (codes, (rest, mask))) in codes.iter().zip(rest.iter().zip(masks)).enumerate() {
-        let bias = bias.and_then(|bias| bias.get(block)).unwrap_or(&none);
-        let sum = _mm512_cvtepi32_ps(block_sum(codes, &factors, zero));
-        let bound = _mm512_fmadd_ps(rest_factor, load(rest), load(bias));
+    for (number, (block, mask)) in blocks.iter().zip(masks).enumerate() {
+        let bias = bias.and_then(|bias| bias.get(number));
+        let bias = bias.map_or(_mm512_setzero_ps(), |bias| load(bias));
+        let sum = _mm512_cvtepi32_ps(block_sum(block, &factors, zero));
+        let bound = _mm512_fmadd_ps(rest_factor, small(&block.rests), bias);
+        let bound = _mm512_fmadd_ps(error_factor, small(&block.errors), bound);
         let bound = _mm512_fmadd_ps(unit, sum, bound);
         *mask = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(bound, threshold);
     }
@@ -166,18 +171,26 @@ fn factors(query: &LeadQuery) -> [__m512i; LEAD / 4] {
 /// The weighted sums of the codes' distances from zero.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
-fn block_sum(codes: &LeadBlock, factors: &[__m512i; LEAD / 4], zero: i32) -> __m512i {
-    let (mut even, mut odd) = (_mm512_set1_epi32(-zero), _mm512_setzero_si512());
-    let registers = codes.as_chunks::<64>().0;
-    for pair in 0..LEAD / 8 {
-        even = _mm512_dpbusd_epi32(even, load_bytes(&registers[pair * 2]), factors[pair * 2]);
-        odd = _mm512_dpbusd_epi32(
-            odd,
-            load_bytes(&registers[pair * 2 + 1]),
-            factors[pair * 2 + 1],
-        );
+fn block_sum(block: &LeadBlock, factors: &[__m512i; LEAD / 4], zero: i32) -> __m512i {
+    let low = _mm512_set1_epi8(15);
+    // The upper halves where they are count sixteenfold.
+    let (mut lower, mut upper) = (_mm512_set1_epi32(-zero), _mm512_setzero_si512());
+    for (pair, codes) in block.codes.as_chunks::<64>().0.iter().enumerate() {
+        let codes = load_bytes(codes);
+        lower = _mm512_dpbusd_epi32(lower, _mm512_and_si512(codes, low), factors[pair * 2]);
+        let high = _mm512_andnot_si512(low, codes);
+        upper = _mm512_dpbusd_epi32(upper, high, factors[pair * 2 + 1]);
     }
-    _mm512_add_epi32(even, odd)
+    _mm512_add_epi32(lower, _mm512_srai_epi32::<4>(upper))
+}
+
+/// Sixteen small numbers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn small(numbers: &[u8; LANES]) -> __m512 {
+    // SAFETY: the array has the register's size, and no alignment is asked for.
+    let bytes = unsafe { _mm_loadu_si128(numbers.as_ptr().cast()) };
+    _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
 }
 
 /// The sums of [`super::scalar`], in the same order.

@@ -145,26 +145,26 @@ impl Level {
         call!(self, add_scaled(sum, blocks(vector), factor));
     }
 
-    /// The weighted sums of the codes' distances from zero, times the query's unit.
+    /// The weighted sums of the codes' distances from zero, times the query's unit, plus `query.error * error`.
     #[inline]
-    pub fn lead_sums(self, codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
-        call!(self, lead_sums(codes, query))
+    pub fn lead_sums(self, block: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+        call!(self, lead_sums(block, query))
     }
 
     /// Which vectors may reach the query's threshold: bit `i` of `masks[b]` is about vector `i` of block `b`.
     ///
-    /// It is set if the weighted sum of the codes' distances from zero, plus `query.rest * rest`, plus `bias`, is at
-    /// least the threshold. All slices have one item for each block; without `bias` it is 0 everywhere.
+    /// It is set if the weighted sum of the codes' distances from zero, plus `query.rest * rest`, plus
+    /// `query.error * error`, plus `bias`, is at least the threshold. All slices have one item for each block; without
+    /// `bias` it is 0 everywhere.
     #[inline]
     pub fn scan_lead(
         self,
-        codes: &[LeadBlock],
-        rest: &[[f32; LANES]],
+        blocks: &[LeadBlock],
         bias: Option<&[[f32; LANES]]>,
         query: &LeadQuery,
         masks: &mut [u16],
     ) {
-        call!(self, scan_lead(codes, rest, bias, query, masks));
+        call!(self, scan_lead(blocks, bias, query, masks));
     }
 }
 

@@ -11,6 +11,8 @@ mod scalar;
 
 pub use level::Level;
 
+use bytemuck::{Pod, Zeroable};
+
 /// Numbers that are multiplied side by side: vectors are padded with zeros to a multiple of it.
 pub const WIDTH: usize = 64;
 
@@ -20,14 +22,24 @@ pub const LANES: usize = 16;
 /// Leading dimensions of a vector that have a code.
 pub const LEAD: usize = 32;
 
-/// Code of zero; codes are 0 to 127.
-pub const ZERO_CODE: u8 = 64;
+/// Code of zero; codes are 0 to 15.
+pub const ZERO_CODE: u8 = 8;
 
-/// Largest weight of a [`LeadQuery`]: four products of it and a code fit into 16 bits.
-pub const MAX_WEIGHT: i8 = 63;
+/// Largest weight of a [`LeadQuery`]: sixteen products of it and a code fit into 16 bits.
+pub const MAX_WEIGHT: i8 = 127;
 
-/// Leading codes of [`LANES`] vectors: four dimensions of every vector, then the next four.
-pub type LeadBlock = [u8; LANES * LEAD];
+/// What is scanned of [`LANES`] vectors, four bits for a code: half the bytes of whole ones, and the scan of many vectors
+/// waits for bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct LeadBlock {
+    /// Four dimensions of every vector in the lower halves, the next four in the upper ones, and so on.
+    codes: [u8; LANES * LEAD / 2],
+    /// Lengths of what is in no leading dimension, in a unit of the caller's.
+    pub rests: [u8; LANES],
+    /// Lengths of what the codes leave out, in a unit of the caller's.
+    pub errors: [u8; LANES],
+}
 
 /// What is asked of the leading codes.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +50,8 @@ pub struct LeadQuery {
     pub unit: f32,
     /// Factor of a vector's rest.
     pub rest: f32,
+    /// Factor of a vector's error.
+    pub error: f32,
     /// What the sum must reach.
     pub threshold: f32,
 }
@@ -51,8 +65,36 @@ impl LeadQuery {
     }
 }
 
-/// Where dimension `dimension` of vector `lane` stands in a [`LeadBlock`].
+impl LeadBlock {
+    /// Vectors of zeros.
+    pub const ZERO: Self = Self {
+        codes: [ZERO_CODE << 4 | ZERO_CODE; LANES * LEAD / 2],
+        rests: [0; LANES],
+        errors: [0; LANES],
+    };
+
+    /// The code of a dimension of a vector.
+    #[inline]
+    pub fn code(&self, lane: usize, dimension: usize) -> u8 {
+        let (byte, shift) = position(lane, dimension);
+        (self.codes[byte] >> shift) & 15
+    }
+
+    /// Sets it; `code` is 0 to 15.
+    #[inline]
+    pub fn set_code(&mut self, lane: usize, dimension: usize, code: u8) {
+        let (byte, shift) = position(lane, dimension);
+        let other = self.codes[byte] & (0xF0 >> shift);
+        self.codes[byte] = other | (code & 15) << shift;
+    }
+}
+
+/// Byte and shift of a code.
 #[inline]
-pub fn lead_position(lane: usize, dimension: usize) -> usize {
-    (dimension / 4) * (LANES * 4) + lane * 4 + dimension % 4
+fn position(lane: usize, dimension: usize) -> (usize, usize) {
+    let group = dimension / 4;
+    (
+        group / 2 * (LANES * 4) + lane * 4 + dimension % 4,
+        group % 2 * 4,
+    )
 }

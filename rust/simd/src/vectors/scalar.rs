@@ -1,6 +1,6 @@
 //! What the kernels compute, one number after the other.
 
-use super::{LANES, LEAD, LeadBlock, LeadQuery, WIDTH, lead_position};
+use super::{LANES, LEAD, LeadBlock, LeadQuery, WIDTH};
 use crate::logits::f16_to_f32;
 
 pub(super) fn dot(left: &[[f32; WIDTH]], right: &[[f32; WIDTH]]) -> f32 {
@@ -73,41 +73,38 @@ pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], fact
     }
 }
 
-pub(super) fn lead_sums(codes: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
-    let zero = query.zero();
+pub(super) fn lead_sums(block: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
     std::array::from_fn(|lane| {
-        let products = (0..LEAD).map(|dimension| {
-            let code = codes[lead_position(lane, dimension)];
-            i32::from(code) * i32::from(query.weights[dimension])
-        });
-        query.unit * (products.sum::<i32>() - zero) as f32
+        let errors = query.error * f32::from(block.errors[lane]);
+        query.unit.mul_add(lead_sum(block, lane, query), errors)
     })
 }
 
 pub(super) fn scan_lead(
-    codes: &[LeadBlock],
-    rest: &[[f32; LANES]],
+    blocks: &[LeadBlock],
     bias: Option<&[[f32; LANES]]>,
     query: &LeadQuery,
     masks: &mut [u16],
 ) {
-    let zero = query.zero();
-    for (block, (codes, (rest, mask))) in codes.iter().zip(rest.iter().zip(masks)).enumerate() {
+    for (number, (block, mask)) in blocks.iter().zip(masks).enumerate() {
         *mask = 0;
         for lane in 0..LANES {
-            let products = (0..LEAD).map(|dimension| {
-                let code = codes[lead_position(lane, dimension)];
-                i32::from(code) * i32::from(query.weights[dimension])
-            });
-            let sum = products.sum::<i32>() - zero;
             let bias = bias
-                .and_then(|bias| bias.get(block))
+                .and_then(|bias| bias.get(number))
                 .map_or(0.0, |bias| bias[lane]);
-            let bound = query.rest.mul_add(rest[lane], bias);
-            let bound = query.unit.mul_add(sum as f32, bound);
+            let bound = query.rest.mul_add(f32::from(block.rests[lane]), bias);
+            let bound = query.error.mul_add(f32::from(block.errors[lane]), bound);
+            let bound = query.unit.mul_add(lead_sum(block, lane, query), bound);
             *mask |= u16::from(bound >= query.threshold) << lane;
         }
     }
+}
+
+fn lead_sum(block: &LeadBlock, lane: usize, query: &LeadQuery) -> f32 {
+    let products = query.weights.iter().enumerate();
+    let products = products
+        .map(|(dimension, weight)| i32::from(block.code(lane, dimension)) * i32::from(*weight));
+    (products.sum::<i32>() - query.zero()) as f32
 }
 
 /// [`WIDTH`] sums side by side, then the upper half added to the lower one until one is left.
