@@ -8,8 +8,8 @@ use inferail_simd::vectors::{LEAD, LeadQuery, Level, MAX_WEIGHT, ZERO_CODE};
 
 use crate::vector::{Vector, above, squares};
 
-/// Groups of [`LEAD`] directions: all vectors are scanned by the first, what passes is looked at with the next as well.
-pub(crate) const GROUPS: usize = 2;
+/// Groups of [`LEAD`] directions: all vectors are scanned by the first, what passes by the next as well.
+pub(crate) const GROUPS: usize = 3;
 
 /// Directions of a basis.
 const DIRECTIONS: usize = GROUPS * LEAD;
@@ -121,28 +121,15 @@ impl Basis {
         })
     }
 
-    /// The query's side of the bound, of the first group.
-    pub(crate) fn search(&self, level: Level, vector: &Vector) -> LeadSearch {
-        self.search_group(level, vector, 0, 0.0)
-    }
-
-    /// The query's side of the bound, of the group after the first.
-    pub(crate) fn search_on(
+    /// The query's side of the bound, of the group after `before`.
+    pub(crate) fn search(
         &self,
         level: Level,
         vector: &Vector,
-        first: &LeadSearch,
+        before: &[&LeadSearch],
     ) -> LeadSearch {
-        self.search_group(level, vector, 1, first.covered)
-    }
-
-    fn search_group(
-        &self,
-        level: Level,
-        vector: &Vector,
-        group: usize,
-        covered: f64,
-    ) -> LeadSearch {
+        let group = before.len();
+        let covered = before.last().map_or(0.0, |last| last.covered);
         let size = LEAD * vector.numbers.len();
         let columns = &self.columns[group * size..(group + 1) * size];
         let parts = level.project(columns, &vector.numbers);
@@ -164,14 +151,9 @@ impl Basis {
             *weight = rounded as i8;
         }
         let own = squares(&parts);
+        let lead = above(own.sqrt()) + vector.norm * 1e-6;
         LeadSearch {
-            query: LeadQuery {
-                weights,
-                unit,
-                rest: rest(vector, covered + own),
-                error: above(own.sqrt()) + vector.norm * 1e-6,
-                threshold: 0.0,
-            },
+            query: LeadQuery::new(weights, [unit, rest(vector, covered + own), lead]),
             error: above(error.sqrt()),
             covered: covered + own,
         }
@@ -179,13 +161,10 @@ impl Basis {
 }
 
 impl LeadSearch {
-    /// What is asked of the blocks of a chunk; the threshold is left to the caller.
+    /// What is asked of the blocks of a chunk.
     pub(crate) fn of(&self, bounds: &Bounds, group: usize) -> LeadQuery {
-        LeadQuery {
-            rest: self.query.rest * bounds.rest_unit[group],
-            error: self.query.error * bounds.error_unit[group],
-            ..self.query
-        }
+        let (rest, error) = (bounds.rest_unit[group], bounds.error_unit[group]);
+        self.query.in_units(rest, error)
     }
 
     /// What the group's sum may be short of the true product of the parts besides the errors of the codes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use inferail_simd::vectors::{LANES, LeadQuery, Level};
 
-use crate::basis::{Basis, Bounds, LeadSearch};
+use crate::basis::{Basis, Bounds, GROUPS, LeadSearch};
 use crate::partition::State;
 use crate::partition::chunk::{BLOCKS, Chunk};
 use crate::vector::{Codes, Vector, score};
@@ -23,23 +23,42 @@ pub(crate) struct Query {
     codes: OnceCell<Codes>,
 }
 
-/// The leading parts of a query; the second one is made when it is first needed.
+/// The leading parts of a query; the later ones are made when they are first needed.
 struct LeadOf<'a> {
+    basis: &'a Basis,
     first: LeadSearch,
     second: OnceCell<LeadSearch>,
-    basis: &'a Basis,
+    third: OnceCell<LeadSearch>,
 }
 
-/// So many entries are looked at without a second scan, which costs as much.
-const FEW: u32 = 2;
+/// Entries in so many blocks are not scanned by one more group, of the second and of the third: to project the query on its
+/// directions costs as much as to look at them.
+const FEW: [u32; 2] = [4, 16];
 
 impl LeadOf<'_> {
-    fn second(&self, query: &Query) -> &LeadSearch {
-        let search_on = || {
-            self.basis
-                .search_on(query.level, &query.vector, &self.first)
-        };
-        self.second.get_or_init(search_on)
+    fn of<'a>(query: &Query, basis: &'a Basis) -> LeadOf<'a> {
+        LeadOf {
+            basis,
+            first: basis.search(query.level, &query.vector, &[]),
+            second: OnceCell::new(),
+            third: OnceCell::new(),
+        }
+    }
+
+    fn first(&self) -> [&LeadSearch; 1] {
+        [&self.first]
+    }
+
+    fn second(&self, query: &Query) -> [&LeadSearch; 2] {
+        let before = self.first();
+        let search = || self.basis.search(query.level, &query.vector, &before);
+        [before[0], self.second.get_or_init(search)]
+    }
+
+    fn third(&self, query: &Query) -> [&LeadSearch; GROUPS] {
+        let before = self.second(query);
+        let search = || self.basis.search(query.level, &query.vector, &before);
+        [before[0], before[1], self.third.get_or_init(search)]
     }
 }
 
@@ -120,11 +139,7 @@ impl Query {
         now: u64,
         collector: &mut impl Collector,
     ) -> Result<(), Error> {
-        let lead = LeadOf {
-            first: state.basis.search(self.level, &self.vector),
-            second: OnceCell::new(),
-            basis: &state.basis,
-        };
+        let lead = LeadOf::of(self, &state.basis);
         let mut places = Vec::new();
         let promising = collector.promising();
         if promising > 0 {
@@ -145,19 +160,15 @@ impl Query {
 
     /// The `most` entries of a chunk with the largest bounds.
     fn promise(&self, chunk: &Chunk, lead: &LeadOf<'_>, most: usize, places: &mut Vec<(u32, u32)>) {
-        let second = lead.second(self).of(&chunk.bounds, 1);
-        let first = lead.first.of(&chunk.bounds, 0);
+        let queries = queries(lead.third(self), &chunk.bounds);
         let mut best: Vec<(f32, u32)> = Vec::with_capacity(most + 1);
         let mut least = f32::NEG_INFINITY;
-        for (block, second_lead) in chunk.leads[1].iter().enumerate() {
-            let first_sums = self.level.lead_sums(&chunk.leads[0][block], &first);
-            let sums = self.level.lead_sums(second_lead, &second);
-            let biases = self
-                .biases(chunk)
-                .map_or([0.0; LANES], |biases| biases[block]);
-            for lane in 0..LANES {
-                let rest = second.rest * f32::from(second_lead.rests[lane]);
-                let bound = first_sums[lane] + sums[lane] + biases[lane] + rest;
+        for block in 0..chunk.blocks() {
+            let blocks = chunk.leads.each_ref().map(|lead| &lead[block]);
+            let biases = self.biases(chunk).map(|biases| &biases[block]);
+            let biases = biases.unwrap_or(&[0.0; LANES]);
+            let bounds = self.level.lead_bounds(blocks, biases, &queries);
+            for (lane, bound) in bounds.into_iter().enumerate() {
                 if bound > least {
                     let position = best.partition_point(|(other, _)| *other > bound);
                     best.insert(position, (bound, (block * LANES + lane) as u32));
@@ -182,43 +193,69 @@ impl Query {
         floor: f32,
         places: &mut Vec<(u32, u32)>,
     ) {
-        let first = &lead.first;
-        let (mut passed, mut entries) = (Vec::new(), 0);
+        let mut masks = [[0; BLOCKS]; TOGETHER];
+        let mut passed = 0;
         for (number, chunk) in chunks.iter().enumerate() {
             if let Some(next) = chunks.get(number + 1) {
                 for block in 0..FETCHED {
                     next.fetch_lead(0, block);
                 }
             }
-            let query = LeadQuery {
-                threshold: self.wanted(floor, &chunk.bounds) - first.slack(&chunk.bounds, 0),
-                ..first.of(&chunk.bounds, 0)
-            };
-            let mut masks = [0; BLOCKS];
-            let masks = &mut masks[..chunk.blocks()];
-            let biases = self.biases(chunk);
-            self.level.scan_lead(&chunk.leads[0], biases, &query, masks);
-            for (block, mask) in masks.iter().enumerate() {
-                if *mask == 0 {
-                    continue;
-                }
-                let lanes = *mask & chunk.live(block);
-                if lanes != 0 {
-                    chunk.fetch_lead(1, block);
-                    passed.push((number as u32, block as u32, lanes));
-                    entries += lanes.count_ones();
-                }
+            let masks = &mut masks[number];
+            for (block, mask) in masks.iter_mut().enumerate().take(chunk.blocks()) {
+                *mask = chunk.live(block);
+            }
+            passed += self.scan_chunk(chunk, lead.first(), floor, masks);
+        }
+        if passed > FEW[0] {
+            passed = 0;
+            for (chunk, masks) in chunks.iter().zip(&mut masks) {
+                passed += self.scan_chunk(chunk, lead.second(self), floor, masks);
             }
         }
-        for (number, block, mut lanes) in passed {
-            if entries > FEW {
-                lanes &= self.scan_on(&chunks[number as usize], block as usize, lead, floor);
-            }
-            while lanes != 0 {
-                places.push((number, block * LANES as u32 + lanes.trailing_zeros()));
-                lanes &= lanes - 1;
+        if passed > FEW[1] {
+            for (chunk, masks) in chunks.iter().zip(&mut masks) {
+                self.scan_chunk(chunk, lead.third(self), floor, masks);
             }
         }
+        for (number, masks) in masks.iter().enumerate().take(chunks.len()) {
+            for_each_set(masks, |block, mut lanes| {
+                while lanes != 0 {
+                    let place = block as u32 * LANES as u32 + lanes.trailing_zeros();
+                    places.push((number as u32, place));
+                    lanes &= lanes - 1;
+                }
+            });
+        }
+    }
+
+    /// Clears what does not pass with some groups, and starts loading the next group of the others; in how many blocks
+    /// something does.
+    fn scan_chunk<const N: usize>(
+        &self,
+        chunk: &Chunk,
+        searches: [&LeadSearch; N],
+        floor: f32,
+        masks: &mut [u16; BLOCKS],
+    ) -> u32 {
+        let slack = searches.iter().enumerate();
+        let slack: f32 = slack
+            .map(|(group, search)| search.slack(&chunk.bounds, group))
+            .sum();
+        let threshold = self.wanted(floor, &chunk.bounds) - slack;
+        let queries = queries(searches, &chunk.bounds);
+        let scanned = &mut masks[..chunk.blocks()];
+        let leads = std::array::from_fn(|group| chunk.leads[group].as_slice());
+        self.level
+            .scan_leads::<N>(leads, self.biases(chunk), &queries, threshold, scanned);
+        let mut passed = 0;
+        for_each_set(masks, |block, _| {
+            passed += 1;
+            if N < GROUPS {
+                chunk.fetch_lead(N, block);
+            }
+        });
+        passed
     }
 
     /// Looks at entries, and starts loading what the ones after are looked at with: that is three loads which wait for each
@@ -247,29 +284,6 @@ impl Query {
             self.look(chunk(*number), *place as usize, now, collector)?;
         }
         Ok(())
-    }
-
-    /// Which vectors of a block pass with both leading parts.
-    fn scan_on(&self, chunk: &Chunk, block: usize, lead: &LeadOf<'_>, floor: f32) -> u16 {
-        let (first, second) = (&lead.first, lead.second(self));
-        let bounds = &chunk.bounds;
-        let slack = first.slack(bounds, 0) + second.slack(bounds, 1);
-        let query = LeadQuery {
-            threshold: self.wanted(floor, bounds) - slack,
-            ..second.of(bounds, 1)
-        };
-        let first = first.of(bounds, 0);
-        let mut sums = self.level.lead_sums(&chunk.leads[0][block], &first);
-        if let Some(biases) = self.biases(chunk) {
-            for (sum, bias) in sums.iter_mut().zip(biases[block]) {
-                *sum += bias;
-            }
-        }
-        let mut masks = [0];
-        let lead = &chunk.leads[1][block..=block];
-        self.level
-            .scan_lead(lead, Some(&[sums]), &query, &mut masks);
-        masks[0]
     }
 
     /// What a dot product, plus the bias, must reach, all rounding of the scans allowed for.
@@ -327,6 +341,27 @@ impl Query {
         }
         Ok(())
     }
+}
+
+/// Hands over the masks that are not zero, with their numbers; most are zero, and as an iterator this took a microsecond
+/// of the twelve of a search through 10,000 entries.
+#[inline]
+fn for_each_set(masks: &[u16; BLOCKS], mut work: impl FnMut(usize, u16)) {
+    for (quarter, masks) in masks.as_chunks::<4>().0.iter().enumerate() {
+        if *masks == [0; 4] {
+            continue;
+        }
+        for (offset, mask) in masks.iter().enumerate() {
+            if *mask != 0 {
+                work(4 * quarter + offset, *mask);
+            }
+        }
+    }
+}
+
+/// What is asked of the blocks of a chunk, of each group.
+fn queries<const N: usize>(searches: [&LeadSearch; N], bounds: &Bounds) -> [LeadQuery; N] {
+    std::array::from_fn(|group| searches[group].of(bounds, group))
 }
 
 impl Nearest {

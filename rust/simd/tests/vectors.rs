@@ -155,29 +155,32 @@ proptest! {
 
     #[test]
     fn a_scan_sets_the_same_bits(
-        codes in vec(lead_block(), 0..5),
-        weights in vec(prop_oneof![-MAX_WEIGHT..=MAX_WEIGHT, Just(MAX_WEIGHT), Just(-MAX_WEIGHT)], LEAD),
+        first in vec(lead_block(), 5),
+        second in vec(lead_block(), 5),
+        weights in vec(prop_oneof![-MAX_WEIGHT..=MAX_WEIGHT, Just(MAX_WEIGHT), Just(-MAX_WEIGHT)], 2 * LEAD),
         numbers in vec(0.0_f32..1.0, 5 * LANES),
         with_bias in any::<bool>(),
-        rest in 0.0_f32..4e-3,
-        error in 0.0_f32..4e-3,
+        lengths in vec(0.0_f32..4e-3, 4),
         threshold in -1.0_f32..1.0,
+        live in vec(any::<u16>(), 5),
     ) {
-        let numbers = numbers.as_chunks::<LANES>().0;
-        let biases = &numbers[..codes.len()];
-        let query = LeadQuery {
-            weights: weights.try_into().unwrap(), unit: 1e-4, rest, error, threshold,
-        };
+        let biases = numbers.as_chunks::<LANES>().0;
         let bias = with_bias.then_some(biases);
-        let mut expected = vec![0xFFFF_u16; codes.len()];
-        scalar().scan_lead(&codes, bias, &query, &mut expected);
+        let query = |group: usize| {
+            let weights = weights[group * LEAD..][..LEAD].try_into().unwrap();
+            LeadQuery::new(weights, [1e-4, lengths[group * 2], lengths[group * 2 + 1]])
+        };
+        let (one, two) = ([query(0)], [query(0), query(1)]);
+        let mut expected = [live.clone(), live.clone()];
+        scalar().scan_leads([&first], bias, &one, threshold, &mut expected[0]);
+        scalar().scan_leads([&first, &second], bias, &two, threshold, &mut expected[1]);
         for level in Level::all() {
-            for codes in &codes {
-                let sums = scalar().lead_sums(codes, &query);
-                prop_assert_eq!(level.lead_sums(codes, &query), sums, "{}", level.name());
-            }
-            let mut masks = vec![0xFFFF_u16; codes.len()];
-            level.scan_lead(&codes, bias, &query, &mut masks);
+            let blocks = [&first[0], &second[0]];
+            let bounds = scalar().lead_bounds(blocks, &biases[0], &two);
+            prop_assert_eq!(level.lead_bounds(blocks, &biases[0], &two), bounds, "{}", level.name());
+            let mut masks = [live.clone(), live.clone()];
+            level.scan_leads([&first], bias, &one, threshold, &mut masks[0]);
+            level.scan_leads([&first, &second], bias, &two, threshold, &mut masks[1]);
             prop_assert_eq!(&masks, &expected, "{}", level.name());
         }
     }
@@ -189,22 +192,12 @@ fn a_scan_adds_up_the_distances_from_zero() {
     block.set_code(3, 7, 15);
     block.rests = [1; LANES];
     block.errors[3] = 2;
-    let mut query = LeadQuery {
-        weights: [1; LEAD],
-        unit: 0.5,
-        rest: 2.0,
-        error: 0.25,
-        threshold: 6.0,
-    };
+    let query = LeadQuery::new([1; LEAD], [0.5, 2.0, 0.25]);
     for level in Level::all() {
-        let mut masks = [0];
-        level.scan_lead(&[block], None, &query, &mut masks);
+        let mut masks = [0xFFFF];
+        level.scan_leads([&[block]], None, &[query], 6.0, &mut masks);
         assert_eq!(masks, [1 << 3], "{}", level.name());
-    }
-    query.threshold = 6.1;
-    for level in Level::all() {
-        let mut masks = [1];
-        level.scan_lead(&[block], None, &query, &mut masks);
+        level.scan_leads([&[block]], None, &[query], 6.1, &mut masks);
         assert_eq!(masks, [0], "{}", level.name());
     }
 }

@@ -5,11 +5,11 @@
 //! | block | part | what |
 //! |---|---|---|
 //! | 1, partition | 0 | its namespace |
-//! | | 1 | directions of its basis, f32 `[2, width, 32]` |
-//! | | 2 | worth of a code in each direction, f32 `[64]` |
+//! | | 1 | directions of its basis, f32 `[3, width, 32]` |
+//! | | 2 | worth of a code in each direction, f32 `[96]` |
 //! | | 3 | vectors that the basis was learned from, u64 |
-//! | 2, chunk | 0 | leading codes, rests and errors, u8 `[2, b, 256 + 16 + 16]` |
-//! | | 1 | units of the rests and of the errors, and the largest lengths of codes, of the two leading parts each, and the largest length, f32 `[7]` |
+//! | 2, chunk | 0 | leading codes, rests and errors, u8 `[3, b, 256 + 16 + 16]` |
+//! | | 1 | units of the rests and of the errors, and the largest lengths of codes, of the three leading parts each, and the largest length, f32 `[10]` |
 //! | | 2 | biases, f32 `[b, 16]`; empty but for L2 |
 //! | | 3 | keys, u64 `[n]` |
 //! | | 4 | when they expire, milliseconds since 1970 or 2⁶⁴ - 1, u64 `[n]` |
@@ -200,16 +200,20 @@ fn load_chunk(settings: &Settings, snapshot: &Snapshot, block: usize) -> Result<
     let mut chunk = Chunk::new();
     let leads = part(0)?;
     let leads: &[LeadBlock] = leads.numbers()?;
-    let (first, second) = leads.split_at(leads.len() / GROUPS);
-    chunk.leads = [first.to_vec(), second.to_vec()];
-    let [a, b, c, d, e, f, norm] = *part(1)?.numbers::<f32>()? else {
+    let each = leads.len() / GROUPS;
+    chunk.leads = std::array::from_fn(|group| leads[group * each..][..each].to_vec());
+    let bounds = part(1)?;
+    let (bounds, [norm]) = bounds.numbers::<f32>()?.as_chunks() else {
+        return Err(UNREADABLE);
+    };
+    let [rest_unit, error_unit, length] = *bounds else {
         return Err(UNREADABLE);
     };
     chunk.bounds = Bounds {
-        rest_unit: [a, b],
-        error_unit: [c, d],
-        length: [e, f],
-        norm,
+        rest_unit,
+        error_unit,
+        length,
+        norm: *norm,
     };
     chunk.biases = blocks(part(2)?.numbers()?)?;
     let (keys, expires, sizes) = (part(3)?, part(4)?, part(5)?);

@@ -182,59 +182,99 @@ pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], fact
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn lead_sums(block: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
-    let factors = factors(query);
-    let zero = _mm256_set1_epi32(query.zero());
-    let unit = _mm256_set1_ps(query.unit);
-    let error_factor = _mm256_set1_ps(query.error);
-    let mut sums = [0.0; LANES];
-    for (half, sums) in sums.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let sum = _mm256_sub_epi32(half_sum(block, half, &factors), zero);
-        let errors = _mm256_mul_ps(error_factor, small(&block.errors, half));
-        store(_mm256_fmadd_ps(unit, _mm256_cvtepi32_ps(sum), errors), sums);
+pub(super) fn lead_bounds<const N: usize>(
+    blocks: [&LeadBlock; N],
+    bias: &[f32; LANES],
+    queries: &[LeadQuery; N],
+) -> [f32; LANES] {
+    let scans = scans(queries);
+    let mut bounds = [0.0; LANES];
+    let halves = bounds.as_chunks_mut::<8>().0.iter_mut();
+    for (half, (bounds, bias)) in halves.zip(bias.as_chunks::<8>().0).enumerate() {
+        store(bound(blocks, half, load(bias), &scans), bounds);
     }
-    sums
+    bounds
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn scan_lead(
-    blocks: &[LeadBlock],
+pub(super) fn scan_leads<const N: usize>(
+    groups: [&[LeadBlock]; N],
     bias: Option<&[[f32; LANES]]>,
-    query: &LeadQuery,
+    queries: &[LeadQuery; N],
+    threshold: f32,
     masks: &mut [u16],
 ) {
-    let factors = factors(query);
-    let zero = _mm256_set1_epi32(query.zero());
-    let unit = _mm256_set1_ps(query.unit);
-    let rest_factor = _mm256_set1_ps(query.rest);
-    let error_factor = _mm256_set1_ps(query.error);
-    let threshold = _mm256_set1_ps(query.threshold);
+    let scans = scans(queries);
+    let threshold = _mm256_set1_ps(threshold);
     let none = [0.0; LANES];
-    for (number, (block, mask)) in blocks.iter().zip(masks).enumerate() {
-        let bias = bias.and_then(|bias| bias.get(number)).unwrap_or(&none);
-        let mut found = 0;
-        for (half, plus) in bias.as_chunks::<8>().0.iter().enumerate() {
-            let sum = _mm256_sub_epi32(half_sum(block, half, &factors), zero);
-            let bound = _mm256_fmadd_ps(rest_factor, small(&block.rests, half), load(plus));
-            let bound = _mm256_fmadd_ps(error_factor, small(&block.errors, half), bound);
-            let bound = _mm256_fmadd_ps(unit, _mm256_cvtepi32_ps(sum), bound);
-            let reached = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(bound, threshold));
-            found |= (reached as u16) << (8 * half);
+    for (number, mask) in masks.iter_mut().enumerate() {
+        if *mask == 0 {
+            continue;
         }
-        *mask = found;
+        let bias = bias.map_or(&none, |bias| &bias[number]);
+        let blocks = groups.map(|blocks| &blocks[number]);
+        let mut below = 0;
+        for (half, plus) in bias.as_chunks::<8>().0.iter().enumerate() {
+            let bound = bound(blocks, half, load(plus), &scans);
+            let lanes = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(bound, threshold));
+            below |= (lanes as u16) << (8 * half);
+        }
+        *mask &= !below;
     }
 }
 
-/// The weights of four dimensions at a time, for every vector.
+/// A query in registers, as far as they suffice.
+#[derive(Clone, Copy)]
+struct Scan {
+    /// The weights of four dimensions at a time, for every vector.
+    factors: [__m256i; LEAD / 4],
+    zero: __m256i,
+    unit: __m256,
+    error: __m256,
+    rest: __m256,
+}
+
 #[inline]
-#[target_feature(enable = "avx2")]
-fn factors(query: &LeadQuery) -> [__m256i; LEAD / 4] {
-    let mut factors = [_mm256_setzero_si256(); LEAD / 4];
-    let weights = query.weights.as_chunks::<4>().0;
-    for (factor, weights) in factors.iter_mut().zip(weights) {
-        *factor = _mm256_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
+#[target_feature(enable = "avx2,fma,f16c")]
+fn scans<const N: usize>(queries: &[LeadQuery; N]) -> [Scan; N] {
+    let mut scans = [Scan {
+        factors: [_mm256_setzero_si256(); LEAD / 4],
+        zero: _mm256_setzero_si256(),
+        unit: _mm256_setzero_ps(),
+        error: _mm256_setzero_ps(),
+        rest: _mm256_setzero_ps(),
+    }; N];
+    for (scan, query) in scans.iter_mut().zip(queries) {
+        let weights = query.weights.as_chunks::<4>().0;
+        for (factor, weights) in scan.factors.iter_mut().zip(weights) {
+            *factor = _mm256_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
+        }
+        scan.zero = _mm256_set1_epi32(query.zero);
+        scan.unit = _mm256_set1_ps(query.unit);
+        scan.error = _mm256_set1_ps(query.error);
+        scan.rest = _mm256_set1_ps(query.rest);
     }
-    factors
+    scans
+}
+
+/// The bounds of [`super::scalar`], in the same order, of eight vectors.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn bound<const N: usize>(
+    blocks: [&LeadBlock; N],
+    half: usize,
+    mut bound: __m256,
+    scans: &[Scan; N],
+) -> __m256 {
+    for (block, scan) in blocks.iter().zip(scans) {
+        let sum = _mm256_sub_epi32(half_sum(block, half, &scan.factors), scan.zero);
+        bound = _mm256_fmadd_ps(scan.error, small(&block.errors, half), bound);
+        bound = _mm256_fmadd_ps(scan.unit, _mm256_cvtepi32_ps(sum), bound);
+    }
+    match (blocks.last(), scans.last()) {
+        (Some(block), Some(scan)) => _mm256_fmadd_ps(scan.rest, small(&block.rests, half), bound),
+        _ => bound,
+    }
 }
 
 /// The weighted sums of the codes of eight vectors.

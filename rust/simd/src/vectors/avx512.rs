@@ -121,67 +121,96 @@ pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], fact
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
-pub(super) fn lead_sums(block: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
-    let errors = _mm512_mul_ps(_mm512_set1_ps(query.error), small(&block.errors));
-    let sum = _mm512_cvtepi32_ps(block_sum(block, &factors(query), query.zero()));
-    let mut sums = [0.0; LANES];
-    store(
-        _mm512_fmadd_ps(_mm512_set1_ps(query.unit), sum, errors),
-        &mut sums,
-    );
-    sums
+pub(super) fn lead_bounds<const N: usize>(
+    blocks: [&LeadBlock; N],
+    bias: &[f32; LANES],
+    queries: &[LeadQuery; N],
+) -> [f32; LANES] {
+    let mut bounds = [0.0; LANES];
+    let scans = scans(queries);
+    store(bound(blocks, load(bias), &scans), &mut bounds);
+    bounds
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
-pub(super) fn scan_lead(
-    blocks: &[LeadBlock],
+pub(super) fn scan_leads<const N: usize>(
+    groups: [&[LeadBlock]; N],
     bias: Option<&[[f32; LANES]]>,
-    query: &LeadQuery,
+    queries: &[LeadQuery; N],
+    threshold: f32,
     masks: &mut [u16],
 ) {
-    let factors = factors(query);
-    let unit = _mm512_set1_ps(query.unit);
-    let rest_factor = _mm512_set1_ps(query.rest);
-    let error_factor = _mm512_set1_ps(query.error);
-    let threshold = _mm512_set1_ps(query.threshold);
-    let zero = query.zero();
-    for (number, (block, mask)) in blocks.iter().zip(masks).enumerate() {
-        let bias = bias.and_then(|bias| bias.get(number));
-        let bias = bias.map_or(_mm512_setzero_ps(), |bias| load(bias));
-        let sum = _mm512_cvtepi32_ps(block_sum(block, &factors, zero));
-        let bound = _mm512_fmadd_ps(rest_factor, small(&block.rests), bias);
-        let bound = _mm512_fmadd_ps(error_factor, small(&block.errors), bound);
-        let bound = _mm512_fmadd_ps(unit, sum, bound);
-        *mask = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(bound, threshold);
+    let scans = scans(queries);
+    let threshold = _mm512_set1_ps(threshold);
+    for (number, mask) in masks.iter_mut().enumerate() {
+        if *mask == 0 {
+            continue;
+        }
+        let bias = bias.map_or(_mm512_setzero_ps(), |bias| load(&bias[number]));
+        let bound = bound(groups.map(|blocks| &blocks[number]), bias, &scans);
+        *mask &= _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(bound, threshold);
     }
 }
 
-/// The weights of four dimensions at a time, for every vector.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
-fn factors(query: &LeadQuery) -> [__m512i; LEAD / 4] {
-    let mut factors = [_mm512_setzero_si512(); LEAD / 4];
-    let weights = query.weights.as_chunks::<4>().0;
-    for (factor, weights) in factors.iter_mut().zip(weights) {
-        *factor = _mm512_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
-    }
-    factors
+/// A query in registers.
+#[derive(Clone, Copy)]
+struct Scan {
+    /// The weights of four dimensions at a time, for every vector.
+    factors: [__m512i; LEAD / 4],
+    zero: __m512i,
+    unit: __m512,
+    error: __m512,
+    rest: __m512,
 }
 
-/// The weighted sums of the codes' distances from zero.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
-fn block_sum(block: &LeadBlock, factors: &[__m512i; LEAD / 4], zero: i32) -> __m512i {
+fn scans<const N: usize>(queries: &[LeadQuery; N]) -> [Scan; N] {
+    let mut scans = [Scan {
+        factors: [_mm512_setzero_si512(); LEAD / 4],
+        zero: _mm512_setzero_si512(),
+        unit: _mm512_setzero_ps(),
+        error: _mm512_setzero_ps(),
+        rest: _mm512_setzero_ps(),
+    }; N];
+    for (scan, query) in scans.iter_mut().zip(queries) {
+        let weights = query.weights.as_chunks::<4>().0;
+        for (factor, weights) in scan.factors.iter_mut().zip(weights) {
+            *factor = _mm512_set1_epi32(i32::from_le_bytes(weights.map(i8::cast_unsigned)));
+        }
+        scan.zero = _mm512_set1_epi32(-query.zero);
+        scan.unit = _mm512_set1_ps(query.unit);
+        scan.error = _mm512_set1_ps(query.error);
+        scan.rest = _mm512_set1_ps(query.rest);
+    }
+    scans
+}
+
+/// The bounds of [`super::scalar`], in the same order.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn bound<const N: usize>(blocks: [&LeadBlock; N], mut bound: __m512, scans: &[Scan; N]) -> __m512 {
     let low = _mm512_set1_epi8(15);
-    // The upper halves where they are count sixteenfold.
-    let (mut lower, mut upper) = (_mm512_set1_epi32(-zero), _mm512_setzero_si512());
-    for (pair, codes) in block.codes.as_chunks::<64>().0.iter().enumerate() {
-        let codes = load_bytes(codes);
-        lower = _mm512_dpbusd_epi32(lower, _mm512_and_si512(codes, low), factors[pair * 2]);
-        let high = _mm512_andnot_si512(low, codes);
-        upper = _mm512_dpbusd_epi32(upper, high, factors[pair * 2 + 1]);
+    for (block, scan) in blocks.iter().zip(scans) {
+        // The upper halves where they are count sixteenfold.
+        let (mut lower, mut upper) = (scan.zero, _mm512_setzero_si512());
+        for (pair, codes) in block.codes.as_chunks::<64>().0.iter().enumerate() {
+            let codes = load_bytes(codes);
+            let (lows, highs) = (
+                _mm512_and_si512(codes, low),
+                _mm512_andnot_si512(low, codes),
+            );
+            lower = _mm512_dpbusd_epi32(lower, lows, scan.factors[pair * 2]);
+            upper = _mm512_dpbusd_epi32(upper, highs, scan.factors[pair * 2 + 1]);
+        }
+        let sum = _mm512_add_epi32(lower, _mm512_srai_epi32::<4>(upper));
+        bound = _mm512_fmadd_ps(scan.error, small(&block.errors), bound);
+        bound = _mm512_fmadd_ps(scan.unit, _mm512_cvtepi32_ps(sum), bound);
     }
-    _mm512_add_epi32(lower, _mm512_srai_epi32::<4>(upper))
+    match (blocks.last(), scans.last()) {
+        (Some(block), Some(scan)) => _mm512_fmadd_ps(scan.rest, small(&block.rests), bound),
+        _ => bound,
+    }
 }
 
 /// Sixteen small numbers.

@@ -145,26 +145,38 @@ impl Level {
         call!(self, add_scaled(sum, blocks(vector), factor));
     }
 
-    /// The weighted sums of the codes' distances from zero, times the query's unit, plus `query.error * error`.
+    /// What the vectors of a block reach at most, by the leading parts of some groups, the first ones.
+    ///
+    /// That is the bias, and for each group the weighted sum of the codes' distances from zero and
+    /// `query.error * error`, and `query.rest * rest` of the last group.
     #[inline]
-    pub fn lead_sums(self, block: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
-        call!(self, lead_sums(block, query))
+    pub fn lead_bounds<const N: usize>(
+        self,
+        blocks: [&LeadBlock; N],
+        bias: &[f32; LANES],
+        queries: &[LeadQuery; N],
+    ) -> [f32; LANES] {
+        call!(self, lead_bounds(blocks, bias, queries))
     }
 
-    /// Which vectors may reach the query's threshold: bit `i` of `masks[b]` is about vector `i` of block `b`.
+    /// Clears the bits of the vectors that are below the threshold: bit `i` of `masks[b]` is about vector `i` of block `b`.
     ///
-    /// It is set if the weighted sum of the codes' distances from zero, plus `query.rest * rest`, plus
-    /// `query.error * error`, plus `bias`, is at least the threshold. All slices have one item for each block; without
-    /// `bias` it is 0 everywhere.
+    /// Blocks without a bit are left out. All slices have one item for each block, as `masks` has; without `bias` it is 0
+    /// everywhere.
+    ///
+    /// # Panics
+    ///
+    /// If a slice is shorter than `masks`.
     #[inline]
-    pub fn scan_lead(
+    pub fn scan_leads<const N: usize>(
         self,
-        blocks: &[LeadBlock],
+        groups: [&[LeadBlock]; N],
         bias: Option<&[[f32; LANES]]>,
-        query: &LeadQuery,
+        queries: &[LeadQuery; N],
+        threshold: f32,
         masks: &mut [u16],
     ) {
-        call!(self, scan_lead(blocks, bias, query, masks));
+        call!(self, scan_leads(groups, bias, queries, threshold, masks));
     }
 }
 

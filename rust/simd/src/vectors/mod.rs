@@ -42,26 +42,42 @@ pub struct LeadBlock {
 }
 
 /// What is asked of the leading codes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LeadQuery {
-    /// What a step of each code is worth, in units of `unit`; at most [`MAX_WEIGHT`] either way.
-    pub weights: [i8; LEAD],
+    /// What a step of each code is worth, in units of `unit`.
+    weights: [i8; LEAD],
+    /// What a vector of codes that are all [`ZERO_CODE`] adds up to, in weights.
+    zero: i32,
     /// The worth of a weight of 1.
-    pub unit: f32,
+    unit: f32,
     /// Factor of a vector's rest.
-    pub rest: f32,
+    rest: f32,
     /// Factor of a vector's error.
-    pub error: f32,
-    /// What the sum must reach.
-    pub threshold: f32,
+    error: f32,
 }
 
 impl LeadQuery {
-    /// What a vector of codes that are all [`ZERO_CODE`] adds up to, in weights.
-    #[inline]
-    fn zero(&self) -> i32 {
-        let sum: i32 = self.weights.iter().map(|weight| i32::from(*weight)).sum();
-        sum * i32::from(ZERO_CODE)
+    /// A query of these weights, none beyond [`MAX_WEIGHT`] either way; the worth of a weight of 1, and the factors of a
+    /// vector's rest and of its error.
+    pub fn new(weights: [i8; LEAD], [unit, rest, error]: [f32; 3]) -> Self {
+        let sum: i32 = weights.iter().map(|weight| i32::from(*weight)).sum();
+        Self {
+            weights,
+            zero: sum * i32::from(ZERO_CODE),
+            unit,
+            rest,
+            error,
+        }
+    }
+
+    /// The same for vectors whose rests and errors are in these units.
+    #[must_use]
+    pub fn in_units(self, rest: f32, error: f32) -> Self {
+        Self {
+            rest: self.rest * rest,
+            error: self.error * error,
+            ..self
+        }
     }
 }
 

@@ -73,38 +73,43 @@ pub(super) fn add_scaled(sum: &mut [[f32; WIDTH]], vector: &[[f32; WIDTH]], fact
     }
 }
 
-pub(super) fn lead_sums(block: &LeadBlock, query: &LeadQuery) -> [f32; LANES] {
+pub(super) fn lead_bounds<const N: usize>(
+    blocks: [&LeadBlock; N],
+    bias: &[f32; LANES],
+    queries: &[LeadQuery; N],
+) -> [f32; LANES] {
     std::array::from_fn(|lane| {
-        let errors = query.error * f32::from(block.errors[lane]);
-        query.unit.mul_add(lead_sum(block, lane, query), errors)
+        let mut bound = bias[lane];
+        for (block, query) in blocks.iter().zip(queries) {
+            let products = query.weights.iter().enumerate();
+            let products = products.map(|(dimension, weight)| {
+                i32::from(block.code(lane, dimension)) * i32::from(*weight)
+            });
+            let sum = products.sum::<i32>() - query.zero;
+            bound = query.error.mul_add(f32::from(block.errors[lane]), bound);
+            bound = query.unit.mul_add(sum as f32, bound);
+        }
+        let last = blocks.last().zip(queries.last());
+        last.map_or(bound, |(block, query)| {
+            query.rest.mul_add(f32::from(block.rests[lane]), bound)
+        })
     })
 }
 
-pub(super) fn scan_lead(
-    blocks: &[LeadBlock],
+pub(super) fn scan_leads<const N: usize>(
+    groups: [&[LeadBlock]; N],
     bias: Option<&[[f32; LANES]]>,
-    query: &LeadQuery,
+    queries: &[LeadQuery; N],
+    threshold: f32,
     masks: &mut [u16],
 ) {
-    for (number, (block, mask)) in blocks.iter().zip(masks).enumerate() {
-        *mask = 0;
-        for lane in 0..LANES {
-            let bias = bias
-                .and_then(|bias| bias.get(number))
-                .map_or(0.0, |bias| bias[lane]);
-            let bound = query.rest.mul_add(f32::from(block.rests[lane]), bias);
-            let bound = query.error.mul_add(f32::from(block.errors[lane]), bound);
-            let bound = query.unit.mul_add(lead_sum(block, lane, query), bound);
-            *mask |= u16::from(bound >= query.threshold) << lane;
+    for (number, mask) in masks.iter_mut().enumerate() {
+        let bias = bias.map_or(&[0.0; LANES], |bias| &bias[number]);
+        let blocks = groups.map(|blocks| &blocks[number]);
+        for (lane, bound) in lead_bounds(blocks, bias, queries).into_iter().enumerate() {
+            *mask &= !(u16::from(bound < threshold) << lane);
         }
     }
-}
-
-fn lead_sum(block: &LeadBlock, lane: usize, query: &LeadQuery) -> f32 {
-    let products = query.weights.iter().enumerate();
-    let products = products
-        .map(|(dimension, weight)| i32::from(block.code(lane, dimension)) * i32::from(*weight));
-    (products.sum::<i32>() - query.zero()) as f32
 }
 
 /// [`WIDTH`] sums side by side, then the upper half added to the lower one until one is left.
