@@ -91,10 +91,10 @@ impl Basis {
     }
 
     /// The basis of these columns and steps.
-    pub(crate) fn of_parts(columns: Box<[f32]>, steps: [f32; DIRECTIONS], sample: usize) -> Self {
+    pub(crate) fn of_parts(columns: Box<[f32]>, steps: &[f32; DIRECTIONS], sample: usize) -> Self {
         Self {
             columns,
-            steps,
+            steps: *steps,
             sample,
         }
     }

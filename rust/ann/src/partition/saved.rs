@@ -21,6 +21,7 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use inferail_simd::map::{bytes, view};
 use inferail_simd::vectors::{LANES, LEAD, LeadBlock};
 
@@ -160,7 +161,7 @@ impl Loading {
         let namespace = std::str::from_utf8(namespace).map_err(|_| UNREADABLE)?;
         let directions: &[f32] = view(directions).ok_or(UNREADABLE)?;
         let steps: &[f32] = view(steps).ok_or(UNREADABLE)?;
-        let steps: [f32; GROUPS * LEAD] = steps.try_into().map_err(|_| UNREADABLE)?;
+        let steps: &[f32; GROUPS * LEAD] = steps.try_into().map_err(|_| UNREADABLE)?;
         let [sample] = *view::<u64>(sample).ok_or(UNREADABLE)? else {
             return Err(UNREADABLE);
         };
@@ -186,7 +187,9 @@ impl Loading {
         let mut places = Places::default();
         let facts = self.chunks.iter().flat_map(|chunk| &chunk.facts);
         let taken = facts.map(|facts| (facts.key, places.take(facts.key, facts.expires)));
-        let keys = taken.collect();
+        let entries = self.chunks.iter().map(|chunk| chunk.facts.len()).sum();
+        let mut keys = HashMap::with_capacity(entries);
+        keys.extend(taken);
         let state = State {
             basis: Arc::new(self.basis),
             chunks: self.chunks,
