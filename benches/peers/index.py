@@ -287,6 +287,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", default="1000,10000,100000")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--about", default="", help="a sentence on what the vectors are of, for the results")
     parser.add_argument("--live", type=int, default=10_000, help="entries of the turnovers; 0 leaves them out")
     parser.add_argument("--turnovers", type=int, default=10)
     parser.add_argument("--no-write", action="store_true")
@@ -333,7 +334,7 @@ def main() -> None:
                 if hasattr(PEERS[name].make, "delete"):
                     churned[name] = _churn_process(name, Path(file.name), options.live, options.turnovers)
                     _say(f"turnovers, {name}: {churned[name]}")
-    body = tables(found, churned)
+    body = "\n\n".join(filter(None, [options.about, tables(found, churned)]))
     print(body)
     if not options.no_write:
         write_section("index", "Vector indexes", command_line(), versions, body)

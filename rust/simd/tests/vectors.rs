@@ -1,7 +1,6 @@
 //! Every instruction set gives the bits of the scalar twin.
 #![expect(
     clippy::float_cmp,
-    clippy::unwrap_used,
     reason = "bits are compared, and the helpers of tests are tests"
 )]
 
