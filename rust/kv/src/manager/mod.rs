@@ -127,6 +127,11 @@ impl Manager {
         self.namer.seed(parts)
     }
 
+    /// What makes names and seeds.
+    pub fn namer(&self) -> &Namer {
+        &self.namer
+    }
+
     /// The time in milliseconds, from any beginning; it never goes back.
     pub fn set_now(&mut self, now: u64) {
         for pool in &mut self.pools {
@@ -275,7 +280,11 @@ impl Manager {
         plan.held.push((group as u32, block));
     }
 
-    fn check_tokens(&self, tokens: &[u32]) -> Result<(), Error> {
+    /// Whether all ids are below the vocabulary, if it was given.
+    ///
+    /// # Errors
+    /// [`Error::Token`] says which is not.
+    pub fn check_tokens(&self, tokens: &[u32]) -> Result<(), Error> {
         let Some(vocabulary) = self.settings.vocabulary else {
             return Ok(());
         };
