@@ -88,7 +88,7 @@ fn bench_request(criterion: &mut Criterion) {
             let id = opened.unwrap();
             manager.clear(&mut plan);
             manager.commit(id, ids.len()).unwrap();
-            manager.release(id).unwrap();
+            manager.release(id, &mut plan).unwrap();
         };
         for _ in 0..all.len() {
             one();

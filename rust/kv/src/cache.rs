@@ -118,7 +118,7 @@ impl Cache {
             .manager
             .open(tokens, opening, lower.as_deref(), &mut self.plan)?;
         if let Err(error) = self.settle() {
-            self.manager.release(id)?;
+            self.release(id)?;
             return Err(error);
         }
         Ok(id)
@@ -131,6 +131,14 @@ impl Cache {
     pub fn append(&mut self, id: SequenceId, tokens: &[u32]) -> Result<(), Error> {
         self.manager.append(id, tokens, &mut self.plan)?;
         self.settle()
+    }
+
+    /// As [`Manager::release`].
+    ///
+    /// # Errors
+    /// As [`Manager::release`].
+    pub fn release(&mut self, id: SequenceId) -> Result<(), Error> {
+        self.manager.release(id, &mut self.plan)
     }
 
     /// The moves that wait to be made, in order: offloads, loads, copies. None with pages of its own, it has made them.

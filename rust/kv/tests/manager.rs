@@ -25,7 +25,7 @@ fn pass(manager: &mut Manager, tokens: &[u32], opening: Opening) -> usize {
     manager.clear(&mut plan);
     let cached = manager.cached(id).unwrap();
     manager.commit(id, tokens.len()).unwrap();
-    manager.release(id).unwrap();
+    manager.release(id, &mut plan).unwrap();
     manager.check_integrity(&plan).unwrap();
     cached
 }
@@ -159,8 +159,8 @@ fn oldest_leaf_goes_first_and_its_parents_after_it() {
     let probe = manager.open(&tokens(0, 1), &Opening::default(), None, &mut plan);
     assert!(probe.is_ok(), "evicts the first block of the first prompt");
     assert_eq!(manager.stats().evictions, 2);
-    manager.release(probe.unwrap()).unwrap();
-    manager.release(id).unwrap();
+    manager.release(probe.unwrap(), &mut plan).unwrap();
+    manager.release(id, &mut plan).unwrap();
     assert_eq!(pass(&mut manager, &tokens(100, 5), Opening::default()), 4);
 }
 
@@ -191,10 +191,13 @@ fn ended_sequence_is_refused_even_when_its_place_is_used_again() {
     let mut manager = small(4);
     let mut plan = Plan::default();
     let id = open(&mut manager, &tokens(0, 4), &mut plan);
-    manager.release(id).unwrap();
+    manager.release(id, &mut plan).unwrap();
     open(&mut manager, &tokens(0, 4), &mut plan);
 
-    assert!(matches!(manager.release(id), Err(Error::Released)));
+    assert!(matches!(
+        manager.release(id, &mut plan),
+        Err(Error::Released)
+    ));
     assert!(matches!(manager.commit(id, 4), Err(Error::Released)));
     assert!(matches!(
         manager.append(id, &[1], &mut plan),
@@ -321,7 +324,7 @@ fn window_gives_back_what_its_layers_will_not_see_again() {
     let table = manager.table(id, 1).unwrap();
     assert_eq!(table.iter().filter(|block| **block == NO_BLOCK).count(), 3);
     manager.check_integrity(&plan).unwrap();
-    manager.release(id).unwrap();
+    manager.release(id, &mut plan).unwrap();
 
     let again = open(&mut manager, &tokens(0, 20), &mut plan);
     assert_eq!(manager.cached(again).unwrap(), 16);

@@ -257,7 +257,7 @@ fn act(
         manager.commit(*id, total)?;
     }
     for id in release {
-        manager.release(*id)?;
+        cache.release(*id)?;
     }
     for (number, (id, tokens)) in append.iter().enumerate() {
         match cache.append(*id, tokens) {

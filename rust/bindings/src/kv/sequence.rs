@@ -152,7 +152,7 @@ impl PySequence {
     /// Ends it.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         let mut locked = self.shared.lock(py)?;
-        let done = locked.cache(py)?.manager_mut().release(self.id);
+        let done = locked.cache(py)?.release(self.id);
         done.map_err(|error| kv_error(py, &error))?;
         self.set_released();
         Ok(())

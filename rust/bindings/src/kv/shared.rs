@@ -116,7 +116,7 @@ impl Shared {
         self.has_forgotten.store(false, Ordering::Relaxed);
         for id in forgotten.drain(..) {
             // It may have been released already, by a plan.
-            drop(cache.manager_mut().release(id));
+            drop(cache.release(id));
         }
     }
 

@@ -1,6 +1,7 @@
 //! A prompt is opened: what of it is there, and blocks for the rest.
 
 use super::block::NONE;
+use super::order::NEVER;
 use super::plan::{Copy, Event, Load, Plan};
 use super::pool::Near;
 use super::sequence::{Opening, Sequence, SequenceId};
@@ -185,7 +186,7 @@ impl Manager {
         for (pool, table) in self.pools.iter_mut().zip(&sequence.tables) {
             let ends = sequence
                 .ttl
-                .map_or(0, |ttl| pool.now.saturating_add(ttl).max(1));
+                .map_or(NEVER, |ttl| pool.now.saturating_add(ttl));
             for at in table[..found].iter().copied().filter(|at| *at != NONE) {
                 pool.acquire(at);
                 pool.to_front(at);
@@ -323,7 +324,7 @@ impl Manager {
         pool.set_name(block, name, parent, depth as u32);
         let ends = sequence
             .ttl
-            .map_or(0, |ttl| pool.now.saturating_add(ttl).max(1));
+            .map_or(NEVER, |ttl| pool.now.saturating_add(ttl));
         let (order, now) = (&mut pool.order, pool.now);
         order.set_priority(
             &mut pool.blocks[block as usize],

@@ -1,6 +1,6 @@
 //! Sequences grow, divide and end.
 
-use super::block::NONE;
+use super::block::{NONE, State};
 use super::plan::{Copy, Plan};
 use super::sequence::{Sequence, SequenceId};
 use super::{Manager, out_of_blocks};
@@ -59,21 +59,21 @@ impl Manager {
         Ok(())
     }
 
-    /// Whether the last block is begun and another sequence has it too.
+    /// Whether the last block is begun, and somebody else has it too, or can find it: a fork was cut within a block that
+    /// another has committed.
     fn is_shared(&self, sequence: &Sequence, group: usize, slot: usize, plan: &Plan) -> bool {
         if slot == 0 {
             return false;
         }
         let last = sequence.last_block(group);
-        let references = self.pools[group].block(last).references as usize;
-        // What the plan keeps counts as well, and is nobody's.
-        references > 1 && {
-            let held = plan
-                .held
-                .iter()
-                .filter(|held| **held == (group as u32, last));
-            references - held.count() > 1
+        let block = self.pools[group].block(last);
+        if block.references == 1 || block.state == State::Named {
+            return block.state == State::Named;
         }
+        // What the plan keeps counts as well, and is nobody's.
+        let held = plan.held.iter();
+        let held = held.filter(|held| **held == (group as u32, last)).count();
+        block.references as usize - held > 1
     }
 
     fn copy_tail(
@@ -157,16 +157,23 @@ impl Manager {
 
     /// A sequence ends. What it has committed waits to be found again.
     ///
+    /// While a plan keeps blocks, it keeps those of the sequence too: a block that is kept must not lose its parents.
+    ///
     /// # Errors
     /// [`Error::Released`]: it has ended already.
-    pub fn release(&mut self, id: SequenceId) -> Result<(), Error> {
+    pub fn release(&mut self, id: SequenceId, plan: &mut Plan) -> Result<(), Error> {
         self.sequence(id)?;
         let sequence = &mut self.sequences[id.place as usize];
-        for (pool, table) in self.pools.iter_mut().zip(&mut sequence.tables) {
+        let is_kept = !plan.held.is_empty();
+        for (group, (pool, table)) in (0..).zip(self.pools.iter_mut().zip(&mut sequence.tables)) {
             pool.clock += 1;
             // From the end: a block waits in front of the one that it continues.
             for at in table.drain(..).rev().filter(|at| *at != NONE) {
-                pool.release(at);
+                if is_kept {
+                    plan.held.push((group, at));
+                } else {
+                    pool.release(at);
+                }
             }
         }
         self.leave(id.place);

@@ -9,6 +9,8 @@ mod order;
 mod plan;
 mod pool;
 mod sequence;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 
@@ -141,7 +143,7 @@ impl Manager {
 
     /// Lets go of the blocks that a plan keeps, after its moves were made or are certain to be made in order.
     pub fn finish(&mut self, plan: &mut Plan) {
-        while let Some((group, block)) = plan.held.pop() {
+        for (group, block) in plan.held.drain(..) {
             self.pools[group as usize].release(block);
         }
     }

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use super::block::{Block, NONE};
 use crate::settings::Policy;
 
+/// The time at which a priority ends that does not end.
+pub(super) const NEVER: u64 = u64::MAX;
+
 /// Idle blocks, in the order in which they go.
 ///
 /// With LRU it is a list through the blocks themselves. Whoever uses a block uses its parents too, and lets go of them
@@ -22,7 +25,7 @@ pub(super) struct Tree {
     leaves: BTreeSet<(u64, u32)>,
     /// The key of a block that is among `leaves`, by its number.
     keys: Vec<u64>,
-    /// Milliseconds at which a priority ends, by block; 0 is never.
+    /// Milliseconds at which a priority ends, by block, or [`NEVER`].
     ends: Vec<u64>,
     /// Those leaves whose priority ends.
     ending: BTreeSet<(u64, u32)>,
@@ -124,7 +127,7 @@ impl Order {
         }
     }
 
-    /// A block is used with a priority, which ends at a time in milliseconds; never, if it is 0.
+    /// A block is used with a priority, which ends at a time in milliseconds; at [`NEVER`], if it does not.
     pub(super) fn set_priority(
         &mut self,
         block: &mut Block,
@@ -136,17 +139,13 @@ impl Order {
         if tree.policy != Policy::Priority {
             return;
         }
-        let end = grown(&mut tree.ends, at);
+        let end = grown(&mut tree.ends, at, NEVER);
         let (mut level, mut ends) = priority;
-        let is_over = *end != 0 && *end <= now;
+        let is_over = *end <= now;
         if block.priority > level && !is_over {
             (level, ends) = (block.priority, *end);
         } else if block.priority == level && !is_over {
-            ends = if *end == 0 || ends == 0 {
-                0
-            } else {
-                ends.max(*end)
-            };
+            ends = ends.max(*end);
         }
         block.priority = level;
         *end = ends;
@@ -157,7 +156,7 @@ impl Order {
         if let Self::Tree(tree) = self
             && let Some(end) = tree.ends.get_mut(at as usize)
         {
-            *end = 0;
+            *end = NEVER;
         }
     }
 
@@ -197,18 +196,18 @@ impl Tree {
                 (self.level + worth).to_bits()
             }
         };
-        *grown(&mut self.keys, at) = key;
+        *grown(&mut self.keys, at, 0) = key;
         self.leaves.insert((key, at));
-        let end = self.ends.get(at as usize).copied().unwrap_or(0);
-        if end != 0 {
+        let end = self.ends.get(at as usize).copied().unwrap_or(NEVER);
+        if end != NEVER {
             self.ending.insert((end, at));
         }
     }
 
     fn remove(&mut self, at: u32) {
         self.leaves.remove(&(self.key(at), at));
-        let end = self.ends.get(at as usize).copied().unwrap_or(0);
-        if end != 0 {
+        let end = self.ends.get(at as usize).copied().unwrap_or(NEVER);
+        if end != NEVER {
             self.ending.remove(&(end, at));
         }
     }
@@ -232,10 +231,10 @@ fn two(first: u64, time: u64) -> u64 {
     (first.min((1 << 24) - 1) << 40) | (time & ((1 << 40) - 1))
 }
 
-fn grown(numbers: &mut Vec<u64>, at: u32) -> &mut u64 {
+fn grown(numbers: &mut Vec<u64>, at: u32, empty: u64) -> &mut u64 {
     let at = at as usize;
     if numbers.len() <= at {
-        numbers.resize(at + 1, 0);
+        numbers.resize(at + 1, empty);
     }
     &mut numbers[at]
 }

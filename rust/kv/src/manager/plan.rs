@@ -49,7 +49,7 @@ pub struct Plan {
     pub loads: Vec<Load>,
     /// Third.
     pub copies: Vec<Copy>,
-    /// Blocks that are kept, by group.
+    /// Blocks that are kept, with their groups; let go of in this order, a block before the one that it continues.
     pub(super) held: Vec<(u32, u32)>,
 }
 
