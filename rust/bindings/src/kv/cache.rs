@@ -49,8 +49,11 @@ impl PyKVCache {
         settings.partial = partial;
         settings.offload = offloads;
         settings.events = events;
-        let namer = settings::namer(py, secret)?;
-        let manager = Manager::with_namer(settings, namer).map_err(|error| kv_error(py, &error))?;
+        let made = match settings::namer(py, secret)? {
+            Some(namer) => Manager::with_namer(settings, namer),
+            None => Manager::new(settings),
+        };
+        let manager = made.map_err(|error| kv_error(py, &error))?;
         Ok(Self {
             shared: Arc::new(Shared::new(Cache::new(manager), false)),
         })

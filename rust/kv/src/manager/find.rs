@@ -298,6 +298,7 @@ impl Manager {
         plan: &mut Plan,
     ) -> Result<(), Error> {
         for group in 0..self.pools.len() {
+            self.pools[group].touch_next(tokens.len().div_ceil(self.settings.block_size));
             for (number, row) in tokens.chunks(self.settings.block_size).enumerate() {
                 let block = if number == 0 && has_first {
                     sequence.last_block(group)
