@@ -45,7 +45,14 @@ fn cache(format: Format) -> Cache {
         let first = (block * BLOCK) as i64;
         let slots: Vec<i64> = (first..first + BLOCK as i64).collect();
         let row = Row::F32(&row);
-        write(Level::best(), shape, memory.as_mut_slice(), &slots, row, row);
+        write(
+            Level::best(),
+            shape,
+            memory.as_mut_slice(),
+            &slots,
+            row,
+            row,
+        );
     }
     Cache {
         shape,
@@ -75,14 +82,18 @@ fn decode(level: Level, cache: &Cache, queries: &[f32], partials: &mut Partials,
     let ranges: [_; GROUP] = std::array::from_fn(|_| 0..TOKENS);
     for table in &cache.tables {
         for kv_head in 0..shape.kv_heads {
-            partials.start(shape.head_dim, scaling, queries.chunks_exact(shape.head_dim));
+            partials.start(
+                shape.head_dim,
+                scaling,
+                queries.chunks_exact(shape.head_dim),
+            );
             let context = Context {
                 shape,
                 layer: cache.memory.as_slice(),
                 table,
                 kv_head,
             };
-            partials.attend(level, context, &ranges);
+            partials.attend(level, context, 0, &ranges);
             for query in 0..GROUP {
                 partials.finish(query, &mut out[query * shape.head_dim..][..shape.head_dim]);
             }
@@ -96,7 +107,9 @@ fn bench_decode(criterion: &mut Criterion) {
     for format in Format::ALL {
         let cache = cache(format);
         let mut group = criterion.benchmark_group(format!("kv_attention/{}", format.name()));
-        group.sample_size(20).measurement_time(Duration::from_secs(3));
+        group
+            .sample_size(20)
+            .measurement_time(Duration::from_secs(3));
         group.throughput(Throughput::Bytes(cache.memory.as_slice().len() as u64));
         group.bench_function("read", |bencher| {
             bencher.iter(|| read_all(black_box(cache.memory.as_slice())));

@@ -35,6 +35,8 @@ pub struct Context<'a> {
 pub(super) struct Attend<'a, N> {
     partials: &'a mut Partials,
     context: Context<'a>,
+    /// The query of the first range.
+    first: usize,
     ranges: &'a [Range<usize>],
     number: PhantomData<N>,
 }
@@ -114,11 +116,13 @@ impl<'a, N: Number> Attend<'a, N> {
     pub(super) fn new(
         partials: &'a mut Partials,
         context: Context<'a>,
+        first: usize,
         ranges: &'a [Range<usize>],
     ) -> Self {
         Self {
             partials,
             context,
+            first,
             ranges,
             number: PhantomData,
         }
@@ -150,25 +154,26 @@ impl<'a, N: Number> Attend<'a, N> {
                 start - tokens.start..range.end.clamp(start, tokens.end) - tokens.start
             };
             let common = seen(0);
+            let query = self.first + first;
             if (1..count).all(|query| seen(query) == common) {
                 if !common.is_empty() {
                     let chunk = chunk.part(common);
                     match count {
-                        1 => tile::<L, N, 1>(lanes, self.partials, first, chunk, next),
-                        2 => tile::<L, N, 2>(lanes, self.partials, first, chunk, next),
-                        3 => tile::<L, N, 3>(lanes, self.partials, first, chunk, next),
-                        _ => tile::<L, N, 4>(lanes, self.partials, first, chunk, next),
+                        1 => tile::<L, N, 1>(lanes, self.partials, query, chunk, next),
+                        2 => tile::<L, N, 2>(lanes, self.partials, query, chunk, next),
+                        3 => tile::<L, N, 3>(lanes, self.partials, query, chunk, next),
+                        _ => tile::<L, N, 4>(lanes, self.partials, query, chunk, next),
                     }
                     next = Next::default();
                 }
             } else {
                 // Where queries end within these tokens each is for itself, so that none of them touches, not even with a
                 // weight of 0, what it may not see.
-                for query in 0..count {
-                    let tokens = seen(query);
+                for at in 0..count {
+                    let tokens = seen(at);
                     if !tokens.is_empty() {
                         let chunk = chunk.part(tokens);
-                        tile::<L, N, 1>(lanes, self.partials, first + query, chunk, next);
+                        tile::<L, N, 1>(lanes, self.partials, query + at, chunk, next);
                     }
                 }
             }

@@ -93,16 +93,22 @@ impl Partials {
         self.highest.is_empty()
     }
 
-    /// Adds what each query gets from the tokens of its range; ranges count from the context's first token.
+    /// Adds what queries from `first` on get from the tokens of their ranges, which count from the context's first token.
     ///
     /// # Panics
     ///
-    /// There is not one range for each query, a range goes beyond the table, a block beyond the layer or a head beyond
-    /// the page, or the page has vectors of another length.
-    pub fn attend(&mut self, level: Level, context: Context<'_>, ranges: &[Range<usize>]) {
+    /// There are more ranges than queries, a range goes beyond the table, a block beyond the layer or a head beyond the
+    /// page, or the page has vectors of another length.
+    pub fn attend(
+        &mut self,
+        level: Level,
+        context: Context<'_>,
+        first: usize,
+        ranges: &[Range<usize>],
+    ) {
         let shape = context.shape;
         assert!(
-            ranges.len() == self.len()
+            first + ranges.len() <= self.len()
                 && shape.head_dim == self.head_dim
                 && context.kv_head < shape.kv_heads,
             "{} ranges of {} numbers in head {} are not for {} queries of {} in {} heads",
@@ -114,55 +120,48 @@ impl Partials {
             shape.kv_heads,
         );
         match shape.format {
-            Format::F32 => level.run(Attend::<F32>::new(self, context, ranges)),
-            Format::Bf16 => level.run(Attend::<Bf16>::new(self, context, ranges)),
-            Format::F16 => level.run(Attend::<F16>::new(self, context, ranges)),
-            Format::Int8 => level.run(Attend::<Int8>::new(self, context, ranges)),
-            Format::Fp8 => level.run(Attend::<Fp8>::new(self, context, ranges)),
+            Format::F32 => level.run(Attend::<F32>::new(self, context, first, ranges)),
+            Format::Bf16 => level.run(Attend::<Bf16>::new(self, context, first, ranges)),
+            Format::F16 => level.run(Attend::<F16>::new(self, context, first, ranges)),
+            Format::Int8 => level.run(Attend::<Int8>::new(self, context, first, ranges)),
+            Format::Fp8 => level.run(Attend::<Fp8>::new(self, context, first, ranges)),
         }
     }
 
-    /// Adds what `other`, with the same queries from its first on, has collected from tokens that this one has not seen.
+    /// Adds what `other`, with the same queries, has collected from tokens that this one has not seen.
     ///
     /// # Panics
     ///
-    /// The queries do not have the same length, or `first` and those of `other` are more than this one has.
-    pub fn merge(&mut self, first: usize, other: &Self) {
+    /// The queries are not as many, or do not have the same length.
+    pub fn merge(&mut self, other: &Self) {
         assert!(
-            self.head_dim == other.head_dim && first + other.len() <= self.len(),
-            "{} queries from {first} on are not part of {}",
+            self.head_dim == other.head_dim && other.len() == self.len(),
+            "{} queries of {} are not {} of {}",
             other.len(),
+            other.head_dim,
             self.len(),
+            self.head_dim,
         );
-        for at in 0..other.len() {
-            self.merge_one(first + at, other, at);
-        }
-    }
-
-    /// Adds what query `from` of `other` has collected to what query `to` has.
-    ///
-    /// # Panics
-    ///
-    /// One of them does not exist, or they do not have the same length.
-    pub fn merge_one(&mut self, to: usize, other: &Self, from: usize) {
-        assert!(self.head_dim == other.head_dim, "queries of another length");
-        if other.sums[from] == 0.0 {
-            return;
-        }
-        if self.sums[to] == 0.0 {
-            self.highest[to] = f32::NEG_INFINITY;
-        }
-        let highest = self.highest[to].max(other.highest[from]);
-        let (own, others) = (
-            (self.highest[to] - highest).exp2(),
-            (other.highest[from] - highest).exp2(),
-        );
-        self.highest[to] = highest;
-        self.sums[to] = self.sums[to] * own + other.sums[from] * others;
-        let added = &other.outputs[from * other.lines..][..other.lines];
-        for (out, added) in self.outputs[to * self.lines..].iter_mut().zip(added) {
-            for (out, added) in out.iter_mut().zip(added) {
-                *out = *out * own + *added * others;
+        for at in 0..self.len() {
+            // Without any token there is no largest score to compare with.
+            if other.sums[at] == 0.0 {
+                continue;
+            }
+            let highest = self.highest[at].max(other.highest[at]);
+            let own = if self.sums[at] == 0.0 {
+                0.0
+            } else {
+                (self.highest[at] - highest).exp2()
+            };
+            let others = (other.highest[at] - highest).exp2();
+            self.highest[at] = highest;
+            self.sums[at] = self.sums[at] * own + other.sums[at] * others;
+            let added = &other.outputs[at * self.lines..];
+            let outputs = self.outputs[at * self.lines..].iter_mut().zip(added);
+            for (out, added) in outputs.take(self.lines) {
+                for (out, added) in out.iter_mut().zip(added) {
+                    *out = *out * own + *added * others;
+                }
             }
         }
     }
