@@ -28,14 +28,6 @@ pub enum Error {
         /// How many the pool has.
         total: usize,
     },
-    /// A pool that does not fit into memory.
-    #[error("a cache of {} does not fit into the {available} bytes that are free", size(*.needed))]
-    Memory {
-        /// Bytes of the cache; `None` if there are not even that many addresses.
-        needed: Option<usize>,
-        /// Bytes that could be had.
-        available: usize,
-    },
     /// A block that the pool has not.
     #[error("block {block} is not one of {blocks}")]
     Block {
@@ -78,11 +70,4 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-}
-
-fn size(needed: Option<usize>) -> String {
-    needed.map_or_else(
-        || "more bytes than there are addresses".to_owned(),
-        |needed| format!("{needed} bytes"),
-    )
 }

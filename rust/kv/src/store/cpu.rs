@@ -38,16 +38,16 @@ impl Cpu {
             && sizes.store > available
         {
             return Err(Error::Memory {
-                needed: Some(sizes.store),
-                available,
+                needed: sizes.store as u64,
+                available: available as u64,
             });
         }
         let layer = |_| {
             Memory::new(sizes.layer)
                 .map(RwLock::new)
                 .map_err(|_| Error::Memory {
-                    needed: Some(sizes.store),
-                    available: available.unwrap_or(0),
+                    needed: sizes.store as u64,
+                    available: available.unwrap_or(0) as u64,
                 })
         };
         Ok(Self {

@@ -89,8 +89,8 @@ impl Layout {
             })
         });
         sizes.ok_or(Error::Memory {
-            needed: None,
-            available: usize::MAX,
+            needed: u64::MAX,
+            available: isize::MAX as u64,
         })
     }
 
