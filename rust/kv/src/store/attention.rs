@@ -304,6 +304,8 @@ fn run_of(layout: &Layout, batch: &Batch<'_>, places: &[Place], first: usize) ->
         let common = (blocks * layout.block_size)
             .min(shared)
             .min(batch.lengths[place.sequence]);
+        // A block that is not full is each row's own, as it is for a row that stands alone.
+        let common = common - common % layout.block_size;
         if common < WORTH_SHARING {
             break;
         }

@@ -1,4 +1,4 @@
-//! Whether a block is worth the place of another: TinyLFU's count-min sketch.
+//! Whether a block is worth the place of another: the count-min sketch of `TinyLFU`.
 
 use super::Key;
 

@@ -53,7 +53,10 @@ pub struct Disk {
 struct Inner {
     blocks: HashMap<Key, Block>,
     order: Order,
+    /// Slots without a block, below `unused`.
     free: Vec<u32>,
+    /// The first slot that never had one.
+    unused: u32,
     frequency: Frequency,
     speed: Speed,
     sequence: u64,
@@ -119,6 +122,7 @@ impl Disk {
                 blocks: HashMap::new(),
                 order: Order::default(),
                 free: Vec::new(),
+                unused: 0,
                 frequency: Frequency::new(slots as usize),
                 speed: Speed::default(),
                 sequence: 0,
@@ -167,7 +171,8 @@ impl Disk {
         if bytes.len() != self.block_bytes {
             return false;
         }
-        let Some((slot, sequence)) = self.lock().place(key, priority, self.admission) else {
+        let Some((slot, sequence)) = self.lock().place(key, priority, self.admission, self.slots)
+        else {
             return self.lock().blocks.contains_key(&key);
         };
         // The slot belongs to nobody while it is written: nothing is locked.
@@ -219,7 +224,8 @@ impl Disk {
             .div_ceil(self.slot_bytes);
         let mut heads = Vec::new();
         let mut inner = self.lock();
-        for slot in 0..u32::try_from(begun).unwrap_or(u32::MAX).min(self.slots) {
+        inner.unused = u32::try_from(begun).unwrap_or(u32::MAX).min(self.slots);
+        for slot in 0..inner.unused {
             let mut bytes = [0; HEAD];
             let read = positional::read(&self.file, &mut bytes, self.place_of(slot));
             match Head::decode(&bytes, self.header.identity).filter(|_| read.is_ok()) {
@@ -234,10 +240,6 @@ impl Disk {
                 .set_len(length)
                 .map_err(io("truncated", &self.path))?;
         }
-        for slot in (u32::try_from(begun).unwrap_or(u32::MAX).min(self.slots)..self.slots).rev() {
-            inner.free.insert(0, slot);
-        }
-        inner.free.reverse();
         heads.sort_by_key(|(head, _)| head.sequence);
         for (head, slot) in heads {
             inner.sequence = inner.sequence.max(head.sequence);
@@ -266,12 +268,16 @@ impl Disk {
 
 impl Inner {
     /// A slot for a new block; `None` if it is there already or refused.
-    fn place(&mut self, key: Key, priority: u8, admission: bool) -> Option<(u32, u64)> {
+    fn place(&mut self, key: Key, priority: u8, admission: bool, slots: u32) -> Option<(u32, u64)> {
         self.stats.offered += 1;
         self.frequency.add(key);
         if let Some(block) = self.blocks.get_mut(&key) {
             block.rank = self.order.touch(block.rank);
             return None;
+        }
+        if self.free.is_empty() && self.unused < slots {
+            self.free.push(self.unused);
+            self.unused += 1;
         }
         if self.free.is_empty() {
             let victim = self.order.iter().find(|(_, victim)| {

@@ -26,7 +26,7 @@ impl Speed {
     }
 
     /// 0 before the first load.
-    pub(super) fn bytes_per_second(&self) -> f64 {
+    pub(super) fn bytes_per_second(self) -> f64 {
         if self.seconds_per_byte == 0.0 {
             0.0
         } else {
@@ -35,7 +35,7 @@ impl Speed {
     }
 
     /// What a load takes; `None` before the first one.
-    pub(super) fn seconds(&self, bytes: usize) -> Option<f64> {
+    pub(super) fn seconds(self, bytes: usize) -> Option<f64> {
         (self.seconds_per_byte > 0.0).then_some(self.seconds_per_byte * bytes as f64)
     }
 }
