@@ -1,5 +1,7 @@
 //! Everything that can be wrong with a cache and what it is given.
 
+use std::path::PathBuf;
+
 /// Why a cache could not be made, planned for or written.
 ///
 /// No text of it holds a token.
@@ -25,6 +27,48 @@ pub enum Error {
         free: usize,
         /// How many the pool has.
         total: usize,
+    },
+    /// A block that the pool has not.
+    #[error("block {block} is not one of {blocks}")]
+    Block {
+        /// Its number.
+        block: u32,
+        /// How many the pool has.
+        blocks: usize,
+    },
+    /// Something has another length than it must have.
+    #[error("{name} has length {length}, not {expected}")]
+    Length {
+        /// What it is.
+        name: &'static str,
+        /// The length it must have.
+        expected: usize,
+        /// The length it has.
+        length: usize,
+    },
+    /// A file is not a tier's, or one of another cache.
+    #[error("{} cannot be used here: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What about it does not fit.
+        reason: String,
+    },
+    /// Another process, or another tier of this one, has the folder.
+    #[error("{} is in use by another process", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The system refused to read or write a file.
+    #[error("{} cannot be {doing}: {source}", path.display())]
+    Io {
+        /// What was to be done.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// A sequence was released already, or is of another cache.
     #[error("the sequence was released: open another")]
