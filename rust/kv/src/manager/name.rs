@@ -67,9 +67,9 @@ impl Manager {
                 _ => self.namer.name(name, lead.tokens(*at)),
             };
             self.names.push(name);
-        }
-        for pool in &self.pools {
-            pool.touch(&self.names);
+            for pool in &self.pools {
+                pool.touch(name);
+            }
         }
     }
 

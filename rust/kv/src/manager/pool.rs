@@ -4,6 +4,7 @@ use std::collections::TryReserveError;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use inferail_simd::prefetch;
 
 use super::block::{Block, NONE, ROOT, State};
 use super::index::Index;
@@ -314,22 +315,25 @@ impl Pool {
         self.index.find(&self.blocks, name)
     }
 
-    /// Brings near what the index knows of names that will be asked for.
-    pub(super) fn touch(&self, names: &[Name]) {
-        self.index.touch(names.iter().copied());
+    /// Asks memory for what will be needed to find a name.
+    pub(super) fn touch(&self, name: Name) {
+        self.index.touch(name);
     }
 
-    /// Brings near what has to be known to evict the next blocks, if so many are to be taken that some have to go.
+    /// Asks memory for what will be needed to evict the next blocks, if so many are to be taken that some have to go.
     pub(super) fn touch_next(&self, needed: usize) {
         let without = self.num_free + self.capacity - self.blocks.len();
-        if let (Order::List { front, .. }, true) = (&self.order, needed > without) {
-            let mut at = *front;
-            let names = std::iter::from_fn(|| {
-                let block = self.blocks.get(at as usize)?;
-                at = block.after;
-                Some(block.name)
-            });
-            self.index.touch(names.take(needed - without));
+        let Order::List { front, .. } = &self.order else {
+            return;
+        };
+        let mut at = *front;
+        for _ in without..needed {
+            let Some(block) = self.blocks.get(at as usize) else {
+                return;
+            };
+            self.index.touch(block.name);
+            prefetch(&self.tokens, at as usize * self.block_size);
+            at = block.after;
         }
     }
 
@@ -398,7 +402,7 @@ impl Pool {
     }
 
     /// A child was found: the next one who looks finds it first.
-    pub(super) fn to_front(&mut self, at: u32) {
+    pub(super) fn move_to_front(&mut self, at: u32) {
         let Block {
             parent,
             sibling_before: before,
