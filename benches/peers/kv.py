@@ -121,7 +121,9 @@ def main() -> None:
     print(body)
     if not options.no_write:
         packages = {PEERS[name].distribution for name in names} - {"inferail"}
-        write_section("kv", "KV cache managers", command_line(), {name: version(name) for name in sorted(packages)}, body)
+        write_section(
+            "kv", "KV cache managers", command_line(), {name: version(name) for name in sorted(packages)}, body
+        )
 
 
 if __name__ == "__main__":

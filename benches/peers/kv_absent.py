@@ -11,7 +11,7 @@ import importlib.machinery
 import importlib.metadata
 import sys
 import types
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import MagicMock
 
 __all__ = ["install"]
@@ -39,7 +39,7 @@ UNUSED = (
 class Absent(types.ModuleType):
     """A module in which every name is a mock."""
 
-    __path__: Any = []
+    __path__: ClassVar[list[str]] = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -52,14 +52,16 @@ class Absent(types.ModuleType):
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds what is not there."""
 
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Any, *_target: Any) -> importlib.machinery.ModuleSpec | None:
         top = fullname.partition(".")[0]
         if top == "vllm":
             if not any(fullname == name or fullname.startswith(name + ".") for name in UNUSED):
                 return None
-        elif top in sys.stdlib_module_names or top.startswith("_"):
-            return None
-        elif importlib.machinery.PathFinder.find_spec(fullname, path):
+        elif (
+            top in sys.stdlib_module_names
+            or top.startswith("_")
+            or importlib.machinery.PathFinder.find_spec(fullname, path)
+        ):
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 

@@ -113,13 +113,13 @@ class Machine(RuleBasedStateMachine):
         assert len(set(number_of.values())) == len(number_of)
 
 
-QUICK = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+QUICK = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 THOROUGH = settings(QUICK, max_examples=400, stateful_step_count=80)
 
 
-@pytest.mark.parametrize("blocks", [pytest.param(5, id="full"), pytest.param(24, id="half"), pytest.param(3000, id="1-percent")])
+@pytest.mark.parametrize(
+    "blocks", [pytest.param(5, id="full"), pytest.param(24, id="half"), pytest.param(3000, id="1-percent")]
+)
 def test_random_calls_have_the_outcome_of_the_twin(blocks):
     run_state_machine_as_test(type("Sized", (Machine,), {"blocks": blocks}), settings=QUICK)
 

@@ -48,14 +48,7 @@ impl Namer {
 
     /// BLAKE3 with a secret from the operating system; from the noise of addresses and clocks where it has none.
     pub fn random() -> Self {
-        let mut secret = [0; 16];
-        if getrandom::fill(&mut secret).is_err() {
-            use std::hash::{BuildHasher, RandomState};
-            let state = RandomState::new();
-            secret[..8].copy_from_slice(&state.hash_one(0_u8).to_le_bytes());
-            secret[8..].copy_from_slice(&state.hash_one(1_u8).to_le_bytes());
-        }
-        Self::new(secret)
+        Self::new(random_secret())
     }
 
     /// The same with xxh3, for names that are never compared without the tokens.
@@ -120,6 +113,18 @@ impl Namer {
         key[16..].copy_from_slice(&self.secret);
         key
     }
+}
+
+/// A secret that nobody knows.
+pub fn random_secret() -> [u8; 16] {
+    let mut secret = [0; 16];
+    if getrandom::fill(&mut secret).is_err() {
+        use std::hash::{BuildHasher, RandomState};
+        let state = RandomState::new();
+        secret[..8].copy_from_slice(&state.hash_one(0_u8).to_le_bytes());
+        secret[8..].copy_from_slice(&state.hash_one(1_u8).to_le_bytes());
+    }
+    secret
 }
 
 fn fast(secret: &[u8; 192], parent: Name, row: &[u32; 16]) -> Name {

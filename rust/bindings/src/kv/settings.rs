@@ -1,6 +1,5 @@
 //! The options of a `KVCache`.
 
-use inferail_kv::hash::Namer;
 use inferail_kv::{Group, Policy, Settings};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -57,15 +56,15 @@ pub(super) fn policy(py: Python<'_>, name: &str) -> PyResult<Policy> {
 }
 
 /// A secret of one's own, if there is one.
-pub(super) fn namer(
+pub(super) fn secret(
     py: Python<'_>,
     secret: Option<&Bound<'_, PyBytes>>,
-) -> PyResult<Option<Namer>> {
+) -> PyResult<Option<[u8; 16]>> {
     let Some(secret) = secret else {
         return Ok(None);
     };
     let bytes: Result<[u8; 16], _> = secret.as_bytes().try_into();
-    bytes.map(|bytes| Some(Namer::new(bytes))).map_err(|_| {
+    bytes.map(Some).map_err(|_| {
         let problem = format!("secret must be 16 bytes, not {}", secret.as_bytes().len());
         config_error(py, problem)
     })

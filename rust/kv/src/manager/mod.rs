@@ -221,6 +221,13 @@ impl Manager {
         Ok(self.sequence(id)?.cached)
     }
 
+    /// Every block of a group that can be found, and its name.
+    pub fn named_blocks(&self, group: usize) -> Vec<(u32, Name)> {
+        let blocks = (0..).zip(&self.pools[group].blocks);
+        let named = blocks.filter(|(_, block)| block.state == block::State::Named);
+        named.map(|(at, block)| (at, block.name)).collect()
+    }
+
     /// How many groups there are.
     pub fn num_groups(&self) -> usize {
         self.pools.len()
