@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import gc
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -208,7 +208,6 @@ def test_closed_cache_refuses_everything():
         with pytest.raises(errors.ConfigError, match="closed"):
             call()
     cache.close()
-    del sequence
 
 
 def test_sequence_that_nobody_has_is_released():
@@ -414,28 +413,21 @@ def test_offloads_name_what_is_lost():
 
 def test_threads_share_a_cache():
     cache = KVCache(blocks=200, block_size=4)
-    failures: list[BaseException] = []
 
     def work(seed):
         random = np.random.default_rng(seed)
-        try:
-            for _ in range(150):
-                ids = np.concatenate([np.full(16, random.integers(4), np.int32), random.integers(0, 9, 8, np.int32)])
-                with cache.open(ids, salt=str(seed % 2)) as sequence:
-                    sequence.append(int(random.integers(9)))
-                    sequence.commit(len(sequence))
-                    forks = sequence.fork(2)
-                    cache.plan(append=[(fork, 1) for fork in forks])
-                    assert len(set(sequence.block_table.tolist())) == 7
-        except BaseException as error:
-            failures.append(error)
+        for _ in range(150):
+            ids = np.concatenate([np.full(16, random.integers(4), np.int32), random.integers(0, 9, 8, np.int32)])
+            with cache.open(ids, salt=str(seed % 2)) as sequence:
+                sequence.append(int(random.integers(9)))
+                sequence.commit(len(sequence))
+                forks = sequence.fork(2)
+                cache.plan(append=[(fork, 1) for fork in forks])
+                assert len(set(sequence.block_table.tolist())) == 7
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work, seed) for seed in range(4)]:
+            done.result()
 
-    assert not failures
     assert cache.stats()["sequences"] == 0
     cache.check_integrity()

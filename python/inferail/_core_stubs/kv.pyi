@@ -1,5 +1,6 @@
 """The part of `_core.pyi` that describes the paged KV cache. There is no such module: import from `inferail.core`."""
 
+import os
 from collections.abc import Iterable
 from collections.abc import Sequence as _Many
 from typing import Any, Literal, Self, SupportsFloat, SupportsIndex, TypeAlias, TypedDict, final
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 _Ids: TypeAlias = NDArray[np.integer[Any]] | _Many[int] | memoryview[Any] | SupportsIndex
 _Text: TypeAlias = str | bytes
+_Format: TypeAlias = Literal["f32", "bf16", "f16", "int8", "fp8"]
 _Eviction: TypeAlias = Literal["lru", "lfu", "priority", "cost"]
 _Stored: TypeAlias = tuple[Literal["stored"], int, int, bytes, bytes, NDArray[np.uint32]]
 _Removed: TypeAlias = tuple[Literal["removed"], int, int, bytes]
@@ -19,6 +21,18 @@ class _Options(TypedDict, total=False):
     media: Iterable[_Text] | None
     priority: int
     ttl: float | None
+
+class _TierStats(TypedDict):
+    blocks: int
+    bytes: int
+    capacity: int
+    hits: int
+    misses: int
+    corrupt: int
+
+class _Tiers(TypedDict, total=False):
+    host: _TierStats
+    disk: _TierStats
 
 class _CacheStats(TypedDict):
     blocks: int
@@ -59,14 +73,22 @@ class KVCache:
         block_size: SupportsIndex = 16,
         window: SupportsIndex | None = None,
         groups: _Many[tuple[int, int | None]] | None = None,
+        layers: SupportsIndex | None = None,
+        kv_heads: SupportsIndex | None = None,
+        head_dim: SupportsIndex | None = None,
+        format: _Format = "bf16",  # noqa: A002
+        device: Literal["cpu"] = "cpu",
+        host_bytes: SupportsIndex | None = None,
+        disk: str | os.PathLike[str] | None = None,
+        disk_bytes: SupportsIndex | None = None,
         eviction: _Eviction = "lru",
         vocabulary: SupportsIndex | None = None,
-        partial: bool = False,
+        partial: bool | None = None,
         offloads: bool = False,
         events: bool = False,
         secret: bytes | None = None,
     ) -> Self:
-        """Block tables for an engine that has pages of its own.
+        """Block tables; with `layers`, `kv_heads` and `head_dim` also the pages, in memory of the machine.
 
         Args:
             blocks: How many blocks there are; each layer of the model has a page for every one.
@@ -74,13 +96,23 @@ class KVCache:
             window: How many tokens the layers look at, if not at all of them: blocks before it are given back, and are -1
                 in a block table.
             groups: Instead of `blocks`: layers that look at different windows have a pool each, `(blocks, window)`.
+            layers: Layers of the model. With the next two the cache has the pages, and moves them itself.
+            kv_heads: Heads of keys and values.
+            head_dim: Numbers of a head, a multiple of 8.
+            format: What a number of a page is: `f32`, `bf16`, `f16`, or `int8` and `fp8` with a scale for each token and
+                head in the same page.
+            device: Where the pages are.
+            host_bytes: Memory for blocks that had to leave the pages.
+            disk: A folder for blocks that had to leave that memory, or the pages; what it holds is found again by another
+                process. Every block has a checksum: a damaged one is a miss.
+            disk_bytes: How large it may become; 16 GiB without.
             eviction: Which block goes first when none is free; one that others continue never goes before them. `lru`: the
                 one that was in use the longest time ago. `lfu`: the one that was found the fewest times. `priority`: the
                 one whose prompts had the lowest priority. `cost`: the one that is cheapest to compute again, times how
                 often it was found.
             vocabulary: The first id that is none; larger ones are refused.
-            partial: Whether slots that a prompt has in common with a block are copied instead of computed: the engine makes
-                the copies that `plan` tells.
+            partial: Whether slots that a prompt has in common with a block are copied instead of computed; a cache without
+                pages leaves the copies to the engine, as `plan` tells them, and does so only if it is asked to.
             offloads: Whether `plan` tells which blocks lose their content, for a tier of the engine's own.
             events: Whether `events()` tells what was stored and removed.
             secret: 16 bytes, for names that are equal in several processes; without, no other process has them.
@@ -123,7 +155,7 @@ class KVCache:
         release: Iterable[Sequence] | None = None,
         commit: Iterable[Sequence | tuple[Sequence, int]] | None = None,
         append: Iterable[tuple[Sequence, _Ids]] | None = None,
-        open: Iterable[_Ids | tuple[_Ids, _Options]] | None = None,
+        open: Iterable[_Ids | tuple[_Ids, _Options]] | None = None,  # noqa: A002
         tables: Iterable[Sequence] | None = None,
     ) -> Plan:
         """One step of a scheduler: commits, then releases, then appends, then openings.
@@ -141,6 +173,75 @@ class KVCache:
         Raises:
             ConfigError: A sequence was released, or is of another cache; an id is none; a wrong option.
         """
+
+    def write(
+        self,
+        layer: SupportsIndex,
+        slots: NDArray[np.int64],
+        keys: NDArray[np.float32],
+        values: NDArray[np.float32],
+        /,
+    ) -> None:
+        """Writes keys and values of tokens to their slots in a layer; the GIL is released.
+
+        Args:
+            layer: Which one, from 0.
+            slots: int64 `[tokens]`, as `Sequence.slots` gives them; one below 0 is left out.
+            keys: float32 `[tokens, kv_heads, head_dim]`.
+            values: The same.
+
+        Raises:
+            ConfigError: Something does not fit, or the cache has no pages.
+        """
+
+    def read(
+        self, layer: SupportsIndex, sequence: Sequence, num_tokens: SupportsIndex | None = None, /
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Keys and values of a sequence's first tokens as the pages hold them: float32 `[tokens, kv_heads, head_dim]` each.
+
+        Raises:
+            ConfigError: There are not so many tokens, a block was given back, or the cache has no pages.
+        """
+
+    def attend(
+        self,
+        layer: SupportsIndex,
+        queries: NDArray[np.float32],
+        sequences: _Many[Sequence],
+        /,
+        *,
+        num_queries: _Many[int] | None = None,
+        scale: SupportsFloat | None = None,
+        soft_cap: SupportsFloat | None = None,
+        window: SupportsIndex | None = None,
+        threads: SupportsIndex = 1,
+    ) -> NDArray[np.float32]:
+        """What the last tokens of sequences get from the tokens they see: float32 `[rows, heads, head_dim]`.
+
+        Args:
+            layer: Which one, from 0.
+            queries: float32 `[rows, heads, head_dim]`, those of the first sequence, then those of the next; `heads` is a
+                multiple of `kv_heads`.
+            sequences: Whose they are.
+            num_queries: How many of its last tokens each sequence has queries for; one without.
+            scale: What products are multiplied with; `1 / sqrt(head_dim)` without.
+            soft_cap: With a cap c, a score s becomes c tanh(s / c).
+            window: How many tokens a query sees, its own among them.
+            threads: How many work.
+
+        Raises:
+            ConfigError: Something does not fit, or the cache has no pages.
+        """
+
+    def save(self) -> None:
+        """Writes every block that can be found, and those in memory below the pages, to disk, and waits till they are there.
+
+        Raises:
+            ConfigError: The cache has no tier below it.
+        """
+
+    def tier_stats(self) -> _Tiers:
+        """What the tiers below the pages hold and have done; nothing, if there is none."""
 
     def events(self) -> list[_Stored | _Removed]:
         """What was stored and removed since the last call: for routers that send a prompt to where it is cached.
@@ -193,6 +294,11 @@ class Sequence:
 
         Raises:
             ConfigError: There is no such group.
+        """
+    def slots(self, start: SupportsIndex | None = None, stop: SupportsIndex | None = None, /) -> NDArray[np.int64]:
+        """Where the tokens from `start` up to `stop` go: block times `block_size` plus place in it, int64 `[tokens]`.
+
+        Without `start` those that are not committed, without `stop` up to the end; -1 where a block was given back.
         """
     def __len__(self) -> int: ...
     def append(self, ids: _Ids, /) -> None:

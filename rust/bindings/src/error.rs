@@ -214,6 +214,7 @@ pub(crate) fn kv_error(py: Python<'_>, error: &inferail_kv::Error) -> PyErr {
     match error {
         Error::OutOfBlocks { .. } => out_of_blocks_error(py, message).unwrap_or_else(|error| error),
         Error::Damaged { .. } => engine_failure(py, message).unwrap_or_else(|error| error),
+        Error::Io { source, .. } => std::io::Error::new(source.kind(), message).into(),
         _ => config_error(py, message),
     }
 }

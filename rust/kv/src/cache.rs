@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::hash::Namer;
 use crate::manager::{Copy, Load, Manager, Opening, Plan, SequenceId, key};
 use crate::store::Store;
 use crate::tiers::Lower;
@@ -58,7 +59,8 @@ impl Cache {
         }
     }
 
-    /// With the pages of each group, and perhaps tiers below. `block_bytes` are those of a block of each group.
+    /// With the pages of each group, and perhaps tiers below, whose names are made by `namer`; without one the manager
+    /// makes its own. `block_bytes` are those of a block of each group.
     ///
     /// # Errors
     /// [`Error::Parameter`]: a store has another geometry than its group. As [`Manager::new`] otherwise.
@@ -67,6 +69,7 @@ impl Cache {
         stores: Vec<Arc<dyn Store>>,
         block_bytes: &[usize],
         lower: Option<Arc<dyn Lower>>,
+        namer: Option<Namer>,
     ) -> Result<Self, Error> {
         let fits = stores.len() == settings.groups.len()
             && stores.len() == block_bytes.len()
@@ -86,8 +89,12 @@ impl Cache {
         }
         settings.offload = lower.is_some();
         let largest = block_bytes.iter().copied().max().unwrap_or(0);
+        let manager = match namer {
+            Some(namer) => Manager::with_namer(settings, namer)?,
+            None => Manager::new(settings)?,
+        };
         Ok(Self {
-            manager: Manager::new(settings)?,
+            manager,
             pages: Some(Pages {
                 stores,
                 bytes: vec![0; if lower.is_some() { largest } else { 0 }],
@@ -149,6 +156,27 @@ impl Cache {
     /// Forgets the moves: they are made, or will be before any page is written.
     pub fn clear_plan(&mut self) {
         self.manager.clear(&mut self.plan);
+    }
+
+    /// Offers every block that can be found to the tiers below, which keep it when this cache is gone.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub fn offer_all(&mut self) -> Result<(), Error> {
+        let Some(pages) = &mut self.pages else {
+            return Ok(());
+        };
+        let Some(lower) = pages.lower.clone() else {
+            return Ok(());
+        };
+        for (group, store) in (0..).zip(&pages.stores) {
+            let bytes = &mut pages.bytes[..pages.block_bytes[group as usize]];
+            for (block, name) in self.manager.named_blocks(group as usize) {
+                store.read_block(block, bytes)?;
+                lower.offer(key(group, name), store.layout().block_size, bytes);
+            }
+        }
+        Ok(())
     }
 
     /// As [`Manager::check_integrity`].

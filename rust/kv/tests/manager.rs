@@ -1,4 +1,5 @@
 //! What a manager does to block tables, case by case.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use inferail_kv::manager::NO_BLOCK;
 use inferail_kv::tiers::{Key, Lower};

@@ -1,41 +1,56 @@
 //! `KVCache`.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use inferail_kv::hash::Namer;
 use inferail_kv::manager::Event;
 use inferail_kv::{Cache, Manager};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use super::arguments::{Options, Tokens};
+use super::pages::{self, Below, Geometry, Pages};
 use super::plan::{PyPlan, Step};
 use super::sequence::PySequence;
 use super::settings::{self, Groups, whole};
 use super::shared::Shared;
-use crate::error::kv_error;
+use crate::error::{config_error, kv_error};
 
 /// Blocks, who has them, and what they are found by.
 #[derive(Debug)]
 #[pyclass(frozen, name = "KVCache", module = "inferail.core")]
 pub(crate) struct PyKVCache {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    /// None of a cache without, and of one that was closed.
+    pub(super) pages: Mutex<Option<Pages>>,
 }
 
 #[pymethods]
 impl PyKVCache {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "options, each by its name")]
-    #[pyo3(signature = (*, blocks = None, block_size = 16, window = None, groups = None, eviction = "lru", vocabulary = None,
-                        partial = false, offloads = false, events = false, secret = None))]
+    #[pyo3(signature = (*, blocks = None, block_size = 16, window = None, groups = None, layers = None, kv_heads = None,
+                        head_dim = None, format = "bf16", device = "cpu", host_bytes = None, disk = None,
+                        disk_bytes = None, eviction = "lru", vocabulary = None, partial = None, offloads = false,
+                        events = false, secret = None))]
     fn new(
         py: Python<'_>,
         blocks: Option<i64>,
         block_size: i64,
         window: Option<i64>,
         groups: Option<Groups>,
+        layers: Option<i64>,
+        kv_heads: Option<i64>,
+        head_dim: Option<i64>,
+        format: &str,
+        device: &str,
+        host_bytes: Option<i64>,
+        disk: Option<PathBuf>,
+        disk_bytes: Option<i64>,
         eviction: &str,
         vocabulary: Option<i64>,
-        partial: bool,
+        partial: Option<bool>,
         offloads: bool,
         events: bool,
         secret: Option<&Bound<'_, PyBytes>>,
@@ -46,13 +61,37 @@ impl PyKVCache {
             settings::policy(py, eviction)?,
             settings::vocabulary(py, vocabulary)?,
         );
-        settings.partial = partial;
+        let geometry = Geometry::given(py, layers, kv_heads, head_dim)?;
+        settings.partial = partial.unwrap_or(geometry.is_some());
         settings.offload = offloads;
         settings.events = events;
-        let namer = settings::namer(py, secret)?;
-        let manager = Manager::with_namer(settings, namer).map_err(|error| kv_error(py, &error))?;
+        let secret = settings::secret(py, secret)?;
+        if device != "cpu" {
+            let problem = format!("device must be \"cpu\", not {device:?}");
+            return Err(config_error(py, problem));
+        }
+        let below = Below {
+            host_bytes,
+            disk,
+            disk_bytes,
+        };
+        let (cache, pages) = if let Some(geometry) = geometry {
+            let (cache, pages) = pages::make(py, settings, geometry, format, &below, secret)?;
+            (cache, Some(pages))
+        } else {
+            below.refuse(py)?;
+            let made = match secret {
+                Some(secret) => Manager::with_namer(settings, Namer::new(secret)),
+                None => Manager::new(settings),
+            };
+            (
+                Cache::new(made.map_err(|error| kv_error(py, &error))?),
+                None,
+            )
+        };
         Ok(Self {
-            shared: Arc::new(Shared::new(Cache::new(manager), false)),
+            shared: Arc::new(Shared::new(cache, pages.is_some())),
+            pages: Mutex::new(pages),
         })
     }
 
@@ -139,6 +178,10 @@ impl PyKVCache {
     /// Frees everything.
     fn close(&self, py: Python<'_>) {
         self.shared.close(py);
+        self.pages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {

@@ -2,6 +2,8 @@
 
 mod arguments;
 pub(crate) mod cache;
+mod paged;
+mod pages;
 pub(crate) mod plan;
 pub(crate) mod sequence;
 mod settings;

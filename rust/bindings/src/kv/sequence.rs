@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use inferail_kv::SequenceId;
+use inferail_kv::manager::NO_BLOCK;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
@@ -37,6 +38,16 @@ impl PySequence {
     /// It was released by a plan.
     pub(super) fn set_released(&self) {
         self.is_released.store(true, Ordering::Relaxed);
+    }
+
+    /// Its blocks, and how many tokens it has.
+    pub(super) fn table(&self, py: Python<'_>) -> PyResult<(Vec<u32>, usize)> {
+        self.ask(py, |manager| {
+            Ok((
+                manager.table(self.id, 0)?.to_vec(),
+                manager.length(self.id)?,
+            ))
+        })
     }
 
     fn ask<T>(
@@ -93,6 +104,28 @@ impl PySequence {
         let table = manager.table(self.id, group);
         let table = table.map_err(|error| kv_error(py, &error))?;
         Ok(PyArray1::from_slice(py, bytemuck::cast_slice(table)))
+    }
+
+    /// Where tokens go: their block times its size, and their place in it.
+    #[pyo3(signature = (start = None, stop = None, /))]
+    fn slots<'py>(
+        &self,
+        py: Python<'py>,
+        start: Option<usize>,
+        stop: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let slots: Vec<i64> = self.ask(py, |manager| {
+            let size = manager.settings().block_size;
+            let (table, length) = (manager.table(self.id, 0)?, manager.length(self.id)?);
+            let stop = stop.unwrap_or(length).min(length);
+            let start = start.map_or_else(|| manager.written(self.id), Ok)?;
+            let slot = |token: usize| match table[token / size] {
+                NO_BLOCK => -1,
+                block => i64::from(block) * size as i64 + (token % size) as i64,
+            };
+            Ok((start..stop).map(slot).collect())
+        })?;
+        Ok(PyArray1::from_vec(py, slots))
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {

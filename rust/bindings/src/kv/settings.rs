@@ -1,6 +1,5 @@
 //! The options of a `KVCache`.
 
-use inferail_kv::hash::Namer;
 use inferail_kv::{Group, Policy, Settings};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -56,13 +55,16 @@ pub(super) fn policy(py: Python<'_>, name: &str) -> PyResult<Policy> {
     }
 }
 
-/// A secret of one's own, or of this process.
-pub(super) fn namer(py: Python<'_>, secret: Option<&Bound<'_, PyBytes>>) -> PyResult<Namer> {
+/// A secret of one's own, if there is one.
+pub(super) fn secret(
+    py: Python<'_>,
+    secret: Option<&Bound<'_, PyBytes>>,
+) -> PyResult<Option<[u8; 16]>> {
     let Some(secret) = secret else {
-        return Ok(Namer::random());
+        return Ok(None);
     };
     let bytes: Result<[u8; 16], _> = secret.as_bytes().try_into();
-    bytes.map(Namer::new).map_err(|_| {
+    bytes.map(Some).map_err(|_| {
         let problem = format!("secret must be 16 bytes, not {}", secret.as_bytes().len());
         config_error(py, problem)
     })

@@ -35,8 +35,10 @@ pub(super) struct Block {
     pub(super) after: u32,
     /// Sequences, and moves of a plan, that have it.
     pub(super) references: u32,
+    /// The next block of its chain in the index.
+    pub(super) chain: u32,
     /// How often it was found.
-    pub(super) hits: u32,
+    pub(super) hits: u16,
     /// When it was let go of last, in calls.
     pub(super) last_use: u64,
     /// Blocks before it in its prompt.
@@ -57,6 +59,7 @@ impl Block {
         before: NONE,
         after: NONE,
         references: 0,
+        chain: NONE,
         hits: 0,
         last_use: 0,
         depth: 0,

@@ -61,8 +61,11 @@ impl Manager {
         let block_size = self.settings.block_size;
         let usable = tokens.len().saturating_sub(1);
         let found = self.find_blocks(sequence, &tokens[..usable]);
-        self.use_blocks(sequence, found);
         let total = tokens.len().div_ceil(block_size);
+        for pool in &self.pools {
+            pool.touch_next(total - found);
+        }
+        self.use_blocks(sequence, found);
         let mut available = usize::MAX;
         for pool in &self.pools {
             available = available.min(pool.available());
@@ -189,7 +192,7 @@ impl Manager {
                 .map_or(NEVER, |ttl| pool.now.saturating_add(ttl));
             for at in table[..found].iter().copied().filter(|at| *at != NONE) {
                 pool.acquire(at);
-                pool.to_front(at);
+                pool.move_to_front(at);
                 let block = &mut pool.blocks[at as usize];
                 block.hits = block.hits.saturating_add(1);
                 pool.order

@@ -3,6 +3,7 @@
 mod block;
 mod find;
 mod grow;
+mod index;
 mod integrity;
 mod name;
 mod order;
@@ -76,12 +77,14 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// One with nothing in it, whose names no other process can guess.
+    /// One with nothing in it, whose names no other process can guess: fast ones, if nobody has to trust them alone.
     ///
     /// # Errors
     /// [`Error::Parameter`]: a setting means nothing. [`Error::Memory`]: its lists alone do not fit into memory.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        Self::with_namer(settings, Namer::random())
+        let namer = Namer::random();
+        let is_compared = settings.groups.len() == 1 && !settings.offload;
+        Self::with_namer(settings, if is_compared { namer.fast() } else { namer })
     }
 
     /// One whose names are those of every other one with the same secret.
@@ -91,7 +94,7 @@ impl Manager {
     pub fn with_namer(settings: Settings, namer: Namer) -> Result<Self, Error> {
         settings.check()?;
         let blocks: usize = settings.groups.iter().map(|group| group.blocks).sum();
-        let line = size_of::<block::Block>() + 5 + 4 * settings.block_size;
+        let line = size_of::<block::Block>() + 16 + 4 * settings.block_size;
         memory::check(blocks as u64 * line as u64)?;
         let lead = settings
             .groups
@@ -216,6 +219,13 @@ impl Manager {
     /// [`Error::Released`].
     pub fn cached(&self, id: SequenceId) -> Result<usize, Error> {
         Ok(self.sequence(id)?.cached)
+    }
+
+    /// Every block of a group that can be found, and its name.
+    pub fn named_blocks(&self, group: usize) -> Vec<(u32, Name)> {
+        let blocks = (0..).zip(&self.pools[group].blocks);
+        let named = blocks.filter(|(_, block)| block.state == block::State::Named);
+        named.map(|(at, block)| (at, block.name)).collect()
     }
 
     /// How many groups there are.

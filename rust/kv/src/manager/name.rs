@@ -5,6 +5,7 @@ use super::block::{NONE, ROOT, State};
 use super::plan::{Copy, Event, Load, Plan};
 use super::sequence::{Sequence, SequenceId};
 use crate::Error;
+use crate::hash::Name;
 
 /// What became of a block that is full.
 enum Naming {
@@ -34,10 +35,17 @@ impl Manager {
             });
         }
         let mut sequence = std::mem::take(&mut self.sequences[id.place as usize]);
-        while !sequence.is_sealed && (sequence.named + 1) * self.settings.block_size <= total {
-            match self.name_next(&mut sequence) {
-                Naming::Done => sequence.named += 1,
-                Naming::Taken => sequence.is_sealed = true,
+        let last = total / self.settings.block_size;
+        if !sequence.is_sealed && sequence.named < last {
+            self.make_names(&sequence, last);
+            let first = sequence.named;
+            while sequence.named < last {
+                let name = self.names[sequence.named - first];
+                if let Naming::Taken = self.give_name(&mut sequence, name) {
+                    sequence.is_sealed = true;
+                    break;
+                }
+                sequence.named += 1;
             }
         }
         sequence.written = total;
@@ -46,15 +54,27 @@ impl Manager {
         Ok(())
     }
 
-    fn name_next(&mut self, sequence: &mut Sequence) -> Naming {
-        let depth = sequence.named;
+    /// The names of a sequence's blocks from the first that has none up to `last`. All of them first, so that what the
+    /// index knows of them comes from memory at once.
+    fn make_names(&mut self, sequence: &Sequence, last: usize) {
         let lead = &self.pools[self.lead];
-        let at = sequence.tables[self.lead][depth];
-        let name = match lead.block(at).state {
-            // A fork of it was first.
-            State::Named => lead.block(at).name,
-            _ => self.namer.name(sequence.chain, lead.tokens(at)),
-        };
+        let mut name = sequence.chain;
+        self.names.clear();
+        for at in &sequence.tables[self.lead][sequence.named..last] {
+            name = match lead.block(*at).state {
+                // A fork of it was first.
+                State::Named => lead.block(*at).name,
+                _ => self.namer.name(name, lead.tokens(*at)),
+            };
+            self.names.push(name);
+            for pool in &self.pools {
+                pool.touch(name);
+            }
+        }
+    }
+
+    fn give_name(&mut self, sequence: &mut Sequence, name: Name) -> Naming {
+        let depth = sequence.named;
         // The lead compares tokens, so it goes first.
         let first = self.lead;
         let others = (0..self.pools.len()).filter(|group| *group != first);

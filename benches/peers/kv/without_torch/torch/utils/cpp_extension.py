@@ -1,0 +1,4 @@
+"""Where compilers would be."""
+
+CUDA_HOME = None
+ROCM_HOME = None
