@@ -76,7 +76,7 @@ impl Cpu {
     /// # Errors
     /// A layer that the store has not.
     pub fn address(&self, layer: usize) -> Result<usize, Error> {
-        Ok(self.read(layer)?.as_slice().as_ptr().addr())
+        Ok(self.read(layer)?.as_slice().as_ptr().expose_provenance())
     }
 
     /// Writes keys and values of tokens, `[slots.len(), kv_heads, head_dim]` each, to the tokens' slots of a layer.

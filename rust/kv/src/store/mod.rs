@@ -9,7 +9,7 @@ mod memory;
 
 pub use attention::{Attention, Batch};
 pub use cpu::Cpu;
-pub use inferail_simd::pages::{Format, Row, Scaling};
+pub use inferail_simd::pages::{Format, Part, Row, Scaling};
 pub use layout::{Layout, Sizes};
 pub use memory::available_memory;
 

@@ -239,13 +239,15 @@ pub(super) mod inner {
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c,popcnt")]
     pub(super) fn totals(values: [F; 4]) -> [f32; 4] {
-        join(values.map(|values| {
+        let mut fours = [_mm_setzero_ps(); 4];
+        for (four, values) in fours.iter_mut().zip(values) {
             let eight = _mm256_add_ps(values.0, values.1);
-            _mm_add_ps(
+            *four = _mm_add_ps(
                 _mm256_castps256_ps128(eight),
                 _mm256_extractf128_ps::<1>(eight),
-            )
-        }))
+            );
+        }
+        join(fours)
     }
 
     #[inline]

@@ -158,16 +158,18 @@ mod inner {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
     pub(super) fn totals(values: [F; 4]) -> [f32; 4] {
-        avx2::join(values.map(|values| {
+        let mut fours = [_mm_setzero_ps(); 4];
+        for (four, values) in fours.iter_mut().zip(values) {
             let eight = _mm256_add_ps(
                 _mm512_castps512_ps256(values),
                 _mm512_extractf32x8_ps::<1>(values),
             );
-            _mm_add_ps(
+            *four = _mm_add_ps(
                 _mm256_castps256_ps128(eight),
                 _mm256_extractf128_ps::<1>(eight),
-            )
-        }))
+            );
+        }
+        avx2::join(fours)
     }
 
     #[inline]

@@ -284,7 +284,11 @@ fn products<L: Lanes, N: Number, const R: usize>(
     }
     while token < tokens {
         let sums = dots::<L, N, R, 1>(lanes, queries, chunk, next, token);
-        let totals = lanes.totals(four(lanes, sums.map(|[sum]| sum)));
+        let mut firsts = [lanes.splat(0.0); R];
+        for (first, [sum]) in firsts.iter_mut().zip(sums) {
+            *first = sum;
+        }
+        let totals = lanes.totals(four(lanes, firsts));
         for (scores, total) in scores.iter_mut().zip(totals) {
             scores[token] = total;
         }
@@ -295,7 +299,11 @@ fn products<L: Lanes, N: Number, const R: usize>(
 /// Up to four, filled with zeros.
 #[inline(always)]
 fn four<L: Lanes, const R: usize>(lanes: L, values: [L::F; R]) -> [L::F; 4] {
-    std::array::from_fn(|at| if at < R { values[at] } else { lanes.splat(0.0) })
+    let mut out = [lanes.splat(0.0); 4];
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = value;
+    }
+    out
 }
 
 #[inline(always)]
@@ -310,15 +318,24 @@ fn dots<L: Lanes, N: Number, const R: usize, const T: usize>(
     fetch(next.keys, token * row_bytes, T * row_bytes);
     let whole = chunk.head_dim / WIDTH;
     let lines = queries.len() / R;
-    let rows: [&[N::Bits]; T] =
-        std::array::from_fn(|at| &chunk.keys[(token + at) * chunk.head_dim..][..chunk.head_dim]);
-    let whole_rows: [&[[N::Bits; WIDTH]]; T] =
-        std::array::from_fn(|at| &rows[at].as_chunks::<WIDTH>().0[..whole]);
-    let whole_queries: [&[[f32; WIDTH]]; R] =
-        std::array::from_fn(|at| &queries[at * lines..][..whole]);
+    // Not `array::from_fn`, here and below: it is compiled for itself, without the instruction set, and then called for
+    // each number, which takes twice as long.
+    let mut rows: [&[N::Bits]; T] = [&[]; T];
+    let mut whole_rows: [&[[N::Bits; WIDTH]]; T] = [&[]; T];
+    for at in 0..T {
+        rows[at] = &chunk.keys[(token + at) * chunk.head_dim..][..chunk.head_dim];
+        whole_rows[at] = &rows[at].as_chunks::<WIDTH>().0[..whole];
+    }
+    let mut whole_queries: [&[[f32; WIDTH]]; R] = [&[]; R];
+    for (at, query) in whole_queries.iter_mut().enumerate() {
+        *query = &queries[at * lines..][..whole];
+    }
     let mut sums = [[lanes.splat(0.0); T]; R];
     for at in 0..whole {
-        let keys: [L::F; T] = std::array::from_fn(|row| N::load(lanes, &whole_rows[row][at]));
+        let mut keys = [lanes.splat(0.0); T];
+        for (key, row) in keys.iter_mut().zip(whole_rows) {
+            *key = N::load(lanes, &row[at]);
+        }
         for (sums, query) in sums.iter_mut().zip(whole_queries) {
             let query = lanes.load(&query[at]);
             for (sum, key) in sums.iter_mut().zip(keys) {
@@ -327,7 +344,10 @@ fn dots<L: Lanes, N: Number, const R: usize, const T: usize>(
         }
     }
     if whole < lines {
-        let keys: [L::F; T] = std::array::from_fn(|row| line::<L, N>(lanes, rows[row], whole));
+        let mut keys = [lanes.splat(0.0); T];
+        for (key, row) in keys.iter_mut().zip(rows) {
+            *key = line::<L, N>(lanes, row, whole);
+        }
         for (at, sums) in sums.iter_mut().enumerate() {
             let query = lanes.load(&queries[at * lines + whole]);
             for (sum, key) in sums.iter_mut().zip(keys) {
@@ -454,7 +474,10 @@ fn add_values<L: Lanes, N: Number, const R: usize, const C: usize>(
     {
         let place = (token * chunk.head_dim + first * WIDTH) * size_of::<N::Bits>();
         fetch(next.values, place, C * WIDTH * size_of::<N::Bits>());
-        let values: [L::F; C] = std::array::from_fn(|at| line::<L, N>(lanes, row, first + at));
+        let mut values = [lanes.splat(0.0); C];
+        for (at, value) in values.iter_mut().enumerate() {
+            *value = line::<L, N>(lanes, row, first + at);
+        }
         for (sums, weights) in sums.iter_mut().zip(weights) {
             let weight = lanes.splat(weights[token]);
             for (sum, value) in sums.iter_mut().zip(values) {
