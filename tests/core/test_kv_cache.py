@@ -24,6 +24,7 @@ def use(cache: Any, ids: Any, **options: Any) -> int:
 
 
 def test_prompt_finds_what_another_has_committed():
+    """Serves R11."""
     cache = KVCache(blocks=8, block_size=4)
     first = cache.open([1, 2, 3, 4, 5, 6, 7, 8, 9])
     first.commit(9)
@@ -143,7 +144,6 @@ def test_options_of_a_prompt_that_mean_nothing_are_refused(options: Any):
 
 
 def test_two_tenants_with_equal_prompts_never_share():
-    """Serves R177."""
     cache = KVCache(blocks=64, block_size=4)
     tenants: list[dict[str, Any]] = [
         {},
@@ -412,6 +412,20 @@ def test_offloads_name_what_is_lost():
     assert (group, block) == (0, plan.block_tables[0, 0])
     assert len(name) == 16
     assert plan.loads == []
+
+
+def test_stats_say_how_full_the_cache_is():
+    """Serves R177."""
+    cache = KVCache(blocks=8, block_size=4)
+    use(cache, range(8))
+    sequence = cache.open(range(12))
+
+    stats = cache.stats()
+
+    assert len(sequence) == 12
+    assert (stats["blocks"], stats["free"], stats["idle"], stats["named"]) == (8, 5, 0, 2)
+    assert (stats["sequences"], stats["asked_tokens"], stats["cached_tokens"]) == (1, 20, 8)
+    assert (stats["evictions"], stats["duplicates"]) == (0, 0)
 
 
 def test_threads_share_a_cache():
