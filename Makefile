@@ -19,6 +19,7 @@ SAMPLERS := .venv-samplers
 GRAMMARS := .venv-grammars
 INDEXES := .venv-indexes
 CACHES := .venv-caches
+KV := .venv-kv
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
 PROFILE := ci
@@ -92,7 +93,7 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done $(KV)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
@@ -106,6 +107,7 @@ peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.
 	@$(INDEXES)/bin/python benches/peers/encoder.py --rounds 3
 	@$(BIN)/python benches/peers/semantic_quality.py
 	@$(CACHES)/bin/python benches/peers/cache.py --rounds 3
+	@$(KV)/bin/python benches/peers/kv.py
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py
@@ -114,7 +116,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -213,6 +215,17 @@ $(CACHES)/.done: benches/peers/caches/requirements.txt | $(DONE)/venv
 	@$(PYTHON) -m venv $(CACHES)
 	@$(CACHES)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(CACHES)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+# vLLM is not compiled: its cache manager is Python. Its setup.py asks torch for a version all the same.
+$(KV)/.done: benches/peers/kv/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the cache managers of others into $(KV)'
+	@$(PYTHON) -m venv $(KV)
+	@$(KV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(KV)/bin/python -m pip install --quiet --requirement $<
+	@PYTHONPATH=$(CURDIR)/benches/peers/kv/without_torch VLLM_VERSION_OVERRIDE=0.33.0 VLLM_TARGET_DEVICE=empty \
+		$(KV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --no-binary vllm vllm==0.33.0 || \
+		echo '· vLLM does not install here' >&2
 	@touch $@
 
 $(FUZZ):

@@ -1,0 +1,10 @@
+//! `KVCache` and what it makes.
+
+mod arguments;
+pub(crate) mod cache;
+mod paged;
+mod pages;
+pub(crate) mod plan;
+pub(crate) mod sequence;
+mod settings;
+mod shared;
