@@ -1,7 +1,6 @@
 //! A device and its primary context, which torch and cupy share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use cudarc::driver::result::{DriverError, ctx, device, mem_get_info, primary_ctx};
 use cudarc::driver::sys::{CUcontext, CUdevice, CUresult};
@@ -21,7 +20,6 @@ pub(crate) struct Shared {
     device: CUdevice,
     context: CUcontext,
     info: DeviceInfo,
-    lost: AtomicBool,
     pub(crate) modules: Modules,
 }
 
@@ -37,15 +35,14 @@ impl Device {
     /// As [`crate::probe()`], and a driver that makes no context, for one because memory is short.
     pub fn open(ordinal: usize) -> Result<Self, DeviceError> {
         let info = probe_device(ordinal)?;
-        let device = check("cuDeviceGet", device::get(ordinal as i32), 0)?;
+        let device = check("cuDeviceGet", device::get(ordinal as i32))?;
         // SAFETY: `device` is of the driver.
         let retained = unsafe { primary_ctx::retain(device) };
-        let context = check("cuDevicePrimaryCtxRetain", retained, 0)?;
+        let context = check("cuDevicePrimaryCtxRetain", retained)?;
         Ok(Self(Arc::new(Shared {
             device,
             context,
             info,
-            lost: AtomicBool::new(false),
             modules: Modules::default(),
         })))
     }
@@ -61,7 +58,7 @@ impl Device {
     /// A lost device.
     pub fn memory(&self) -> Result<(usize, usize), DeviceError> {
         self.0.bind()?;
-        self.0.check("cuMemGetInfo", mem_get_info())
+        check("cuMemGetInfo", mem_get_info())
     }
 
     /// A new stream, which does not wait for the null stream.
@@ -94,38 +91,7 @@ impl Shared {
     pub(crate) fn bind(&self) -> Result<(), DeviceError> {
         // SAFETY: the context was retained when `self` was made and is released when it is dropped.
         let bound = unsafe { ctx::set_current(self.context) };
-        self.check("cuCtxSetCurrent", bound)
-    }
-
-    /// Whether a kernel broke the context: then nothing may be waited for any more.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn check<T>(
-        &self,
-        call: &'static str,
-        result: Result<T, DriverError>,
-    ) -> Result<T, DeviceError> {
-        if let Err(DriverError(code)) = &result
-            && is_sticky(*code)
-        {
-            self.lost.store(true, Ordering::Relaxed);
-        }
-        check(call, result, 0)
-    }
-
-    /// As `check`, of a call that asks for memory.
-    pub(crate) fn check_memory<T>(
-        &self,
-        call: &'static str,
-        result: Result<T, DriverError>,
-        needed: usize,
-    ) -> Result<T, DeviceError> {
-        match result {
-            Err(DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => check(call, result, needed),
-            other => self.check(call, other),
-        }
+        check("cuCtxSetCurrent", bound)
     }
 }
 
@@ -137,7 +103,16 @@ impl Drop for Shared {
     }
 }
 
-fn check<T>(
+/// The value, or what the driver said.
+pub(crate) fn check<T>(
+    call: &'static str,
+    result: Result<T, DriverError>,
+) -> Result<T, DeviceError> {
+    check_memory(call, result, 0)
+}
+
+/// The same of a call that asks for `needed` bytes.
+pub(crate) fn check_memory<T>(
     call: &'static str,
     result: Result<T, DriverError>,
     needed: usize,

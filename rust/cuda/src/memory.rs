@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cudarc::driver::result::{free_host, free_sync, malloc_host, malloc_sync};
 use cudarc::driver::sys;
 
+use crate::device::{check, check_memory};
 use crate::error::shape;
 use crate::{Device, DeviceError};
 
@@ -30,7 +31,7 @@ impl Buffer {
         device.0.bind()?;
         // SAFETY: any size may be asked for; 0 is made 1, as the driver refuses it.
         let allocated = unsafe { malloc_sync(bytes.max(1)) };
-        let address = device.0.check_memory("cuMemAlloc", allocated, bytes)?;
+        let address = check_memory("cuMemAlloc", allocated, bytes)?;
         Ok(Self(Arc::new(Memory {
             device: device.clone(),
             address,
@@ -107,7 +108,7 @@ impl View {
             let code = unsafe {
                 sys::cuMemGetAddressRange_v2(&raw mut range.0, &raw mut range.1, at.unwrap_or(0))
             };
-            match device.0.check("cuMemGetAddressRange", code.result()) {
+            match check("cuMemGetAddressRange", code.result()) {
                 Ok(()) => {}
                 Err(lost @ DeviceError::Lost { .. }) => return Err(lost),
                 Err(_) => {
@@ -199,7 +200,7 @@ impl Pinned {
         device.0.bind()?;
         // SAFETY: any size may be asked for; no flags: not write-combined.
         let allocated = unsafe { malloc_host(bytes.max(1), 0) };
-        let address = device.0.check_memory("cuMemHostAlloc", allocated, bytes)?;
+        let address = check_memory("cuMemHostAlloc", allocated, bytes)?;
         let Some(address) = NonNull::new(address.cast::<u8>()) else {
             return Err(DeviceError::OutOfMemory {
                 needed: bytes,

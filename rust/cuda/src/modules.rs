@@ -8,7 +8,7 @@ use cudarc::driver::result::{DriverError, module};
 use cudarc::driver::sys::{CUfunction, CUmodule, CUresult};
 
 use crate::DeviceError;
-use crate::device::Shared;
+use crate::device::{Shared, check};
 
 /// One source file of `kernels/`, compiled.
 #[derive(Debug)]
@@ -112,14 +112,14 @@ impl Modules {
         let module = if let Some(module) = loaded.modules.get(image.name) {
             *module
         } else {
-            let module = shared.check("cuModuleLoadData", image.load(capability))?;
+            let module = check("cuModuleLoadData", image.load(capability))?;
             loaded.modules.insert(image.name, module);
             module
         };
         let text = CString::new(name).unwrap_or_default();
         // SAFETY: the module is loaded, and stays so as long as the context.
         let found = unsafe { module::get_function(module, text) };
-        let function = shared.check("cuModuleGetFunction", found)?;
+        let function = check("cuModuleGetFunction", found)?;
         loaded.functions.insert(name.to_owned(), function);
         Ok(function)
     }

@@ -5,6 +5,7 @@ use cudarc::driver::result::{
 };
 use cudarc::driver::sys::{CUevent, CUevent_flags, CUevent_wait_flags, CUfunction, CUstream};
 
+use crate::device::check;
 use crate::error::shape;
 use crate::geometry::Grid;
 use crate::params::Params;
@@ -27,7 +28,7 @@ impl Stream {
     pub(crate) fn new(device: &Device) -> Result<Self, DeviceError> {
         device.0.bind()?;
         let created = stream::create(stream::StreamKind::NonBlocking);
-        let handle = device.0.check("cuStreamCreate", created)?;
+        let handle = check("cuStreamCreate", created)?;
         Ok(Self {
             device: device.clone(),
             handle,
@@ -65,7 +66,7 @@ impl Stream {
         self.device.0.bind()?;
         // SAFETY: the handle is alive: our own until we are dropped, another's as promised.
         let done = unsafe { stream::synchronize(self.handle) };
-        self.device.0.check("cuStreamSynchronize", done)
+        check("cuStreamSynchronize", done)
     }
 
     /// Marks this place in the stream.
@@ -75,14 +76,14 @@ impl Stream {
     pub fn record(&self) -> Result<Event, DeviceError> {
         self.device.0.bind()?;
         let flags = CUevent_flags::CU_EVENT_DISABLE_TIMING;
-        let handle = self.device.0.check("cuEventCreate", event::create(flags))?;
+        let handle = check("cuEventCreate", event::create(flags))?;
         let made = Event {
             device: self.device.clone(),
             handle,
         };
         // SAFETY: both are alive.
         let recorded = unsafe { event::record(handle, self.handle) };
-        self.device.0.check("cuEventRecord", recorded)?;
+        check("cuEventRecord", recorded)?;
         Ok(made)
     }
 
@@ -95,7 +96,7 @@ impl Stream {
         let flags = CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
         // SAFETY: both are alive.
         let waited = unsafe { stream::wait_event(self.handle, event.handle, flags) };
-        self.device.0.check("cuStreamWaitEvent", waited)
+        check("cuStreamWaitEvent", waited)
     }
 
     /// Copies `from` to the beginning of `to`, and waits.
@@ -107,7 +108,7 @@ impl Stream {
         self.device.0.bind()?;
         // SAFETY: the view has the bytes; `from` is borrowed until the copy is done, below.
         let copied = unsafe { memcpy_htod_async(address, from, self.handle) };
-        let copied = self.device.0.check("cuMemcpyHtoDAsync", copied);
+        let copied = check("cuMemcpyHtoDAsync", copied);
         self.synchronize()?;
         copied
     }
@@ -121,7 +122,7 @@ impl Stream {
         self.device.0.bind()?;
         // SAFETY: the view has the bytes; `to` is borrowed until the copy is done, below; any bytes are a `Plain`.
         let copied = unsafe { memcpy_dtoh_async(to, address, self.handle) };
-        let copied = self.device.0.check("cuMemcpyDtoHAsync", copied);
+        let copied = check("cuMemcpyDtoHAsync", copied);
         self.synchronize()?;
         copied
     }
@@ -157,7 +158,7 @@ impl Stream {
         host: Pinned,
         device: &View,
     ) -> Result<Transfer, DeviceError> {
-        self.device.0.check(call, copied)?;
+        check(call, copied)?;
         match self.record() {
             Ok(event) => Ok(Transfer {
                 event,
@@ -185,7 +186,7 @@ impl Stream {
         self.device.0.bind()?;
         // SAFETY: the view has the bytes, and is freed only after all work is done.
         let filled = unsafe { memset_d8_async(view.address(), byte, view.bytes(), self.handle) };
-        self.device.0.check("cuMemsetD8Async", filled)
+        check("cuMemsetD8Async", filled)
     }
 
     /// Launches a kernel with the one struct that it takes.
@@ -219,7 +220,7 @@ impl Stream {
                 &mut arguments,
             )
         };
-        self.device.0.check("cuLaunchKernel", launched)
+        check("cuLaunchKernel", launched)
     }
 }
 
@@ -256,7 +257,7 @@ impl Event {
         self.device.0.bind()?;
         // SAFETY: the event is alive.
         let done = unsafe { event::synchronize(self.handle) };
-        self.device.0.check("cuEventSynchronize", done)
+        check("cuEventSynchronize", done)
     }
 }
 
