@@ -10,6 +10,7 @@ from typing_extensions import disjoint_base
 from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
 from inferail._core_stubs.index import GraphIndex, VectorIndex
+from inferail._core_stubs.kv import KVCache, Plan, Sequence
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -79,15 +80,18 @@ __all__ = [
     "HttpExchange",
     "HttpPool",
     "HttpSettings",
+    "KVCache",
     "LexicalEncoder",
     "Matcher",
     "NDJSONParser",
     "PartialJSON",
+    "Plan",
     "PromptLookup",
     "SSEEvent",
     "SSEParser",
     "Sampler",
     "Samples",
+    "Sequence",
     "StopCheck",
     "StopScanner",
     "StopStrings",

@@ -206,3 +206,20 @@ fn engine_failure(py: Python<'_>, message: String) -> PyResult<PyErr> {
     let class = CLASS.import(py, "inferail.errors", "EngineError")?;
     Ok(PyErr::from_value(class.call1((message,))?))
 }
+
+/// Why a cache cannot do what it was asked: `OutOfBlocksError`, `EngineError` of damage, `ConfigError` of the rest.
+pub(crate) fn kv_error(py: Python<'_>, error: &inferail_kv::Error) -> PyErr {
+    use inferail_kv::Error;
+    let message = error.to_string();
+    match error {
+        Error::OutOfBlocks { .. } => out_of_blocks_error(py, message).unwrap_or_else(|error| error),
+        Error::Damaged { .. } => engine_failure(py, message).unwrap_or_else(|error| error),
+        _ => config_error(py, message),
+    }
+}
+
+fn out_of_blocks_error(py: Python<'_>, message: String) -> PyResult<PyErr> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "inferail.errors", "OutOfBlocksError")?;
+    Ok(PyErr::from_value(class.call1((message,))?))
+}

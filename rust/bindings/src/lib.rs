@@ -12,6 +12,7 @@ mod http_exchange;
 mod http_pool;
 mod index;
 mod json;
+mod kv;
 mod ndjson_parser;
 mod sampler;
 mod sse_parser;
@@ -47,6 +48,12 @@ mod core_module {
     use super::index::vector_index::PyVectorIndex;
     #[pymodule_export]
     use super::json::{dump_json, load_json};
+    #[pymodule_export]
+    use super::kv::cache::PyKVCache;
+    #[pymodule_export]
+    use super::kv::plan::PyPlan;
+    #[pymodule_export]
+    use super::kv::sequence::PySequence;
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]

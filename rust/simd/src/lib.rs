@@ -7,6 +7,7 @@ pub mod gemm;
 pub mod logits;
 pub mod map;
 pub mod nibbles;
+pub mod pages;
 mod prefetch;
 pub mod vectors;
 

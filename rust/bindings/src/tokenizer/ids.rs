@@ -90,7 +90,7 @@ pub(crate) fn from_python(ids: &Bound<'_, PyAny>, tokenizer: &Tokenizer) -> PyRe
 
 /// The numbers of a list through the `array` of Python, which reads one in half the time that three calls from here take
 /// (9 against 16 ns); nothing if one of them is no number below 2³²: then the slow way says which.
-fn packed(list: &Bound<'_, PyList>) -> Option<Vec<u32>> {
+pub(crate) fn packed(list: &Bound<'_, PyList>) -> Option<Vec<u32>> {
     let array = list.py().import(intern!(list.py(), "array")).ok()?;
     let array = array
         .call_method1(intern!(list.py(), "array"), ("I", list))

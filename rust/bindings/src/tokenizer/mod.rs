@@ -4,7 +4,7 @@ pub(crate) mod batch;
 mod chat;
 mod detailed;
 pub(crate) mod encoding;
-mod ids;
+pub(crate) mod ids;
 mod origin;
 mod settings;
 mod specials;

@@ -2,41 +2,16 @@
 
 use crate::Error;
 
-/// What one number of a page is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// 32-bit floats.
-    F32,
-    /// bfloat16.
-    Bf16,
-    /// IEEE half precision.
-    F16,
-    /// Signed bytes with one f32 scale per token and head, in the same page.
-    Int8,
-    /// FP8 E4M3 (no infinities, largest 448) with one f32 scale per token and head, in the same page.
-    Fp8,
-}
+mod attention;
+mod cpu;
+mod layout;
+mod memory;
 
-/// The geometry of a store.
-///
-/// A page is one block of one layer: `[2 (K, V)][kv_heads][block_size][head_dim]` numbers of `format`, then, for the
-/// quantised formats, `[2][kv_heads][block_size]` f32 scales, padded to a multiple of 64 bytes. A layer is
-/// `[blocks][page]`, a store `[layers]` of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Layout {
-    /// Layers of the model that share the block table.
-    pub layers: usize,
-    /// Key/value heads (not query heads).
-    pub kv_heads: usize,
-    /// Numbers of one head's key or value.
-    pub head_dim: usize,
-    /// Tokens of a block.
-    pub block_size: usize,
-    /// Blocks of the pool.
-    pub blocks: usize,
-    /// What a number is.
-    pub format: Format,
-}
+pub use attention::{Attention, Batch};
+pub use cpu::Cpu;
+pub use inferail_simd::pages::{Format, Row, Scaling};
+pub use layout::{Layout, Sizes};
+pub use memory::available_memory;
 
 /// Pages of one device, moved as bytes. Attention and writing are the devices' own methods.
 ///

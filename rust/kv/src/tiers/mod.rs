@@ -1,5 +1,20 @@
 //! Where pages of evicted blocks stay: pinned host memory, then disk.
 
+mod admission;
+mod chain;
+mod disk;
+mod host;
+mod order;
+mod positional;
+mod record;
+mod speed;
+mod stats;
+
+pub use chain::Tiers;
+pub use disk::{ChainKey, Disk};
+pub use host::{Host, Options};
+pub use stats::{Stats, TierStats};
+
 /// The name of a block's content: its chained hash, which covers every token before it, the salt and the adapter.
 pub type Key = u128;
 

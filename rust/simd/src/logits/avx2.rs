@@ -39,6 +39,7 @@ macro_rules! lanes {
         impl Lanes for Avx2 {
             type F = F;
             type D = D;
+            const WIDE: bool = false;
 
             $(
                 #[inline(always)]
@@ -56,6 +57,10 @@ lanes! {
     fn load(values: &[f32; WIDTH]) -> F;
     fn load_f16(values: &[u16; WIDTH]) -> F;
     fn load_bf16(values: &[u16; WIDTH]) -> F;
+    fn load_int8(values: &[i8; WIDTH]) -> F;
+    fn load_fp8(values: &[u8; WIDTH]) -> F;
+    fn store(values: F, out: &mut [f32; WIDTH]) -> ();
+    fn totals(values: [F; 4]) -> [f32; 4];
     fn keep(values: F, lanes: u16) -> F;
     fn keep_or_zero(values: F, lanes: u16) -> F;
     fn max(values: F, other: F) -> F;
@@ -103,7 +108,7 @@ const fn orders() -> [[u32; 8]; 256] {
     orders
 }
 
-mod inner {
+pub(super) mod inner {
     use super::*;
 
     /// All bits of the lanes whose bit is set.
@@ -175,6 +180,72 @@ mod inner {
         let widen =
             |half| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(half)));
         (widen(low), widen(high))
+    }
+
+    /// From four sums of four lanes each, the sums: lanes 2 apart, then 1 apart.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c,popcnt")]
+    pub(in super::super) fn join(fours: [__m128; 4]) -> [f32; 4] {
+        let halves =
+            |left, right| _mm_add_ps(_mm_movelh_ps(left, right), _mm_movehl_ps(right, left));
+        let (first, second) = (halves(fours[0], fours[1]), halves(fours[2], fours[3]));
+        let sums = _mm_add_ps(
+            _mm_shuffle_ps::<0b10_00_10_00>(first, second),
+            _mm_shuffle_ps::<0b11_01_11_01>(first, second),
+        );
+        let mut out = [0.0; 4];
+        // SAFETY: the array has the 16 bytes that are written, and the store needs no alignment.
+        unsafe { _mm_storeu_ps(out.as_mut_ptr(), sums) };
+        out
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c,popcnt")]
+    pub(super) fn load_int8(values: &[i8; WIDTH]) -> F {
+        // SAFETY: the array has the 16 bytes that are read, and the load needs no alignment.
+        let bytes = unsafe { _mm_loadu_si128(values.as_ptr().cast()) };
+        let widen = |bytes| _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+        (widen(bytes), widen(_mm_srli_si128::<8>(bytes)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c,popcnt")]
+    pub(super) fn load_fp8(values: &[u8; WIDTH]) -> F {
+        // SAFETY: the array has the 16 bytes that are read, and the load needs no alignment.
+        let bytes = unsafe { _mm_loadu_si128(values.as_ptr().cast()) };
+        let upper = _mm256_slli_epi16::<8>(_mm256_cvtepu8_epi16(bytes));
+        // The sign stays, the rest moves one place down.
+        let sign = _mm256_set1_epi16(0x8000_u16.cast_signed());
+        let moved = _mm256_andnot_si256(sign, upper);
+        let halves = _mm256_or_si256(_mm256_and_si256(upper, sign), _mm256_srli_epi16::<1>(moved));
+        let nan = _mm256_cmpeq_epi16(moved, _mm256_set1_epi16(0x7F00));
+        let halves = _mm256_blendv_epi8(halves, _mm256_set1_epi16(0x7E00), nan);
+        (
+            _mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
+            _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(halves)),
+        )
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c,popcnt")]
+    pub(super) fn store(values: F, out: &mut [f32; WIDTH]) {
+        let (low, high) = out.split_at_mut(8);
+        // SAFETY: each half has the 32 bytes that are written, and the store needs no alignment.
+        unsafe { _mm256_storeu_ps(low.as_mut_ptr(), values.0) };
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_ps(high.as_mut_ptr(), values.1) };
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c,popcnt")]
+    pub(super) fn totals(values: [F; 4]) -> [f32; 4] {
+        join(values.map(|values| {
+            let eight = _mm256_add_ps(values.0, values.1);
+            _mm_add_ps(
+                _mm256_castps256_ps128(eight),
+                _mm256_extractf128_ps::<1>(eight),
+            )
+        }))
     }
 
     #[inline]

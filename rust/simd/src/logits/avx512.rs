@@ -11,6 +11,7 @@
 use std::arch::x86_64::*;
 
 use super::Pass;
+use super::avx2::inner as avx2;
 use super::lanes::{Lanes, WIDTH};
 
 type F = __m512;
@@ -43,6 +44,7 @@ macro_rules! lanes {
         impl Lanes for Avx512 {
             type F = F;
             type D = D;
+            const WIDE: bool = true;
 
             $(
                 #[inline(always)]
@@ -60,6 +62,10 @@ lanes! {
     fn load(values: &[f32; WIDTH]) -> F;
     fn load_f16(values: &[u16; WIDTH]) -> F;
     fn load_bf16(values: &[u16; WIDTH]) -> F;
+    fn load_int8(values: &[i8; WIDTH]) -> F;
+    fn load_fp8(values: &[u8; WIDTH]) -> F;
+    fn store(values: F, out: &mut [f32; WIDTH]) -> ();
+    fn totals(values: [F; 4]) -> [f32; 4];
     fn keep(values: F, lanes: u16) -> F;
     fn keep_or_zero(values: F, lanes: u16) -> F;
     fn max(values: F, other: F) -> F;
@@ -117,6 +123,51 @@ mod inner {
         // SAFETY: the array has the 32 bytes that are read, and the load needs no alignment.
         let halves = unsafe { _mm256_loadu_si256(values.as_ptr().cast()) };
         _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
+    pub(super) fn load_int8(values: &[i8; WIDTH]) -> F {
+        // SAFETY: the array has the 16 bytes that are read, and the load needs no alignment.
+        let bytes = unsafe { _mm_loadu_si128(values.as_ptr().cast()) };
+        _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
+    pub(super) fn load_fp8(values: &[u8; WIDTH]) -> F {
+        // SAFETY: the array has the 16 bytes that are read, and the load needs no alignment.
+        let bytes = unsafe { _mm_loadu_si128(values.as_ptr().cast()) };
+        let upper = _mm256_slli_epi16::<8>(_mm256_cvtepu8_epi16(bytes));
+        // The sign stays, the rest moves one place down.
+        let sign = _mm256_set1_epi16(0x8000_u16.cast_signed());
+        let moved = _mm256_andnot_si256(sign, upper);
+        let halves = _mm256_or_si256(_mm256_and_si256(upper, sign), _mm256_srli_epi16::<1>(moved));
+        let nan = _mm256_cmpeq_epi16_mask(moved, _mm256_set1_epi16(0x7F00));
+        let halves = _mm256_mask_blend_epi16(nan, halves, _mm256_set1_epi16(0x7E00));
+        _mm512_cvtph_ps(halves)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
+    pub(super) fn store(values: F, out: &mut [f32; WIDTH]) {
+        // SAFETY: the array has the 64 bytes that are written, and the store needs no alignment.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), values) };
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")]
+    pub(super) fn totals(values: [F; 4]) -> [f32; 4] {
+        avx2::join(values.map(|values| {
+            let eight = _mm256_add_ps(
+                _mm512_castps512_ps256(values),
+                _mm512_extractf32x8_ps::<1>(values),
+            );
+            _mm_add_ps(
+                _mm256_castps256_ps128(eight),
+                _mm256_extractf128_ps::<1>(eight),
+            )
+        }))
     }
 
     #[inline]

@@ -41,7 +41,7 @@ const POLYNOMIAL_F64: [f64; 12] = [
 
 /// 2^powers within 2 units in the last place; 0 below 2^−126 and of what is not a number.
 #[inline(always)]
-pub(super) fn exponential<L: Lanes>(lanes: L, powers: L::F) -> L::F {
+pub(crate) fn exponential<L: Lanes>(lanes: L, powers: L::F) -> L::F {
     let counted = lanes.at_least(powers, lanes.splat(LEAST));
     let round = lanes.splat(ROUND);
     let rounded = lanes.add(powers, round);

@@ -1,13 +1,16 @@
 //! What an instruction set has to offer.
 
 /// Numbers in a register, or in as many as it takes.
-pub(super) const WIDTH: usize = 16;
+pub(crate) const WIDTH: usize = 16;
 
 /// Sixteen numbers at once.
 ///
 /// Implementations are `#[inline(always)]`, and so must be whatever calls them, up to `Pass::run`: code that is not
 /// inlined there is compiled for the oldest CPU.
-pub(super) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
+    /// Whether sixteen numbers are one register, of which there are 32.
+    const WIDE: bool;
+
     /// Sixteen `f32`.
     type F: Copy;
     /// Sixteen `f64`.
@@ -19,6 +22,13 @@ pub(super) trait Lanes: Copy {
     fn load_f16(self, values: &[u16; WIDTH]) -> Self::F;
     /// The upper half of a binary32.
     fn load_bf16(self, values: &[u16; WIDTH]) -> Self::F;
+    /// Signed bytes.
+    fn load_int8(self, values: &[i8; WIDTH]) -> Self::F;
+    /// FP8 E4M3 in units of 2⁻⁸, so that the bits are those of a binary16.
+    fn load_fp8(self, values: &[u8; WIDTH]) -> Self::F;
+    fn store(self, values: Self::F, out: &mut [f32; WIDTH]);
+    /// The sum of each of four: lane `i` is added to lane `i + 8`, then 4, 2 and 1 apart.
+    fn totals(self, values: [Self::F; 4]) -> [f32; 4];
     /// Lanes whose bit is not set become −∞.
     fn keep(self, values: Self::F, lanes: u16) -> Self::F;
     /// Lanes whose bit is not set become 0.

@@ -61,7 +61,7 @@ impl Level {
 
     /// Runs `pass`, compiled for this instruction set.
     #[inline]
-    pub(super) fn run<P: Pass>(self, pass: P) -> P::Output {
+    pub(crate) fn run<P: Pass>(self, pass: P) -> P::Output {
         match self.0 {
             Set::Scalar => pass.run(Scalar),
             #[cfg(target_arch = "x86_64")]

@@ -22,4 +22,6 @@ pub use element::{Row, bf16_to_f32, f16_to_f32};
 pub use level::Level;
 pub use passes::{BLOCK, Collected, Members, Moments, Scale, Weighed};
 
-use passes::Pass;
+pub(crate) use exponential::exponential;
+pub(crate) use lanes::{Lanes, WIDTH};
+pub(crate) use passes::Pass;

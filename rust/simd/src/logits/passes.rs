@@ -92,7 +92,7 @@ pub struct Moments {
 }
 
 /// A loop over a row.
-pub(super) trait Pass {
+pub(crate) trait Pass {
     /// What comes out.
     type Output;
 

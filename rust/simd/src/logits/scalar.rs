@@ -30,6 +30,8 @@ fn select<T: Copy>(values: [T; WIDTH], lanes: u16, otherwise: T) -> [T; WIDTH] {
 }
 
 impl Lanes for Scalar {
+    const WIDE: bool = false;
+
     type F = [f32; WIDTH];
     type D = [f64; WIDTH];
 
@@ -47,6 +49,35 @@ impl Lanes for Scalar {
 
     fn load_bf16(self, values: &[u16; WIDTH]) -> Self::F {
         values.map(bf16_to_f32)
+    }
+
+    fn load_int8(self, values: &[i8; WIDTH]) -> Self::F {
+        values.map(f32::from)
+    }
+
+    fn load_fp8(self, values: &[u8; WIDTH]) -> Self::F {
+        values.map(|bits| {
+            let magnitude = match bits & 0x7F {
+                0x7F => 0x7E00,
+                magnitude => u16::from(magnitude) << 7,
+            };
+            f16_to_f32(u16::from(bits & 0x80) << 8 | magnitude)
+        })
+    }
+
+    fn store(self, values: Self::F, out: &mut [f32; WIDTH]) {
+        *out = values;
+    }
+
+    fn totals(self, values: [Self::F; 4]) -> [f32; 4] {
+        values.map(|mut values| {
+            for step in [8, 4, 2, 1] {
+                for lane in 0..step {
+                    values[lane] += values[lane + step];
+                }
+            }
+            values[0]
+        })
     }
 
     fn keep(self, values: Self::F, lanes: u16) -> Self::F {
