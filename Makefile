@@ -22,7 +22,7 @@ CACHES := .venv-caches
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
 PROFILE := ci
-RUST := Cargo.toml Cargo.lock $(shell find rust .cargo -path rust/fuzz -prune -o -type f \( -name '*.rs' -o -name '*.toml' \) -print 2>/dev/null)
+RUST := Cargo.toml Cargo.lock $(shell find rust .cargo -path rust/fuzz -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -path 'rust/cuda/kernels/built/*' \) -print 2>/dev/null)
 UNIT_TESTED := --workspace --exclude inferail-bindings --exclude inferail-benches
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 FUZZ := rust/fuzz/target/tools/bin/cargo-fuzz
@@ -54,7 +54,7 @@ test: $(DONE)/extension $(DONE)/test $(DONE)/model ## Unit tests of both languag
 	@$(BIN)/python -m pytest -q
 	@$(BIN)/python scripts/requirements_table.py
 
-test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
+test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)/cuda-build $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
 
@@ -130,7 +130,7 @@ $(DONE)/venv:
 	@mkdir -p $(DONE) && touch $@
 
 # Groups of pyproject.toml.
-$(DONE)/all $(DONE)/build $(DONE)/identity $(DONE)/lint $(DONE)/test $(DONE)/wheel: $(DONE)/%: pyproject.toml | $(DONE)/venv
+$(DONE)/all $(DONE)/build $(DONE)/cuda-build $(DONE)/identity $(DONE)/lint $(DONE)/test $(DONE)/wheel: $(DONE)/%: pyproject.toml | $(DONE)/venv
 	$(LOG) 'installing the $* tools'
 	@$(PIP) install --group $*
 	@touch $@
