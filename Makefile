@@ -35,7 +35,7 @@ override ASK := $(value ASK)
 export ASK
 endif
 
-.PHONY: help setup build demo test test-slow lint type bench fuzz peers wheel clean requirements FORCE
+.PHONY: help setup build demo test test-slow gpu-test lint type bench fuzz peers wheel clean requirements FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,11 @@ test: $(DONE)/extension $(DONE)/test $(DONE)/model ## Unit tests of both languag
 test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)/cuda-build $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
+
+# Neither Rust nor inferail itself is asked for: the checked-in kernels, numpy, pytest and hypothesis of whichever Python.
+gpu-test: ## The CUDA kernels on this machine's GPU, and their bandwidth into benches/gpu/RESULTS.md (PYTHON=python3)
+	@$(PYTHON) -m pytest -q -m gpu tests/gpu
+	@$(PYTHON) benches/gpu/paged_decode.py
 
 lint: $(DONE)/extension $(DONE)/lint ## Formatters, linters and import layers
 	$(LOG) 'cargo fmt, cargo clippy'

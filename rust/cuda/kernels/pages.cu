@@ -139,6 +139,7 @@ KERNEL(128, 4) merge_states(const MergeParams p) {
     for (int i = lane; i < p.states; i += WARP) sum += exp2_fast(lse[i] - base);
     #pragma unroll
     for (int lanes = 1; lanes < WARP; lanes *= 2) sum += shuffle_xor(sum, lanes);
+    if (lane == 0 && p.logarithms) p.logarithms[row] = broken ? NOT_A_NUMBER : sum == 0.0f ? -INFINITE : (most + log2_fast(sum)) * 0.6931471805599453f;
     for (int place = lane; place < p.head_dim; place += WARP) {
         float x = 0.0f;
         for (int i = 0; i < p.states; i++) {

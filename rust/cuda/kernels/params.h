@@ -77,6 +77,7 @@ struct MergeParams {
     const float* partial;        // [rows][states][head_dim]
     const float* partial_lse;    // [rows][states]
     void* out;                   // [rows][head_dim] of `number`
+    float* logarithms;           // [rows]: natural logarithms of the sums of exponentials; null: not wanted
     int rows;
     int states;
     int head_dim;

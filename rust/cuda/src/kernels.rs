@@ -58,6 +58,9 @@ pub struct Attend<'a> {
     pub query: &'a View,
     /// The same shape, written.
     pub out: &'a View,
+    /// f32 `[queries][kv_heads * group]`, written: natural logarithms of the sums of exponentials, -inf where nothing is
+    /// seen.
+    pub logarithms: Option<&'a View>,
     /// What their numbers are.
     pub number: Number,
     /// Queries.
@@ -226,7 +229,7 @@ impl Attend<'_> {
     /// # Errors
     /// [`DeviceError::UnsupportedShape`] for more rows than there can be.
     pub fn scratch_bytes(&self, device: &Device, pages: &Pages) -> Result<usize, DeviceError> {
-        let states = Self::states(&self.plan(device, pages));
+        let states = self.states(&self.plan(device, pages));
         let bytes = self.rows(pages).and_then(|rows| {
             rows.checked_mul(states)?
                 .checked_mul((pages.head_dim() + 1) * 4)
@@ -256,9 +259,13 @@ impl Attend<'_> {
     }
 
     /// States of a row; 0 where there is one, which is written as it is.
-    fn states(plan: &[Split]) -> usize {
+    fn states(&self, plan: &[Split]) -> usize {
         let states = plan.iter().map(|split| split.splits).sum();
-        if states == 1 { 0 } else { states }
+        if states == 1 && self.logarithms.is_none() {
+            0
+        } else {
+            states
+        }
     }
 
     fn check(&self) -> Result<(), DeviceError> {
@@ -307,7 +314,7 @@ pub fn attend(
         return Ok(());
     }
     let plan = of.plan(stream.device(), pages);
-    let states = Attend::states(&plan);
+    let states = of.states(&plan);
     let rows = of.rows(pages).unwrap_or(usize::MAX);
     let numbers = rows.checked_mul(pages.head_dim() * of.number.bytes());
     let size = of.number.bytes() as u64;
@@ -423,6 +430,10 @@ fn merge(
         partial: attended.partial,
         partial_lse: attended.partial_lse,
         out: attended.out,
+        logarithms: match of.logarithms {
+            Some(view) => view.checked("logarithms", rows.checked_mul(4), 4)?,
+            None => 0,
+        },
         rows: int("rows", rows)?,
         states: attended.states,
         head_dim: int("head_dim", pages.head_dim())?,

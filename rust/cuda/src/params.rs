@@ -88,6 +88,7 @@ pub(crate) struct MergeParams {
     pub(crate) partial: u64,
     pub(crate) partial_lse: u64,
     pub(crate) out: u64,
+    pub(crate) logarithms: u64,
     pub(crate) rows: i32,
     pub(crate) states: i32,
     pub(crate) head_dim: i32,
@@ -102,7 +103,7 @@ unsafe impl Params for CopyParams {}
 unsafe impl Params for SwapParams {}
 // SAFETY: as in kernels/params.h; 10 times 8 and 16 times 4 bytes.
 unsafe impl Params for AttendParams {}
-// SAFETY: as in kernels/params.h; 3 times 8 and 4 times 4 bytes.
+// SAFETY: as in kernels/params.h; 4 times 8 and 4 times 4 bytes.
 unsafe impl Params for MergeParams {}
 
 const _: () = {
@@ -110,5 +111,5 @@ const _: () = {
     assert!(size_of::<CopyParams>() == 4 * 8 + 6 * 4);
     assert!(size_of::<SwapParams>() == 5 * 8 + 2 * 4);
     assert!(size_of::<AttendParams>() == 10 * 8 + 16 * 4);
-    assert!(size_of::<MergeParams>() == 3 * 8 + 4 * 4);
+    assert!(size_of::<MergeParams>() == 4 * 8 + 4 * 4);
 };

@@ -174,6 +174,7 @@ impl Scene {
         let attend = Attend {
             query: &query,
             out: &out,
+            logarithms: None,
             number: case.number,
             queries: self.counts.iter().sum(),
             group: case.group,
@@ -325,6 +326,7 @@ fn shared_prefix() {
             let attend = Attend {
                 query: &query,
                 out: &out,
+                logarithms: None,
                 number: Number::F32,
                 queries: 4,
                 group,
@@ -416,6 +418,7 @@ fn bad_block() {
             let attend = Attend {
                 query: &query,
                 out: &out,
+                logarithms: None,
                 number: Number::F32,
                 queries: 1,
                 group: 1,

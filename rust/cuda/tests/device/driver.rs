@@ -93,6 +93,7 @@ fn attend(
     let attend = Attend {
         query: row,
         out: &out.view(),
+        logarithms: None,
         number: Number::F32,
         queries: 1,
         group: 1,

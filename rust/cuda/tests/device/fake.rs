@@ -25,7 +25,8 @@ pub(crate) fn library(build: Build) -> &'static Path {
 }
 
 fn compile(build: Build) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Also from the tests of the crate beside this one.
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cuda");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fake-{build:?}"));
     std::fs::create_dir_all(&folder).unwrap();
     let mut command = Command::new("g++");
