@@ -58,9 +58,9 @@ test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
 
-# Neither Rust nor inferail itself is asked for: the checked-in kernels, numpy, pytest and hypothesis of whichever Python.
+# Neither Rust nor inferail itself is asked for: the checked-in kernels, numpy and pytest of whichever Python.
 gpu-test: ## The CUDA kernels on this machine's GPU, and their bandwidth into benches/gpu/RESULTS.md (PYTHON=python3)
-	@$(PYTHON) -m pytest -q -m gpu tests/gpu
+	@$(PYTHON) -m pytest -q -o addopts= --noconftest --import-mode=importlib -m gpu tests/gpu
 	@$(PYTHON) benches/gpu/paged_decode.py
 
 lint: $(DONE)/extension $(DONE)/lint ## Formatters, linters and import layers
