@@ -23,7 +23,7 @@ KV := .venv-kv
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
 PROFILE := ci
-RUST := Cargo.toml Cargo.lock $(shell find rust .cargo -path rust/fuzz -prune -o -type f \( -name '*.rs' -o -name '*.toml' \) -print 2>/dev/null)
+RUST := Cargo.toml Cargo.lock $(shell find rust .cargo -path rust/fuzz -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -path 'rust/cuda/kernels/built/*' \) -print 2>/dev/null)
 UNIT_TESTED := --workspace --exclude inferail-bindings --exclude inferail-benches
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 FUZZ := rust/fuzz/target/tools/bin/cargo-fuzz
@@ -36,7 +36,7 @@ override ASK := $(value ASK)
 export ASK
 endif
 
-.PHONY: help setup build demo test test-slow lint type bench fuzz peers wheel clean requirements FORCE
+.PHONY: help setup build demo test test-slow gpu-test lint type bench fuzz peers wheel clean requirements FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,9 +55,14 @@ test: $(DONE)/extension $(DONE)/test $(DONE)/model ## Unit tests of both languag
 	@$(BIN)/python -m pytest -q
 	@$(BIN)/python scripts/requirements_table.py
 
-test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
+test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)/cuda-build $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
+
+# Neither Rust nor inferail itself is asked for: the checked-in kernels, numpy and pytest of whichever Python.
+gpu-test: ## The CUDA kernels on this machine's GPU, and their bandwidth into benches/gpu/RESULTS.md (PYTHON=python3)
+	@$(PYTHON) -m pytest -q -o addopts= --noconftest --import-mode=importlib -m gpu tests/gpu
+	@$(PYTHON) benches/gpu/paged_decode.py
 
 lint: $(DONE)/extension $(DONE)/lint ## Formatters, linters and import layers
 	$(LOG) 'cargo fmt, cargo clippy'
@@ -132,7 +137,7 @@ $(DONE)/venv:
 	@mkdir -p $(DONE) && touch $@
 
 # Groups of pyproject.toml.
-$(DONE)/all $(DONE)/build $(DONE)/identity $(DONE)/lint $(DONE)/test $(DONE)/wheel: $(DONE)/%: pyproject.toml | $(DONE)/venv
+$(DONE)/all $(DONE)/build $(DONE)/cuda-build $(DONE)/identity $(DONE)/lint $(DONE)/test $(DONE)/wheel: $(DONE)/%: pyproject.toml | $(DONE)/venv
 	$(LOG) 'installing the $* tools'
 	@$(PIP) install --group $*
 	@touch $@

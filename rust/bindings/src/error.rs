@@ -207,16 +207,24 @@ fn engine_failure(py: Python<'_>, message: String) -> PyResult<PyErr> {
     Ok(PyErr::from_value(class.call1((message,))?))
 }
 
-/// Why a cache cannot do what it was asked: `OutOfBlocksError`, `EngineError` of damage, `ConfigError` of the rest.
+/// Why a cache cannot do what it was asked: `OutOfBlocksError`, `DeviceError`, `EngineError` of damage, `ConfigError` of the
+/// rest.
 pub(crate) fn kv_error(py: Python<'_>, error: &inferail_kv::Error) -> PyErr {
     use inferail_kv::Error;
     let message = error.to_string();
     match error {
         Error::OutOfBlocks { .. } => out_of_blocks_error(py, message).unwrap_or_else(|error| error),
         Error::Damaged { .. } => engine_failure(py, message).unwrap_or_else(|error| error),
+        Error::Device(_) => device_error(py, message).unwrap_or_else(|error| error),
         Error::Io { source, .. } => std::io::Error::new(source.kind(), message).into(),
         _ => config_error(py, message),
     }
+}
+
+fn device_error(py: Python<'_>, message: String) -> PyResult<PyErr> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "inferail.errors", "DeviceError")?;
+    Ok(PyErr::from_value(class.call1((message,))?))
 }
 
 fn out_of_blocks_error(py: Python<'_>, message: String) -> PyResult<PyErr> {

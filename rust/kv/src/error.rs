@@ -109,4 +109,8 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The device cannot be had, or failed.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Device(#[from] inferail_cuda::DeviceError),
 }

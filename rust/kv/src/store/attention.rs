@@ -85,7 +85,7 @@ impl Cpu {
         logarithms: Option<&mut [f32]>,
     ) -> Result<(), Error> {
         let layout = self.layout();
-        let places = self.check(&batch, &attention)?;
+        let places = places_of(layout, &batch, &attention)?;
         same_length("out", out.len(), batch.queries.len())?;
         if let Some(logarithms) = &logarithms {
             same_length("logarithms", logarithms.len(), places.len() * batch.heads)?;
@@ -125,61 +125,74 @@ impl Cpu {
         finish(layout, batch.heads, done, out, logarithms);
         Ok(())
     }
+}
 
-    /// Which tokens each row sees, once everything fits together.
-    fn check(&self, batch: &Batch<'_>, attention: &Attention) -> Result<Vec<Place>, Error> {
-        let layout = self.layout();
-        if batch.heads == 0 || !batch.heads.is_multiple_of(layout.kv_heads) {
-            return Err(Error::Parameter {
-                name: "heads",
-                expected: "a multiple of kv_heads",
-                value: batch.heads.to_string(),
-            });
-        }
-        positive("scale", attention.scaling.scale)?;
-        attention
-            .scaling
-            .soft_cap
-            .map_or(Ok(()), |cap| positive("soft_cap", cap))?;
-        if attention.window == Some(0) || attention.threads == 0 {
-            return Err(Error::Parameter {
-                name: if attention.threads == 0 {
-                    "threads"
-                } else {
-                    "window"
-                },
-                expected: "at least 1",
-                value: "0".to_owned(),
-            });
-        }
-        same_length("lengths", batch.lengths.len(), batch.tables.len())?;
-        same_length("queries_of", batch.queries_of.len(), batch.tables.len())?;
-        let mut places = Vec::new();
-        let sequences = batch.tables.iter().zip(batch.lengths).zip(batch.queries_of);
-        for (sequence, ((table, length), count)) in sequences.enumerate() {
-            self.check_table(table, *length)?;
-            if count > length && *length > 0 {
-                return Err(Error::Length {
-                    name: "queries of a sequence",
-                    expected: *length,
-                    length: *count,
-                });
-            }
-            for query in 0..*count {
-                let end = length.saturating_sub(count - 1 - query);
-                let start = attention
-                    .window
-                    .map_or(0, |window| end.saturating_sub(window));
-                places.push(Place {
-                    sequence,
-                    seen: start..end,
-                });
-            }
-        }
-        let numbers = places.len() * batch.heads * layout.head_dim;
-        same_length("queries", batch.queries.len(), numbers)?;
-        Ok(places)
+/// Which tokens each row sees, once everything fits together.
+fn places_of(
+    layout: &Layout,
+    batch: &Batch<'_>,
+    attention: &Attention,
+) -> Result<Vec<Place>, Error> {
+    if batch.heads == 0 || !batch.heads.is_multiple_of(layout.kv_heads) {
+        return Err(Error::Parameter {
+            name: "heads",
+            expected: "a multiple of kv_heads",
+            value: batch.heads.to_string(),
+        });
     }
+    positive("scale", attention.scaling.scale)?;
+    attention
+        .scaling
+        .soft_cap
+        .map_or(Ok(()), |cap| positive("soft_cap", cap))?;
+    if attention.window == Some(0) || attention.threads == 0 {
+        return Err(Error::Parameter {
+            name: if attention.threads == 0 {
+                "threads"
+            } else {
+                "window"
+            },
+            expected: "at least 1",
+            value: "0".to_owned(),
+        });
+    }
+    same_length("lengths", batch.lengths.len(), batch.tables.len())?;
+    same_length("queries_of", batch.queries_of.len(), batch.tables.len())?;
+    let mut places = Vec::new();
+    let sequences = batch.tables.iter().zip(batch.lengths).zip(batch.queries_of);
+    for (sequence, ((table, length), count)) in sequences.enumerate() {
+        layout.check_table(table, *length)?;
+        if count > length && *length > 0 {
+            return Err(Error::Length {
+                name: "queries of a sequence",
+                expected: *length,
+                length: *count,
+            });
+        }
+        for query in 0..*count {
+            let end = length.saturating_sub(count - 1 - query);
+            let start = attention
+                .window
+                .map_or(0, |window| end.saturating_sub(window));
+            places.push(Place {
+                sequence,
+                seen: start..end,
+            });
+        }
+    }
+    let numbers = places.len() * batch.heads * layout.head_dim;
+    same_length("queries", batch.queries.len(), numbers)?;
+    Ok(places)
+}
+
+/// How many rows a batch has, once everything fits together.
+#[cfg(feature = "cuda")]
+pub(super) fn check_batch(
+    layout: &Layout,
+    batch: &Batch<'_>,
+    attention: &Attention,
+) -> Result<usize, Error> {
+    Ok(places_of(layout, batch, attention)?.len())
 }
 
 fn positive(name: &'static str, value: f32) -> Result<(), Error> {

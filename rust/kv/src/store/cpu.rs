@@ -134,7 +134,7 @@ impl Cpu {
         let width = shape.width();
         same_length("keys", keys.len(), tokens.saturating_mul(width))?;
         same_length("values", values.len(), tokens.saturating_mul(width))?;
-        self.check_table(table, tokens)?;
+        self.layout.check_table(table, tokens)?;
         let memory = self.read(layer)?;
         let rows = keys
             .chunks_exact_mut(width)
@@ -143,29 +143,6 @@ impl Cpu {
             let block = table[token / shape.block_size] as usize;
             let slot = block * shape.block_size + token % shape.block_size;
             pages::read(self.level, shape, memory.as_slice(), slot, keys, values);
-        }
-        Ok(())
-    }
-
-    /// Whether `table` has room for `tokens`, in blocks of this store.
-    pub(super) fn check_table(&self, table: &[u32], tokens: usize) -> Result<(), Error> {
-        let blocks = tokens.div_ceil(self.layout.block_size);
-        let Some(used) = table.get(..blocks) else {
-            return Err(Error::Length {
-                name: "block_table",
-                expected: blocks,
-                length: table.len(),
-            });
-        };
-        used.iter().try_for_each(|block| self.check_block(*block))
-    }
-
-    fn check_block(&self, block: u32) -> Result<(), Error> {
-        if block as usize >= self.layout.blocks {
-            return Err(Error::Block {
-                block,
-                blocks: self.layout.blocks,
-            });
         }
         Ok(())
     }
@@ -213,8 +190,8 @@ impl Store for Cpu {
     }
 
     fn copy_slots(&self, from: u32, to: u32, slots: usize) -> Result<(), Error> {
-        self.check_block(from)?;
-        self.check_block(to)?;
+        self.layout.check_block(from)?;
+        self.layout.check_block(to)?;
         let shape = self.layout.shape();
         if slots > shape.block_size {
             return Err(Error::Parameter {
@@ -246,7 +223,7 @@ impl Store for Cpu {
     }
 
     fn read_block(&self, block: u32, bytes: &mut [u8]) -> Result<(), Error> {
-        self.check_block(block)?;
+        self.layout.check_block(block)?;
         same_length("bytes", bytes.len(), self.sizes.block)?;
         for (layer, out) in bytes.chunks_exact_mut(self.sizes.page).enumerate() {
             out.copy_from_slice(&self.read(layer)?.as_slice()[self.page(block)]);
@@ -255,7 +232,7 @@ impl Store for Cpu {
     }
 
     fn write_block(&self, block: u32, bytes: &[u8]) -> Result<(), Error> {
-        self.check_block(block)?;
+        self.layout.check_block(block)?;
         same_length("bytes", bytes.len(), self.sizes.block)?;
         for (layer, page) in bytes.chunks_exact(self.sizes.page).enumerate() {
             self.write_lock(layer)?.as_mut_slice()[self.page(block)].copy_from_slice(page);

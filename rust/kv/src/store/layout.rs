@@ -94,6 +94,30 @@ impl Layout {
         })
     }
 
+    /// Whether `table` has room for `tokens`, in blocks of this store.
+    pub(super) fn check_table(&self, table: &[u32], tokens: usize) -> Result<(), Error> {
+        let blocks = tokens.div_ceil(self.block_size);
+        let Some(used) = table.get(..blocks) else {
+            return Err(Error::Length {
+                name: "block_table",
+                expected: blocks,
+                length: table.len(),
+            });
+        };
+        used.iter().try_for_each(|block| self.check_block(*block))
+    }
+
+    /// Whether the store has `block`.
+    pub(super) fn check_block(&self, block: u32) -> Result<(), Error> {
+        if block as usize >= self.blocks {
+            return Err(Error::Block {
+                block,
+                blocks: self.blocks,
+            });
+        }
+        Ok(())
+    }
+
     /// One page of it.
     pub fn shape(&self) -> Shape {
         Shape {

@@ -4,11 +4,15 @@ use crate::Error;
 
 mod attention;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod layout;
 mod memory;
 
 pub use attention::{Attention, Batch};
 pub use cpu::Cpu;
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 pub use inferail_simd::pages::{Format, Part, Row, Scaling};
 pub use layout::{Layout, Sizes};
 pub use memory::available_memory;
