@@ -155,7 +155,8 @@ def _missing(module: str) -> str:
 
 
 def _never(blocks: int) -> Manager:
-    raise NotImplementedError(blocks)
+    message = f"no manager of {blocks} blocks can be made here"
+    raise RuntimeError(message)
 
 
 PEERS = {

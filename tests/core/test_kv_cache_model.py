@@ -113,8 +113,8 @@ class Machine(RuleBasedStateMachine):
         assert len(set(number_of.values())) == len(number_of)
 
 
-QUICK = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-THOROUGH = settings(QUICK, max_examples=400, stateful_step_count=80)
+QUICK = settings(max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(QUICK, max_examples=150, stateful_step_count=80)
 
 
 @pytest.mark.parametrize(

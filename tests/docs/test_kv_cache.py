@@ -14,4 +14,11 @@ def test_examples_print_what_the_page_says(capsys):
     for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(compile(example, "docs/kv-cache.md", "exec"), {})
 
-    assert capsys.readouterr().out.splitlines() == ["0 3", "32", "(2, 1) [0 0]", "[4 5] []", "0 0 16 "]
+    assert capsys.readouterr().out.splitlines() == [
+        "0 3",
+        "32",
+        "(2, 1) [0 0]",
+        "[4 5] []",
+        "(1, 8, 64)",
+        "0 0 16 ",
+    ]

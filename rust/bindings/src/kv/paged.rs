@@ -8,14 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::cache::PyKVCache;
-use super::pages::Pages;
+use super::pages::{Pages, Rows};
 use super::sequence::PySequence;
 use super::settings::whole;
 use crate::error::{config_error, kv_error};
 use crate::gil::run;
-
-/// Keys and values, `[tokens, kv_heads, head_dim]` each.
-type Rows<'py> = (Bound<'py, PyArray3<f32>>, Bound<'py, PyArray3<f32>>);
 
 impl PyKVCache {
     /// The memory of the pages.
@@ -71,7 +68,11 @@ impl PyKVCache {
     }
 
     /// What the last tokens of sequences get from the tokens that they see.
-    #[expect(clippy::too_many_arguments, reason = "options, each by its name")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::needless_pass_by_value,
+        reason = "options, each by its name, as PyO3 takes them"
+    )]
     #[pyo3(signature = (layer, queries, sequences, /, *, num_queries = None, scale = None, soft_cap = None,
                         window = None, threads = 1))]
     fn attend<'py>(

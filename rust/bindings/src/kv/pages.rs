@@ -18,6 +18,9 @@ use super::settings::whole;
 use crate::error::{config_error, kv_error};
 use crate::gil::run;
 
+/// Keys and values, `[tokens, kv_heads, head_dim]` each.
+pub(super) type Rows<'py> = (Bound<'py, PyArray3<f32>>, Bound<'py, PyArray3<f32>>);
+
 /// Where a cache has its pages, and what is below them.
 #[derive(Debug, Clone)]
 pub(super) struct Pages {
@@ -169,7 +172,7 @@ impl Pages {
         layer: usize,
         table: &[u32],
         tokens: usize,
-    ) -> PyResult<(Bound<'py, PyArray3<f32>>, Bound<'py, PyArray3<f32>>)> {
+    ) -> PyResult<Rows<'py>> {
         let layout = *self.store.layout();
         let numbers = tokens * layout.kv_heads * layout.head_dim;
         let (mut keys, mut values) = (vec![0.0; numbers], vec![0.0; numbers]);

@@ -298,7 +298,7 @@ fn act(
 fn items<'py>(
     given: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<impl Iterator<Item = PyResult<Bound<'py, PyAny>>>> {
-    let iterator = given.map(|given| given.try_iter()).transpose()?;
+    let iterator = given.map(PyAnyMethods::try_iter).transpose()?;
     Ok(iterator.into_iter().flatten())
 }
 

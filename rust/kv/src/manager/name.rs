@@ -154,15 +154,22 @@ impl Manager {
             }
         }
         let mut sequences = std::mem::take(&mut self.sequences);
-        let shortened = sequences.iter_mut().filter(|sequence| sequence.is_live);
-        let shortened = shortened
-            .filter_map(|sequence| self.shorten(sequence, &wrong))
-            .count();
+        let live = sequences.iter_mut().filter(|sequence| sequence.is_live);
+        let lost: Vec<usize> = live.filter_map(|one| self.shorten(one, &wrong)).collect();
         self.sequences = sequences;
-        shortened
+        let counts = &mut self.counts;
+        let tokens = |blocks: usize| (blocks * self.settings.block_size) as u64;
+        counts.cached_tokens = counts
+            .cached_tokens
+            .saturating_sub(lost.iter().sum::<usize>() as u64);
+        // A plan loads a block for every group.
+        let loads = failed.len() / self.pools.len();
+        counts.loaded_tokens = counts.loaded_tokens.saturating_sub(tokens(loads));
+        lost.len()
     }
 
-    fn shorten(&self, sequence: &mut Sequence, wrong: &[(u32, u32)]) -> Option<()> {
+    /// How many cached tokens a sequence has lost; nothing, if it has none of those blocks.
+    fn shorten(&self, sequence: &mut Sequence, wrong: &[(u32, u32)]) -> Option<usize> {
         let first = sequence
             .tables
             .iter()
@@ -170,6 +177,7 @@ impl Manager {
             .filter_map(|(table, group)| table.iter().position(|at| wrong.contains(&(group, *at))));
         let first = first.min()?;
         let written = first * self.settings.block_size;
+        let lost = sequence.cached.saturating_sub(written);
         sequence.cached = sequence.cached.min(written);
         sequence.written = sequence.written.min(written);
         if first < sequence.named {
@@ -181,6 +189,6 @@ impl Manager {
                 first => lead.block(sequence.tables[self.lead][first - 1]).name,
             };
         }
-        Some(())
+        Some(lost)
     }
 }

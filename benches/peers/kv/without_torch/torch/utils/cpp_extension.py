@@ -1,4 +1,0 @@
-"""Where compilers would be."""
-
-CUDA_HOME = None
-ROCM_HOME = None
