@@ -1,4 +1,4 @@
-//! Memory handed to numpy, torch and everyone else who speaks DLPack, without a copy.
+//! Memory handed to numpy, torch and everyone else who speaks `DLPack`, without a copy.
 #![expect(
     unsafe_code,
     reason = "DLPack hands out pointers: one of the two files of this crate that may"

@@ -237,7 +237,9 @@ impl Pages {
         let py = given.py();
         let expected =
             "float32, float16 or the bits of bfloat16 as uint16, [tokens, kv_heads, head_dim]";
-        let kind = given.cast::<PyUntypedArray>().map(|array| array.dtype());
+        let kind = given
+            .cast::<PyUntypedArray>()
+            .map(PyUntypedArrayMethods::dtype);
         let is = |name: &str| match &kind {
             Ok(kind) => Ok(kind.is_equiv_to(&PyArrayDescr::new(py, name)?)),
             Err(_) => Ok::<_, PyErr>(false),
