@@ -10,7 +10,7 @@ from typing_extensions import disjoint_base
 from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
 from inferail._core_stubs.index import GraphIndex, VectorIndex
-from inferail._core_stubs.kv import KVCache, Plan, Sequence
+from inferail._core_stubs.kv import KVCache, PageView, Plan, Sequence
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -84,6 +84,7 @@ __all__ = [
     "LexicalEncoder",
     "Matcher",
     "NDJSONParser",
+    "PageView",
     "PartialJSON",
     "Plan",
     "PromptLookup",

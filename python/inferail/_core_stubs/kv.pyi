@@ -178,8 +178,8 @@ class KVCache:
         self,
         layer: SupportsIndex,
         slots: NDArray[np.int64],
-        keys: NDArray[np.float32],
-        values: NDArray[np.float32],
+        keys: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16],
+        values: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16],
         /,
     ) -> None:
         """Writes keys and values of tokens to their slots in a layer; the GIL is released.
@@ -187,7 +187,7 @@ class KVCache:
         Args:
             layer: Which one, from 0.
             slots: int64 `[tokens]`, as `Sequence.slots` gives them; one below 0 is left out.
-            keys: float32 `[tokens, kv_heads, head_dim]`.
+            keys: float32, float16, or the bits of bfloat16 as uint16, `[tokens, kv_heads, head_dim]`.
             values: The same.
 
         Raises:
@@ -233,6 +233,24 @@ class KVCache:
             ConfigError: Something does not fit, or the cache has no pages.
         """
 
+    def pages(self, layer: SupportsIndex, /) -> PageView:
+        """All pages of a layer without a copy: `[blocks, 2 (keys, values), kv_heads, block_size, head_dim]`.
+
+        A view has its memory as long as it lives, also when the cache is closed; a closed cache gives no more of them.
+        What is written through it is in the pages at once, past every lock: see that no other thread uses the same slots,
+        and write no block that another sequence has too. The tokens are found by others after `commit`, as ever.
+
+        Raises:
+            ConfigError: There is no such layer, or the cache has no pages.
+        """
+
+    def scales(self, layer: SupportsIndex, /) -> PageView | None:
+        """All scales of a layer without a copy: float32 `[blocks, 2, kv_heads, block_size]`; None where a format has none.
+
+        Raises:
+            ConfigError: There is no such layer, or the cache has no pages.
+        """
+
     def save(self) -> None:
         """Writes every block that can be found, and those in memory below the pages, to disk, and waits till they are there.
 
@@ -268,6 +286,34 @@ class KVCache:
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class PageView:
+    """Numbers or scales of a layer's pages, for `from_dlpack` of numpy, torch, cupy and others. `KVCache.pages` makes it."""
+
+    @property
+    def shape(self) -> list[int]:
+        """Blocks first."""
+    @property
+    def strides(self) -> list[int]:
+        """Bytes from one index to the next: pages of the quantised formats have their scales in between."""
+    def numpy(self) -> NDArray[Any]:
+        """The same memory as an array that can be written: bfloat16 and FP8, which numpy has not, as the bits they are."""
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule, of DLPack 1.0 if `max_version` says that it is understood.
+
+        Raises:
+            BufferError: A stream, another device or a copy is asked for.
+        """
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """(1, 0): memory of the machine."""
 
 @final
 class Sequence:

@@ -3,6 +3,7 @@
 
 mod buffer;
 mod build_info;
+mod dlpack;
 mod encoder;
 mod error;
 mod event_stream_parser;
@@ -54,6 +55,8 @@ mod core_module {
     use super::kv::plan::PyPlan;
     #[pymodule_export]
     use super::kv::sequence::PySequence;
+    #[pymodule_export]
+    use super::kv::view::PyPageView;
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]

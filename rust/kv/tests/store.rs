@@ -1,9 +1,5 @@
 //! The store in memory: what is written, moved and attended to, against obvious twins.
-#![expect(
-    clippy::unwrap_used,
-    clippy::float_cmp,
-    reason = "moved bytes are the same, and what cannot fail here ends the test"
-)]
+#![expect(clippy::unwrap_used, reason = "what cannot fail here ends the test")]
 
 use inferail_kv::Error;
 use inferail_kv::store::{Attention, Batch, Cpu, Format, Layout, Row, Scaling, Store};
@@ -458,116 +454,50 @@ fn a_batch_that_does_not_fit_is_refused() {
         lengths: &[5],
         queries_of: &[1],
     };
-    let attention = Attention {
-        scaling: Scaling {
-            scale: 1.0,
-            soft_cap: None,
-        },
-        window: None,
-        threads: 1,
+    let with = |scale, soft_cap, window, threads| Attention {
+        scaling: Scaling { scale, soft_cap },
+        window,
+        threads,
     };
     let attend = |batch, attention| {
         let mut out = vec![0.0; 64];
         store.attend(0, batch, attention, &mut out, None)
     };
-    let nan = Scaling {
-        scale: f32::NAN,
-        soft_cap: None,
-    };
-    let cap = Scaling {
-        scale: 1.0,
-        soft_cap: Some(0.0),
-    };
+    let plain = with(1.0, None, None, 1);
+    assert!(attend(good, plain).is_ok());
 
-    assert!(attend(good, attention).is_ok());
+    for batch in [
+        Batch {
+            lengths: &[9],
+            ..good
+        },
+        Batch {
+            queries_of: &[6],
+            ..good
+        },
+        Batch {
+            queries: &queries[1..],
+            ..good
+        },
+    ] {
+        assert!(matches!(attend(batch, plain), Err(Error::Length { .. })));
+    }
+    let beyond = Batch {
+        tables: &[&[8, 1]],
+        ..good
+    };
     assert!(matches!(
-        attend(Batch { heads: 3, ..good }, attention),
-        Err(Error::Parameter { name: "heads", .. })
-    ));
-    assert!(matches!(
-        attend(
-            Batch {
-                lengths: &[9],
-                ..good
-            },
-            attention
-        ),
-        Err(Error::Length { .. })
-    ));
-    assert!(matches!(
-        attend(
-            Batch {
-                tables: &[&[8, 1]],
-                ..good
-            },
-            attention
-        ),
+        attend(beyond, plain),
         Err(Error::Block { block: 8, .. })
     ));
-    assert!(matches!(
-        attend(
-            Batch {
-                queries_of: &[6],
-                ..good
-            },
-            attention
-        ),
-        Err(Error::Length { .. })
-    ));
-    assert!(matches!(
-        attend(
-            Batch {
-                queries: &queries[1..],
-                ..good
-            },
-            attention
-        ),
-        Err(Error::Length { .. })
-    ));
-    assert!(matches!(
-        attend(
-            good,
-            Attention {
-                window: Some(0),
-                ..attention
-            }
-        ),
-        Err(Error::Parameter { name: "window", .. })
-    ));
-    assert!(matches!(
-        attend(
-            good,
-            Attention {
-                threads: 0,
-                ..attention
-            }
-        ),
-        Err(Error::Parameter {
-            name: "threads",
-            ..
-        })
-    ));
-    assert!(matches!(
-        attend(
-            good,
-            Attention {
-                scaling: nan,
-                ..attention
-            }
-        ),
-        Err(Error::Parameter { name: "scale", .. })
-    ));
-    assert!(matches!(
-        attend(
-            good,
-            Attention {
-                scaling: cap,
-                ..attention
-            }
-        ),
-        Err(Error::Parameter {
-            name: "soft_cap",
-            ..
-        })
-    ));
+    for (batch, attention, wrong) in [
+        (Batch { heads: 3, ..good }, plain, "heads"),
+        (good, with(1.0, None, Some(0), 1), "window"),
+        (good, with(1.0, None, None, 0), "threads"),
+        (good, with(f32::NAN, None, None, 1), "scale"),
+        (good, with(1.0, Some(0.0), None, 1), "soft_cap"),
+    ] {
+        let refused = attend(batch, attention);
+        assert!(matches!(refused, Err(Error::Parameter { name, .. }) if name == wrong));
+    }
 }

@@ -8,3 +8,4 @@ pub(crate) mod plan;
 pub(crate) mod sequence;
 mod settings;
 mod shared;
+pub(crate) mod view;

@@ -1,7 +1,8 @@
 //! What a `KVCache` with pages can do besides.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
+use inferail_kv::store::Cpu;
 use numpy::PyArray3;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -14,6 +15,11 @@ use crate::error::{config_error, kv_error};
 use crate::gil::run;
 
 impl PyKVCache {
+    /// The memory of the pages.
+    pub(super) fn store(&self, py: Python<'_>) -> PyResult<Arc<Cpu>> {
+        Ok(self.pages(py)?.store)
+    }
+
     fn pages(&self, py: Python<'_>) -> PyResult<Pages> {
         self.shared.lock(py)?;
         let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);

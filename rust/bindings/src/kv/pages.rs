@@ -8,8 +8,10 @@ use inferail_kv::store::{Attention, Batch, Cpu, Format, Layout, Row, Scaling, St
 use inferail_kv::tiers::{Disk, Host, Lower, Options as TierOptions, Tiers};
 use inferail_kv::{Cache, Error, Settings};
 use numpy::{
-    PyArray1, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray3, PyUntypedArrayMethods,
+    PyArray1, PyArray3, PyArrayDescr, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray1,
+    PyReadonlyArray3, PyUntypedArray, PyUntypedArrayMethods,
 };
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::settings::whole;
@@ -158,12 +160,9 @@ impl Pages {
         let slots: PyReadonlyArray1<'_, i64> = array(slots, "slots", "int64 [tokens]")?;
         let keys = self.rows(keys, "keys")?;
         let values = self.rows(values, "values")?;
-        let (slots, keys, values) = (slots.as_slice()?, keys.as_slice()?, values.as_slice()?);
+        let (slots, keys, values) = (slots.as_slice()?, keys.row()?, values.row()?);
         let store = &self.store;
-        run(py, || {
-            store.write(layer, slots, Row::F32(keys), Row::F32(values))
-        })
-        .map_err(|error| kv_error(py, &error))
+        run(py, || store.write(layer, slots, keys, values)).map_err(|error| kv_error(py, &error))
     }
 
     /// Keys and values of a sequence's first tokens, `[tokens, kv_heads, head_dim]` each.
@@ -234,24 +233,58 @@ impl Pages {
         }
     }
 
-    fn rows<'py>(
-        &self,
-        given: &Bound<'py, PyAny>,
-        name: &str,
-    ) -> PyResult<PyReadonlyArray3<'py, f32>> {
-        let rows: PyReadonlyArray3<'py, f32> =
-            array(given, name, "float32 [tokens, kv_heads, head_dim]")?;
+    fn rows<'py>(&self, given: &Bound<'py, PyAny>, name: &str) -> PyResult<Given<'py>> {
+        let py = given.py();
+        let expected =
+            "float32, float16 or the bits of bfloat16 as uint16, [tokens, kv_heads, head_dim]";
+        let kind = given
+            .cast::<PyUntypedArray>()
+            .map(PyUntypedArrayMethods::dtype);
+        let is = |name: &str| match &kind {
+            Ok(kind) => Ok(kind.is_equiv_to(&PyArrayDescr::new(py, name)?)),
+            Err(_) => Ok::<_, PyErr>(false),
+        };
+        let (rows, shape) = if is("float16")? {
+            // The same memory: this crate's arrays have no half precision.
+            let bits = given.call_method1(intern!(py, "view"), (intern!(py, "uint16"),))?;
+            let bits: PyReadonlyArray3<'py, u16> = array(&bits, name, expected)?;
+            let shape = bits.shape().to_vec();
+            (Given::F16(bits), shape)
+        } else if is("uint16")? {
+            let bits: PyReadonlyArray3<'py, u16> = array(given, name, expected)?;
+            let shape = bits.shape().to_vec();
+            (Given::Bf16(bits), shape)
+        } else {
+            let rows: PyReadonlyArray3<'py, f32> = array(given, name, expected)?;
+            let shape = rows.shape().to_vec();
+            (Given::F32(rows), shape)
+        };
         let layout = self.store.layout();
-        if rows.shape()[1..] != [layout.kv_heads, layout.head_dim] {
+        if shape[1..] != [layout.kv_heads, layout.head_dim] {
             let problem = format!(
-                "{name} must be [tokens, {}, {}], not {:?}",
-                layout.kv_heads,
-                layout.head_dim,
-                rows.shape()
+                "{name} must be [tokens, {}, {}], not {shape:?}",
+                layout.kv_heads, layout.head_dim,
             );
-            return Err(config_error(given.py(), problem));
+            return Err(config_error(py, problem));
         }
         Ok(rows)
+    }
+}
+
+/// Keys or values, read where they are.
+enum Given<'py> {
+    F32(PyReadonlyArray3<'py, f32>),
+    F16(PyReadonlyArray3<'py, u16>),
+    Bf16(PyReadonlyArray3<'py, u16>),
+}
+
+impl Given<'_> {
+    fn row(&self) -> PyResult<Row<'_>> {
+        Ok(match self {
+            Self::F32(rows) => Row::F32(rows.as_slice()?),
+            Self::F16(rows) => Row::F16(rows.as_slice()?),
+            Self::Bf16(rows) => Row::Bf16(rows.as_slice()?),
+        })
     }
 }
 

@@ -86,7 +86,7 @@ struct Third;
 
 impl Lower for Third {
     fn contains(&self, key: Key) -> bool {
-        key % 3 == 0
+        key.is_multiple_of(3)
     }
 
     fn offer(&self, _: Key, _: usize, _: &[u8]) -> bool {
