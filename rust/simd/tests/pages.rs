@@ -316,7 +316,7 @@ proptest! {
                 let units = 4.0 * most * 2.0_f64.powi(-23) + least;
                 let bound = match format {
                     Format::F32 => 0.0,
-                    Format::Bf16 => (want.abs() / 512.0).max(2.0_f64.powi(-134)),
+                    Format::Bf16 => (want.abs() / 256.0).max(2.0_f64.powi(-134)),
                     Format::F16 => (want.abs() / 2048.0).max(2.0_f64.powi(-25)),
                     Format::Int8 => most / 254.0 + units,
                     Format::Fp8 => (want.abs() / 16.0).max(most / 448.0 / 1024.0) + units,

@@ -15,7 +15,7 @@ const FP8_LARGEST: f32 = 448.0;
 ///
 /// With `a` the largest magnitude of a head's vector, a number `x` of it comes back within `a / 254` for int8, within
 /// the larger of `|x| / 16` and `a / 448 / 1024` for FP8, each but for 4 units in the last place of `a` and for 2⁻¹⁴²,
-/// within `|x| / 512`, or 2⁻¹³⁴, for bf16 and within `|x| / 2048`, or 2⁻²⁵, for f16.
+/// within `|x| / 256`, or 2⁻¹³⁴, for bf16 and within `|x| / 2048`, or 2⁻²⁵, for f16.
 ///
 /// # Panics
 ///
