@@ -65,12 +65,14 @@ class ReferenceCache:
 
     def append(self, sequence: ReferenceSequence, tokens: list[int]) -> bool:
         """Whether there was room."""
-        shared = len(sequence.tokens) % self.size and sequence.blocks[-1].users > 1
+        # A block that others have, or can find, is not written to: there is a copy of what is in it.
+        last = sequence.blocks[-1] if len(sequence.tokens) % self.size else None
+        shared = last is not None and (last.users > 1 or last.prefix is not None)
         needed = -(-(len(sequence.tokens) + len(tokens)) // self.size) - len(sequence.blocks)
-        if not tokens or needed + bool(shared) > self.free + len(self.idle):
+        if not tokens or needed + shared > self.free + len(self.idle):
             return not tokens
         if shared:
-            sequence.blocks.pop().users -= 1
+            self._let_go([sequence.blocks.pop()])
         sequence.tokens += tokens
         return self._grow(sequence)
 
