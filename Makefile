@@ -40,7 +40,7 @@ endif
 .PHONY: help setup build demo test test-slow test-transformers gpu-test lint type bench fuzz peers wheel clean requirements FORCE
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DONE)/all $(DONE)/model $(DONE)/extension ## Make .venv with everything a developer needs
 
@@ -60,9 +60,10 @@ test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
 
-# On a machine with a GPU also there; without one that test is left out.
+# Where torch finds no GPU, the test that needs one is left out.
 test-transformers: $(DONE)/extension $(TRANSFORMERS)/.done ## A stock torch model on our pages; installs torch, some gigabytes
-	@PYTHONPATH=python $(TRANSFORMERS)/bin/python -m pytest -q -o addopts= --import-mode=importlib -m torch tests/integrations
+	@marks=$$($(TRANSFORMERS)/bin/python -c 'import torch; print("torch" if torch.cuda.is_available() else "torch and not gpu")'); \
+		PYTHONPATH=python $(TRANSFORMERS)/bin/python -m pytest -q -o addopts= --import-mode=importlib -m "$$marks" tests/integrations
 
 # Neither Rust nor inferail itself is asked for: the checked-in kernels, numpy and pytest of whichever Python.
 gpu-test: ## The CUDA kernels on this machine's GPU, and their bandwidth into benches/gpu/RESULTS.md (PYTHON=python3)
