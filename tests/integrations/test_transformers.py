@@ -110,6 +110,28 @@ def test_a_prefix_is_not_computed_again(lib, make_model, shape):
     assert paged == expected
 
 
+@pytest.mark.parametrize(
+    ("family", "kind", "heads", "dim"),
+    [("GPT2", "LMHeadModel", 4, 16), ("GPTNeoX", "ForCausalLM", 4, 16), ("Qwen3", "ForCausalLM", 2, 32)],
+)
+def test_tokens_of_other_architectures_are_equal(lib, family, kind, heads, dim):
+    lib.torch.manual_seed(7)
+    size = {"hidden_size": 64, "num_hidden_layers": LAYERS, "num_attention_heads": 4, "vocab_size": 256}
+    own = {"num_key_value_heads": 2, "head_dim": 32} if family == "Qwen3" else {}
+    special = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
+    config = getattr(lib.transformers, f"{family}Config")(**size, **own, **special, initializer_range=0.4)
+    model = getattr(lib.transformers, f"{family}{kind}")(config).eval()
+    model.steps = []
+    pages = KVCache(blocks=64, block_size=BLOCK, layers=LAYERS, kv_heads=heads, head_dim=dim, format="f32")
+    ids = prompt(lib)
+    expected = generate(model, ids)
+
+    for cached in (0, 44):
+        with lib.PagedCache(pages, model, ids) as cache:
+            assert cache.cached_tokens == cached
+            assert generate(model, ids, cache) == expected
+
+
 def test_an_answer_is_a_prefix_of_what_follows(lib, model):
     pages, ids = make_pages(model), prompt(lib)
     with lib.PagedCache(pages, model, ids) as cache:
