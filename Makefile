@@ -20,6 +20,7 @@ GRAMMARS := .venv-grammars
 INDEXES := .venv-indexes
 CACHES := .venv-caches
 KV := .venv-kv
+TRANSFORMERS := .venv-transformers
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
 PROFILE := ci
@@ -36,10 +37,10 @@ override ASK := $(value ASK)
 export ASK
 endif
 
-.PHONY: help setup build demo test test-slow gpu-test lint type bench fuzz peers wheel clean requirements FORCE
+.PHONY: help setup build demo test test-slow test-transformers gpu-test lint type bench fuzz peers wheel clean requirements FORCE
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DONE)/all $(DONE)/model $(DONE)/extension ## Make .venv with everything a developer needs
 
@@ -58,6 +59,11 @@ test: $(DONE)/extension $(DONE)/test $(DONE)/model ## Unit tests of both languag
 test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)/cuda-build $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
+
+# Where torch finds no GPU, the test that needs one is left out.
+test-transformers: $(DONE)/extension $(TRANSFORMERS)/.done ## A stock torch model on our pages; installs torch, some gigabytes
+	@marks=$$($(TRANSFORMERS)/bin/python -c 'import torch; print("torch" if torch.cuda.is_available() else "torch and not gpu")'); \
+		PYTHONPATH=python $(TRANSFORMERS)/bin/python -m pytest -q -o addopts= --import-mode=importlib -m "$$marks" tests/integrations
 
 # Neither Rust nor inferail itself is asked for: the checked-in kernels, numpy and pytest of whichever Python.
 gpu-test: ## The CUDA kernels on this machine's GPU, and their bandwidth into benches/gpu/RESULTS.md (PYTHON=python3)
@@ -121,7 +127,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -231,6 +237,14 @@ $(KV)/.done: benches/peers/kv/requirements.txt | $(DONE)/venv
 	@PYTHONPATH=$(CURDIR)/benches/peers/kv/without_torch VLLM_VERSION_OVERRIDE=0.33.0 VLLM_TARGET_DEVICE=empty \
 		$(KV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --no-binary vllm vllm==0.33.0 || \
 		echo '· vLLM does not install here' >&2
+	@touch $@
+
+# inferail itself is taken from python/.
+$(TRANSFORMERS)/.done: pyproject.toml | $(DONE)/venv
+	$(LOG) 'installing torch and transformers into $(TRANSFORMERS)'
+	@$(PYTHON) -m venv $(TRANSFORMERS)
+	@$(TRANSFORMERS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(TRANSFORMERS)/bin/python -m pip install --quiet --group transformers
 	@touch $@
 
 $(FUZZ):
