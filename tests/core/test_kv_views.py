@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from tests.core.reference_attention import attend
 FORMATS = ["f32", "bf16", "f16", "int8", "fp8"]
 
 
-def make(**options: object) -> KVCache:
-    given = {"blocks": 8, "block_size": 4, "layers": 2, "kv_heads": 2, "head_dim": 16, "format": "f32"}
+def make(**options: Any) -> KVCache:
+    given: dict[str, Any] = {"blocks": 8, "block_size": 4, "layers": 2, "kv_heads": 2, "head_dim": 16, "format": "f32"}
     return KVCache(**(given | options))
 
 
@@ -140,7 +141,7 @@ def test_half_numbers_are_written_as_the_numbers_they_are(kind):
 
 
 def test_numbers_of_another_type_are_refused():
-    rows = np.zeros((4, 2, 16), np.float64)
+    rows: Any = np.zeros((4, 2, 16), np.float64)
 
     with pytest.raises(errors.ConfigError, match="float16 or the bits of bfloat16"):
         make().write(0, np.arange(4), rows, rows)
@@ -150,7 +151,9 @@ def test_codes_times_scales_are_the_numbers():
     cache = make(format="int8")
     keys, values = filled(cache, 32)
 
-    codes, scales = cache.pages(0).numpy(), cache.scales(0).numpy()
+    codes, view = cache.pages(0).numpy(), cache.scales(0)
+    assert view is not None
+    scales = view.numpy()
 
     assert codes.dtype == np.int8
     assert scales.shape == (8, 2, 2, 4)
@@ -162,7 +165,9 @@ def test_codes_times_scales_are_the_numbers():
 
 def test_only_quantised_pages_have_scales():
     assert make().scales(0) is None
-    assert make(format="fp8").scales(0).strides[-1] == 4
+    scales = make(format="fp8").scales(0)
+    assert scales is not None
+    assert scales.strides[-1] == 4
 
 
 @given(
