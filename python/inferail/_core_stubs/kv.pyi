@@ -61,7 +61,8 @@ class KVCache:
     For a scheduler there is `plan`: one call for a step of all its requests.
 
     A block is found by its tokens, by those before it, and by what `open` says besides: prompts with another salt, adapter
-    or image share nothing. Names are 128 bits of keyed BLAKE3, with a secret of this process; tokens are compared as well.
+    or image share nothing. Names are 128 bits with a secret of this process: of xxh3 where tokens are compared as well, of keyed
+    BLAKE3 where a name stands alone (tiers, several groups, `offloads`, `secret`).
 
     Thread-safe: one lock, held for microseconds.
     """

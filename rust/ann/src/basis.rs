@@ -177,15 +177,17 @@ impl LeadSearch {
 fn steps(parts: &[[f32; DIRECTIONS]]) -> [f32; DIRECTIONS] {
     std::array::from_fn(|direction| {
         let numbers = || parts.iter().map(|parts| parts[direction]);
-        let square: f32 = numbers().map(|number| number * number).sum();
-        let size = (square / parts.len().max(1) as f32).sqrt();
+        // In float64: the squares of many of the largest numbers there may be are beyond float32 together.
+        let square: f64 = numbers().map(|number| f64::from(number).powi(2)).sum();
+        let size = (square / parts.len().max(1) as f64).sqrt() as f32;
         if size < f32::MIN_POSITIVE * 16.0 {
             return 1.0 / f32::from(ZERO_CODE);
         }
         let tried = STEPS.map(|step| {
             let step = step * size;
-            let left = numbers().map(|number| (number - in_steps(number, step) * step).powi(2));
-            (left.sum::<f32>(), step)
+            let left = numbers().map(|number| number - in_steps(number, step) * step);
+            let squares = left.map(|left| f64::from(left).powi(2));
+            (squares.sum::<f64>(), step)
         });
         let best = tried
             .into_iter()
@@ -336,4 +338,19 @@ fn product(left: &[f32], right: &[f32]) -> f64 {
         }
     }
     sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_the_largest_numbers_are_finite() {
+        // Numbers up to 1e16 in 8,192 dimensions that all point the same way.
+        let parts = vec![[9e17; DIRECTIONS]; 2048];
+
+        for step in steps(&parts) {
+            assert!(step.is_finite() && (9e17 - in_steps(9e17, step) * step).abs() < step);
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub enum Error {
         found: usize,
     },
     /// A number of a vector is not finite, or too large for its dot product to be.
-    #[error("number {column} of vector {row} is {value}: an index takes finite numbers below 1e18")]
+    #[error("number {column} of vector {row} is {value}: an index takes finite numbers up to 1e16")]
     NotFinite {
         /// Which of the vectors.
         row: usize,

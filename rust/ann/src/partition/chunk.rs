@@ -1,6 +1,6 @@
 //! Entries in memory: what is scanned lies side by side, what is rarely touched behind pointers.
 //!
-//! A chunk that readers can see is never changed but for its atomics. A writer copies it (45 KB), changes the copy and
+//! A chunk that readers can see is never changed but for its atomics. A writer copies it (48 KB), changes the copy and
 //! publishes that; rows are shared between the copies.
 
 use std::sync::Arc;
