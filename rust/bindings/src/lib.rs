@@ -15,8 +15,10 @@ mod index;
 mod json;
 mod kv;
 mod ndjson_parser;
+mod policy;
 mod sampler;
 mod sse_parser;
+mod text;
 mod tokenizer;
 mod wire;
 

@@ -110,7 +110,9 @@ impl Accumulator {
                 self.reason = delta.reason;
                 self.raw_reason = delta.raw_reason.map(str::to_owned);
             }
-            Kind::ToolEnd | Kind::Error => {}
+            Kind::Restart => self.forget(),
+            Kind::Upgrade if text == "replace" => self.forget(),
+            Kind::ToolEnd | Kind::Error | Kind::Seam | Kind::Upgrade => {}
         }
     }
 
@@ -152,6 +154,14 @@ impl Accumulator {
     /// Bytes of everything the model wrote so far in any choice, with reasoning and the arguments of calls.
     pub fn output_bytes(&self) -> usize {
         self.output_bytes
+    }
+
+    /// The answer begins anew. What was written stays counted: it was written, and is paid for.
+    fn forget(&mut self) {
+        *self = Self {
+            output_bytes: self.output_bytes,
+            ..Self::new(self.index)
+        };
     }
 
     /// Continues the last part, or begins one where that is of another kind or block.

@@ -32,11 +32,17 @@ pub enum Kind {
     Finish,
     /// The stream reports a failure: `name`, `text` and perhaps `status`.
     Error,
+    /// The answer goes on from another attempt, after what came so far: `name` is the model that continues it.
+    Seam,
+    /// The answer begins anew with the model `name`: what came so far is void.
+    Restart,
+    /// A larger model, `name`, takes over: `text` is `replace` (what came so far is void) or `continue`.
+    Upgrade,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Start,
         Self::Text,
         Self::Reasoning,
@@ -50,6 +56,9 @@ impl Kind {
         Self::Usage,
         Self::Finish,
         Self::Error,
+        Self::Seam,
+        Self::Restart,
+        Self::Upgrade,
     ];
 
     /// The name Python sees.
@@ -68,6 +77,9 @@ impl Kind {
             Self::Usage => "usage",
             Self::Finish => "finish",
             Self::Error => "error",
+            Self::Seam => "seam",
+            Self::Restart => "restart",
+            Self::Upgrade => "upgrade",
         }
     }
 

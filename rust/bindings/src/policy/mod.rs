@@ -1,0 +1,1 @@
+//! Hot-path decisions as Python sees them.

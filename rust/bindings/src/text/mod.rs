@@ -1,0 +1,1 @@
+//! Text analysis as Python sees it.
