@@ -30,6 +30,7 @@ _MINUTE: Final = 60.0
 _NEW: Final = 0.2  # the weight of the newest observation in a running mean
 _UNSEEN_SECONDS: Final = 1.0  # to first content, of a route that nobody has measured or described
 _UNSEEN_ANSWER: Final = 256.0  # tokens
+_ENOUGH: Final = 5  # calls before a quantile is believed
 # What a count may be short by: bytes for tokens, another model's tokenizer, the right one without the words around messages.
 _BYTES_MARGIN, _STAND_IN_MARGIN, _FRAME_MARGIN = 2.0, 1.3, 1.05
 
@@ -180,7 +181,7 @@ class Lane:
             label: frozenset((values,) if isinstance(values, str) else values)
             for label, values in route.labels.items()
         }
-        self.calls = self.failures = 0
+        self.calls = self.failures = self.turn = 0
         self.used = Usage(cost_usd=0.0)
         self.answer_tokens = _UNSEEN_ANSWER
         self.seconds_per_token = 0.0
@@ -227,17 +228,34 @@ class Lane:
             return None
         return self.price.cost_usd(Usage(prompt_tokens, round(answer_tokens)))
 
-    def seconds(self, share: float, prompt_tokens: int, answer_tokens: float, now: float) -> float:
-        """How long an answer takes in the `share` quantile, from what was measured, waiting for a recovery included."""
+    def seconds(self, share: float, prompt_tokens: int, answer_tokens: float, now: float, *, streamed: bool) -> float:
+        """How long a whole answer takes in the `share` quantile, from what was measured, the wait for a recovery included.
+
+        Streams are first content and then tokens at the pace of the route; whole answers are scaled by their length.
+        """
         best = math.inf
         for health in self.healths:
-            first = health.quantile(share, prompt_tokens)
-            if first is None:
-                first = _UNSEEN_SECONDS if self.route.latency is None else self.route.latency
+            taken = None
+            if not streamed:
+                taken = health.quantile(share, streamed=False, input_tokens=prompt_tokens, minimum=_ENOUGH)
+                if taken is not None:
+                    taken *= answer_tokens / self.answer_tokens
+            if taken is None:
+                taken = health.quantile(share, input_tokens=prompt_tokens, minimum=_ENOUGH)
+                if taken is None:
+                    taken = _UNSEEN_SECONDS if self.route.latency is None else self.route.latency
+                taken += answer_tokens * self.seconds_per_token
             if not health.available(now):
-                first += max(0.0, health.ready_at(now) - now)
-            best = min(best, first)
-        return best + answer_tokens * self.seconds_per_token
+                taken += max(0.0, health.ready_at(now) - now)
+            if taken < best:
+                best = taken
+        return best
+
+    def keep(self, earlier: Lane | None) -> None:
+        """Takes over what was learned of the same models under an earlier configuration."""
+        if earlier is not None and earlier.model_name == self.model_name:
+            self.calls, self.failures, self.used = earlier.calls, earlier.failures, earlier.used
+            self.answer_tokens, self.seconds_per_token = earlier.answer_tokens, earlier.seconds_per_token
 
     def learn(self, attempt: Attempt, *, failed: bool) -> None:
         """Takes in how an attempt went: the length of its answer, the pace of its tokens, its cost."""

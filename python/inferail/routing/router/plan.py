@@ -1,0 +1,351 @@
+"""One configuration of a Router, and the choice it makes. It never changes, so a request ends on the one it began with."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from inferail.core import pick
+from inferail.errors import ConfigError
+from inferail.routing.fallback import Fallback
+from inferail.routing.router.decision import Decision
+from inferail.routing.router.demand import Demand, missing
+from inferail.routing.router.objective import PROFILES, QUANTILES, Objective, Score, StrengthTable
+from inferail.routing.router.route import Endpoint, Lane, Route
+from inferail.routing.router.rules import Rule, task_name
+
+if TYPE_CHECKING:
+    from inferail.routing.health import Health
+    from inferail.routing.router.trials import Canary, Shadow
+    from inferail.types.request import Request
+
+__all__ = ["Admitted", "Choice", "Plan"]
+
+_REMEMBERED: Final = 1024  # labels are the caller's: what is remembered about them is bounded
+_NOBODY: Final = frozenset[str]()
+
+
+class Admitted:
+    """The routes that may take requests with the same needs, why the others may not, and the orders of attempts made so far."""
+
+    __slots__ = ("failed", "fallbacks", "lanes", "names")
+
+    def __init__(self, lanes: tuple[Lane, ...], failed: Mapping[str, str]) -> None:
+        self.lanes, self.failed = lanes, failed
+        self.names = {lane.name: lane for lane in lanes}
+        self.fallbacks: dict[Any, Fallback] = {}
+
+
+class Choice:
+    """Where a request goes: the decision, the route and endpoint that are asked first, and the order after them."""
+
+    __slots__ = ("canary", "decision", "endpoint", "fallback", "lane", "prompt")
+
+    def __init__(
+        self, decision: Decision, lane: Lane, endpoint: Endpoint, fallback: Fallback, prompt: str | None, canary: bool
+    ) -> None:
+        self.decision, self.lane, self.endpoint = decision, lane, endpoint
+        self.fallback, self.prompt, self.canary = fallback, prompt, canary
+
+
+class Plan:
+    """Routes, rules, weights and objective, checked and made ready."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, Any],
+        *,
+        health: Health,
+        rule: Callable[[str | None, float | None], str] | None = None,
+        rules: Sequence[Rule] = (),
+        weights: Mapping[str, float] | None = None,
+        objective: Objective | None = None,
+        profile: str | None = None,
+        profiles: Mapping[str, Objective] | None = None,
+        strengths: StrengthTable | None = None,
+        policies: Sequence[str] = ("data",),
+        shadows: Sequence[Shadow] = (),
+        canary: Canary | None = None,
+        version: str = "1",
+        earlier: Plan | None = None,
+    ) -> None:
+        if not targets:
+            raise ConfigError("a Router needs at least one target, for example {'small': 'openai:gpt-5-mini'}")
+        known = {} if earlier is None else {id(e.model): e for lane in earlier.lanes for e in lane.endpoints}
+        self.lanes = tuple(
+            Lane(index, name, target if isinstance(target, Route) else Route(target), health, known)
+            for index, (name, target) in enumerate(targets.items())
+        )
+        for lane in self.lanes if earlier is not None else ():
+            lane.keep(earlier.named.get(lane.name))  # type: ignore[union-attr] # the condition above
+        self.named = {lane.name: lane for lane in self.lanes}
+        self.health, self.rule, self.rules = health, rule, tuple(rules)
+        self.weights = None if weights is None else {name: float(weight) for name, weight in weights.items()}
+        self.profiles = {**PROFILES, **(profiles or {})}
+        self.profile, self.objective = profile, objective
+        self.strengths = strengths or StrengthTable()
+        self.policies = tuple(policies)
+        self.shadows, self.canary, self.version = tuple(shadows), canary, version
+        self._check()
+        self.in_flight = 0
+        self.retired = False
+        contexts = [lane.context_tokens for lane in self.lanes if lane.context_tokens is not None]
+        self._smallest = min(contexts, default=1 << 62)
+        self._prompt_bytes = max((4 * len(each.prompt) for each in self.rules if each.prompt), default=0)
+        self._prompts = any(each.prompt for each in self.rules)
+        self._metered = any(e.spec.usd_per_day is not None for lane in self.lanes for e in lane.endpoints)
+        self._regions: dict[str, list[Any]] = {}
+        for lane in self.lanes:
+            for endpoint in lane.endpoints:
+                if endpoint.region is not None:
+                    self._regions.setdefault(endpoint.region, []).append(endpoint.health)
+        scored = self.objective is not None or self.profile is not None
+        self.asks = rule is not None or any(each.asks for each in self.rules) or scored
+        self._admitted: dict[Any, Admitted] = {}
+        self.by_name = {
+            (endpoint.provider, lane.model_name): (lane, endpoint) for lane in self.lanes for endpoint in lane.endpoints
+        }
+
+    def _check(self) -> None:
+        said = [(f"rule {n}", name) for n, each in enumerate(self.rules, 1) for name in each.targets]
+        said += [("weights", name) for name in self.weights or ()]
+        said += [("a shadow", each.to) for each in self.shadows]
+        said += [("the canary", self.canary.to)] if self.canary is not None else []
+        for where, name in said:
+            if name not in self.named:
+                raise ConfigError(f"{where} names the route {name!r}; there are {', '.join(self.named)}")
+        if self.weights is not None and (min(self.weights.values(), default=0) < 0 or not sum(self.weights.values())):
+            raise ConfigError("weights are numbers, 0 or more, and not all 0")
+        self.profile_named(self.profile)
+
+    def profile_named(self, name: str | None) -> Objective | None:
+        """The objective of a profile; that of the Router for None.
+
+        Raises:
+            ConfigError: There is no profile of that name.
+        """
+        if name is None:
+            return self.objective
+        try:
+            return self.profiles[name]
+        except KeyError:
+            raise ConfigError(f"there is no profile {name!r}: the profiles are {', '.join(self.profiles)}") from None
+
+    def admit(self, request: Request, demand: Demand, now: float) -> Admitted:
+        """The routes that may take a request.
+
+        Raises:
+            ConfigError: None may; the message says for each which constraint it fails.
+        """
+        key: Any = demand.needs
+        refused: dict[str, str] = {}
+        if demand.at_most + demand.answer_tokens + self._prompt_bytes > self._smallest:
+            refused = self._too_long(request, demand)
+        if self._metered:
+            for lane in self.lanes:
+                if not any(endpoint.left(now) for endpoint in lane.endpoints):
+                    refused.setdefault(lane.name, "its money for today is spent")
+        if refused:
+            key = (key, tuple(refused.items()))
+        admitted = self._admitted.get(key)
+        if admitted is None:
+            failed = {lane.name: why for lane in self.lanes if (why := missing(lane, demand.needs)) is not None}
+            failed |= {name: why for name, why in refused.items() if name not in failed}
+            admitted = Admitted(tuple(lane for lane in self.lanes if lane.name not in failed), failed)
+            if len(self._admitted) >= _REMEMBERED:
+                self._admitted.clear()
+            self._admitted[key] = admitted
+        if not admitted.lanes:
+            told = "; ".join(f"{name}: {why}" for name, why in admitted.failed.items())
+            raise ConfigError(f"no route can take this request: {told}")
+        return admitted
+
+    def _too_long(self, request: Request, demand: Demand) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for lane in self.lanes:
+            window = lane.context_tokens
+            if window is None:
+                continue
+            room = demand.answer_tokens + self._prompt_bytes
+            if demand.at_most + room > window and lane.count(request) + room > window:
+                found[lane.name] = f"prompt and answer do not fit into {window} tokens"
+        return found
+
+    def choose(
+        self,
+        request: Request,
+        labels: Mapping[str, str],
+        task: str | None,
+        complexity: float | None,
+        source: str,
+        now: float,
+        time_left: float | None,
+        draw: random.Random,
+        *,
+        streamed: bool = False,
+        trial: bool = True,
+    ) -> Choice:
+        """Where a request goes. Microseconds where no tokens have to be counted.
+
+        Raises:
+            ConfigError: No route may take it, or a label names no profile.
+        """
+        began = perf_counter()
+        demand = Demand(request, labels, self.policies)
+        admitted = self.admit(request, demand, now)
+        if task is not None:
+            task = task_name(task)
+        lane, why, prompt, scores, profile, order, canary = None, "", None, None, None, None, False
+        if self.rules or self.rule is not None:
+            lane, why, prompt = self._by_rules(admitted, task, complexity, labels)
+        if lane is None and self.weights is not None:
+            lane, why = self._by_weights(admitted, draw), "weights"
+        if lane is None:
+            profile = labels.get("profile", self.profile)
+            objective = self.profile_named(profile)
+            if objective is not None:
+                lane, why, scores, order = self._by_objective(
+                    admitted, objective, demand, task, labels, now, time_left, streamed=streamed
+                )
+        if lane is None:
+            lane, why = admitted.lanes[0], f"default: {why or 'the first route that may take it'}"
+        if trial and self.canary is not None and self.canary.to in admitted.names and self.canary.drawn():
+            lane, why, canary, order = admitted.names[self.canary.to], f"canary, instead of {lane.name}", True, None
+        down = self._down(now) if len(self._regions) > 1 else _NOBODY
+        number = 0 if len(lane.endpoints) == 1 else self._pick(lane, now, draw.random(), down)
+        key = (lane.index, number, down, order)
+        fallback = admitted.fallbacks.get(key)
+        if fallback is None:
+            if len(admitted.fallbacks) >= _REMEMBERED:
+                admitted.fallbacks.clear()
+            fallback = admitted.fallbacks[key] = self._fallback(admitted, lane, number, down, order)
+        decision = Decision(
+            lane.name, why, task, complexity, source, profile, self.version, number, admitted.lanes, admitted.failed, scores
+        )  # fmt: skip
+        decision.seconds = perf_counter() - began
+        return Choice(decision, lane, lane.endpoints[number], fallback, prompt, canary)
+
+    def _by_rules(
+        self, admitted: Admitted, task: str | None, complexity: float | None, labels: Mapping[str, str]
+    ) -> tuple[Lane | None, str, str | None]:
+        names, prompt, passed = admitted.names, None, ""
+        if self.rule is not None:
+            name = self.rule(task, complexity)
+            if name in names:
+                return names[name], f"rule: {name}", None
+            if name not in self.named:
+                raise ConfigError(f"the rule gave {name!r}, which is no route: there are {', '.join(self.named)}")
+            passed = f"the rule gave {name}, which may not take it"
+        for number, rule in enumerate(self.rules, 1):
+            if rule.holds(task, complexity, labels):
+                if prompt is None:
+                    prompt = rule.prompt
+                for name in rule.targets:
+                    lane = names.get(name)
+                    if lane is None:
+                        passed = passed or f"rule {number} gave {name}, which may not take it"
+                    elif rule.bar is None or self.strengths.of(lane, task) >= rule.bar:
+                        return lane, f"rule {number}: {rule}", prompt
+        return None, passed, prompt
+
+    def _by_weights(self, admitted: Admitted, draw: random.Random) -> Lane | None:
+        weights = self.weights or {}
+        able = [(lane, weight) for lane in admitted.lanes if (weight := weights.get(lane.name, 0.0)) > 0]
+        point = draw.random() * sum(weight for _, weight in able)
+        for lane, weight in able:
+            point -= weight
+            if point < 0:
+                return lane
+        return able[-1][0] if able else None
+
+    def _by_objective(
+        self,
+        admitted: Admitted,
+        objective: Objective,
+        demand: Demand,
+        task: str | None,
+        labels: Mapping[str, str],
+        now: float,
+        time_left: float | None,
+        *,
+        streamed: bool,
+    ) -> tuple[Lane, str, tuple[Score, ...], tuple[int, ...]]:
+        """The best score; where there is a deadline, among those that are expected to meet it, or else the fastest."""
+        share = QUANTILES.get(labels.get("priority", "normal"), 0.75)
+        known: list[tuple[float | None, float, float]] = []
+        dearest = 0.0
+        for lane in admitted.lanes:
+            answer = min(lane.answer_tokens, demand.answer_tokens)
+            usd = lane.usd(demand.prompt_tokens, answer)
+            if usd is not None and usd > dearest:
+                dearest = usd
+            seconds = lane.seconds(share, demand.prompt_tokens, answer, now, streamed=streamed)
+            known.append((usd, seconds, self.strengths.of(lane, task)))
+        # A route without a known price counts as the dearest one: a missing row in a table must not win by being missing.
+        scores = tuple(
+            Score(objective.total(dearest if usd is None else usd, seconds, strength), usd, seconds, strength)
+            for usd, seconds, strength in known
+        )
+        late = (lambda at: False) if time_left is None else (lambda at: scores[at].seconds > time_left)
+        ranked = sorted(
+            range(len(scores)),
+            key=lambda at: (True, scores[at].seconds) if late(at) else (False, scores[at].total),
+        )
+        best = ranked[0]
+        why = "lowest score" if time_left is None else "lowest score in time"
+        if late(best):
+            why = "no route is expected in time: the fastest"
+        lanes = admitted.lanes
+        return lanes[best], why, scores, tuple(lanes[at].index for at in ranked)
+
+    def _down(self, now: float) -> frozenset[str]:
+        """The regions in which at least half of the endpoints rest."""
+        return frozenset(
+            region
+            for region, healths in self._regions.items()
+            if 2 * sum(not health.available(now) for health in healths) >= len(healths)
+        )
+
+    def _pick(self, lane: Lane, now: float, draw: float, down: frozenset[str]) -> int:
+        """The number of the deployment that is asked first."""
+        able = [n for n, each in enumerate(lane.endpoints) if each.left(now) and each.region not in down]
+        able = able or list(range(len(lane.endpoints)))
+        endpoints = lane.endpoints
+        balance = lane.route.balance
+        if balance not in ("peak_ewma", "least_busy", "weighted"):
+            ready = [n for n in able if endpoints[n].health.available(now)] or able
+            if balance == "round_robin":
+                lane.turn += 1
+                return ready[lane.turn % len(ready)]
+            if balance == "usage":
+                return min(ready, key=lambda n: endpoints[n].recent(now) / (endpoints[n].spec.weight or 1e-9))
+            if balance == "budget":
+                return max(ready, key=lambda n: endpoints[n].left(now))
+            return min(ready, key=lambda n: endpoints[n].rtt)
+        if len(able) == len(endpoints):
+            found = pick(lane.healths, now, balance, weights=lane.weights, draw=draw)
+        else:
+            healths, weights = [lane.healths[n] for n in able], [lane.weights[n] for n in able]
+            found = pick(healths, now, balance, weights=weights, draw=draw)
+        return able[0 if found is None else found]
+
+    def _fallback(
+        self, admitted: Admitted, lane: Lane, number: int, down: frozenset[str], order: tuple[int, ...] | None
+    ) -> Fallback:
+        """The chosen endpoint, then the others: those of another provider than the one before first, dead regions last."""
+        first = lane.endpoints[number]
+        lanes = admitted.lanes if order is None else tuple(self.lanes[index] for index in order)
+        rest = [each for each in lane.endpoints if each is not first]
+        rest += [each for other in lanes if other is not lane for each in other.endpoints]
+        rest.sort(key=lambda each: each.region in down)  # stable
+        ordered = [first]
+        while rest:
+            provider, alive = ordered[-1].provider, rest[0].region not in down
+            following = next(
+                (n for n, each in enumerate(rest) if each.provider != provider and (each.region not in down) == alive),
+                0,
+            )
+            ordered.append(rest.pop(following))
+        return Fallback(*dict.fromkeys(each.model for each in ordered), health=self.health)
