@@ -27,8 +27,12 @@ _GO_ON: Final = (
 )
 # Characters that are held back at most while it is open whether they repeat what was shown.
 _HELD: Final = 8_192
-# A repetition shorter than this may be the answer's own ("very very"), unless it is all that was shown.
+# A repetition shorter than this may be the answer's own ("very very"), unless it is all that was shown; of a model that goes
+# on from the exact character, a longer one is.
 _SHORTEST: Final = 4
+_SHORTEST_EXACT: Final = 16
+# So many characters in common with the beginning of the answer mean that it was begun anew.
+_BEGUN_ANEW: Final = 12
 
 
 def prefill_options(model: Model) -> Mapping[str, Any] | None:
@@ -52,7 +56,9 @@ def continuation(request: Request, shown: str, model: Model, *, prefill: bool) -
     options = prefill_options(model)
     provider = getattr(model, "provider", "")
     merged = {**request.provider_options, provider: {**request.provider_options.get(provider, {}), **(options or {})}}
-    return replace(request, messages=(*request.messages, so_far), provider_options=merged if options else request.provider_options)
+    return replace(
+        request, messages=(*request.messages, so_far), provider_options=merged if options else request.provider_options
+    )
 
 
 class Overlap:
@@ -62,7 +68,10 @@ class Overlap:
     first character that is new everything passes. A rest that repeats nothing passes at once.
 
     Attributes:
+        open: Whether it is not decided yet: what came so far may be a repetition.
         trimmed: Characters that were left out.
+        whole: Whether the rest repeated everything that was shown.
+        differs: Whether it began the answer anew and then said something else. Joined, it would be read twice.
     """
 
     def __init__(self, shown: str, *, exact: bool = False) -> None:
@@ -72,38 +81,46 @@ class Overlap:
             shown: The text so far.
             exact: Whether the rest goes on from the exact character, as after a prefill: no blank is put in between.
         """
+        self.open = True
+        self.trimmed = 0
+        self.whole = False
+        self.differs = False
         self._shown = shown
         self._exact = exact
         self._held = ""
-        self._open = True
-        self.trimmed = 0
 
     def feed(self, text: str) -> str:
         """The part of `text`, and of what was held back, that is new; empty while that is open."""
-        if not self._open:
+        if not self.open:
             return text
         self._held += text
-        if len(self._held) < _HELD and self._may_repeat(self._held):
+        if len(self._held) < max(_HELD, 2 * len(self._shown)) and self._may_repeat(self._held):
             return ""
         return self.finish()
 
     def finish(self) -> str:
         """What was held back and is no repetition: the rest has ended, or is new from here on."""
-        if not self._open:
+        if not self.open:
             return ""
-        self._open = False
+        self.open = False
         held, self._held = self._held, ""
         repeated = self._repeated(held)
-        self.trimmed += repeated
         fresh = held[repeated:]
-        if repeated or self._exact or not fresh:
-            return fresh
-        if self._shown[-1:].isspace():  # two blanks at a seam are one too many
-            lean = fresh.lstrip()
-            self.trimmed += len(fresh) - len(lean)
-            return lean
-        # A model that was asked in words begins with a word, not with the blank before it.
-        return f" {fresh}" if _is_word(self._shown[-1:]) and _is_word(fresh[:1]) else fresh
+        if not repeated:
+            self.differs = self._begun_anew(held.lstrip())
+            blanks = self._shown[len(self._shown.rstrip()) :]
+            if blanks and fresh.startswith(blanks):
+                repeated = len(blanks)
+                fresh = fresh[repeated:]
+            # A model that was asked in words begins with a word, not with the blank before it.
+            elif not self._exact and _is_word(self._shown[-1:]) and _is_word(fresh[:1]):
+                fresh = f" {fresh}"
+        self.trimmed = repeated
+        return fresh
+
+    def _begun_anew(self, lean: str) -> bool:
+        enough = min(_BEGUN_ANEW, max(_SHORTEST, len(self._shown) // 2))
+        return len(lean) >= enough and self._shown.startswith(lean[:enough])
 
     def _may_repeat(self, held: str) -> bool:
         """Whether everything so far is in what was shown, as it would be of a repetition that has not ended."""
@@ -123,23 +140,22 @@ class Overlap:
 
     def _repeated(self, held: str) -> int:
         """How many characters of `held` are the end of what was shown: the longest such piece that begins a word."""
+        shortest = _SHORTEST_EXACT if self._exact else _SHORTEST
         for blanks in dict.fromkeys((0, len(held) - len(held.lstrip()))):
             lean = held[blanks:]
             for length in range(min(len(lean), len(self._shown)), 0, -1):
-                if self._shown.endswith(lean[:length]):
-                    place = len(self._shown) - length
-                    if _begins_word(self._shown, place) and (length >= _SHORTEST or place == 0 or _cut(self._shown, place)):
-                        return blanks + length
+                place = len(self._shown) - length
+                if not self._shown.endswith(lean[:length]) or not _begins_word(self._shown, place):
+                    continue
+                cut = not self._exact and all(map(_is_word, lean[:length]))  # one word, repeated to be finished
+                if length >= shortest or place == 0 or cut:
+                    self.whole = place == 0
+                    return blanks + length
         return 0
 
 
 def _begins_word(text: str, place: int) -> bool:
     return place == 0 or not (_is_word(text[place - 1]) and _is_word(text[place]))
-
-
-def _cut(text: str, place: int) -> bool:
-    """Whether the piece from `place` on is one unfinished word: what a model repeats to finish it."""
-    return all(map(_is_word, text[place:]))
 
 
 def _is_word(character: str) -> bool:
