@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from inferail.frozen import quick
 
 if TYPE_CHECKING:
     from inferail.routing.router.objective import Score
@@ -20,6 +23,8 @@ class Candidate(NamedTuple):
     score: Score | None
 
 
+@quick
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """One pick and its grounds. It holds no text of the request.
 
@@ -35,30 +40,18 @@ class Decision:
         deployment: Number of the deployment of the route that is asked first.
     """
 
-    __slots__ = (
-        "_failed", "_lanes", "_scores", "chosen", "complexity", "config_version", "deployment", "profile",
-        "seconds", "source", "task", "why",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        chosen: str,
-        why: str,
-        task: str | None,
-        complexity: float | None,
-        source: str,
-        profile: str | None,
-        config_version: str,
-        deployment: int,
-        lanes: tuple[Lane, ...],
-        failed: Mapping[str, str],
-        scores: tuple[Score, ...] | None,
-    ) -> None:
-        self.chosen, self.why = chosen, why
-        self.task, self.complexity, self.source, self.profile = task, complexity, source, profile
-        self.config_version, self.deployment = config_version, deployment
-        self.seconds = 0.0
-        self._lanes, self._failed, self._scores = lanes, failed, scores
+    chosen: str
+    why: str
+    task: str | None
+    complexity: float | None
+    source: str
+    profile: str | None
+    config_version: str
+    seconds: float
+    deployment: int
+    _lanes: tuple[Lane, ...] = field(repr=False)
+    _failed: Mapping[str, str] = field(repr=False)
+    _scores: tuple[Score, ...] | None = field(repr=False)
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -67,15 +60,12 @@ class Decision:
         able = [Candidate(lane.name, None, score) for lane, score in zip(self._lanes, scores, strict=True)]
         return able + [Candidate(name, failed, None) for name, failed in self._failed.items()]
 
-    def __repr__(self) -> str:
-        return f"Decision(chosen={self.chosen!r}, why={self.why!r})"
-
     def __str__(self) -> str:
+        hard = "unknown" if self.complexity is None else f"{self.complexity:g}"
         lines = [
             f"chosen: {self.chosen} (deployment {self.deployment})",
             f"why: {self.why}",
-            f"task: {self.task or 'unknown'}, complexity: "
-            f"{'unknown' if self.complexity is None else format(self.complexity, 'g')} (by {self.source})",
+            f"task: {self.task or 'unknown'}, complexity: {hard} (by {self.source})",
             f"configuration: {self.config_version}, decided in {self.seconds * 1e6:.1f} µs",
         ]
         for name, failed, score in self.candidates:

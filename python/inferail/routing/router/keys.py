@@ -99,7 +99,7 @@ class KeyPool:
 class _RotatingRetries(RetryPolicy):
     """The usual retries, except that nobody waits for a key that was refused: the next key is asked at once."""
 
-    def delay(self, attempt: int, error: BaseException, *rest: Any, **more: Any) -> float | None:  # type: ignore[override]
+    def delay(self, attempt: int, error: BaseException, *rest: Any, **more: Any) -> float | None:
         """None for what is the key's fault; otherwise the usual wait."""
         return None if isinstance(error, _OF_THE_KEY) else RetryPolicy.delay(self, attempt, error, *rest, **more)
 

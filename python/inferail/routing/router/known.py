@@ -24,22 +24,24 @@ class Known(NamedTuple):
 
 
 _NOTHING: Final = Known()
+_KINDS: Final = ("tools", "schema", "vision", "audio", "files")
 
-# As the providers' documentation of models has them. The first match wins.
-_FAMILIES: Final[tuple[tuple[str, Known], ...]] = (
-    ("gpt-4.1*", Known(True, True, False, True, True, 1_047_576)),
-    ("gpt-4o-audio* gpt-audio*", Known(True, False, True, False, False, 128_000)),
-    ("gpt-4o* chatgpt-4o*", Known(True, True, False, True, True, 128_000)),
-    ("gpt-5*", Known(True, True, False, True, True, 400_000)),
-    ("o3-mini*", Known(True, False, False, False, True, 200_000)),
-    ("o1 o1-2* o3* o4-mini*", Known(True, True, False, True, True, 200_000)),
-    ("gpt-3.5-turbo*", Known(True, False, False, False, False, 16_385)),
-    ("claude-3* claude-*-4* claude-4* claude-*-5* *.claude-*", Known(True, True, False, True, None, 200_000)),
-    ("gemini-1.5* gemini-2* gemini-3*", Known(True, True, True, True, True, 1_048_576)),
-    ("deepseek-chat* deepseek-reasoner* deepseek-v3* deepseek-r1*", Known(None, False, False, False, None, 64_000)),
-    ("pixtral*", Known(True, True, False, False, True, 128_000)),
-    ("codestral* ministral* open-mistral-nemo*", Known(True, False, False, False, True, 128_000)),
-    ("command-r* command-a*", Known(True, None, False, False, True, 128_000)),
+# As the providers' documentation of models has them: names, what they take, the window. `?` is what we do not know; what is
+# not named is not taken. The first match wins.
+_FAMILIES: Final[tuple[tuple[str, str, int], ...]] = (
+    ("gpt-4.1*", "tools schema vision files", 1_047_576),
+    ("gpt-4o-audio* gpt-audio*", "tools audio", 128_000),
+    ("gpt-4o* chatgpt-4o*", "tools schema vision files", 128_000),
+    ("gpt-5*", "tools schema vision files", 400_000),
+    ("o3-mini*", "tools schema", 200_000),
+    ("o1 o1-2* o3* o4-mini*", "tools schema vision files", 200_000),
+    ("gpt-3.5-turbo*", "tools", 16_385),
+    ("claude-3* claude-*-4* claude-4* claude-*-5* *.claude-*", "tools vision files schema?", 200_000),
+    ("gemini-1.5* gemini-2* gemini-3*", "tools schema vision audio files", 1_048_576),
+    ("deepseek-chat* deepseek-reasoner* deepseek-v3* deepseek-r1*", "tools? schema?", 64_000),
+    ("pixtral*", "tools schema vision", 128_000),
+    ("codestral* ministral* open-mistral-nemo*", "tools schema", 128_000),
+    ("command-r* command-a*", "tools schema vision?", 128_000),
 )
 
 
@@ -47,6 +49,9 @@ _FAMILIES: Final[tuple[tuple[str, Known], ...]] = (
 def known(model: str) -> Known:
     """What is known of `model` as a provider calls it, with or without the scheme and the vendor before it."""
     name = model.rpartition(":")[2].rpartition("/")[2].lower()
-    return next(
-        (facts for patterns, facts in _FAMILIES if any(fnmatchcase(name, each) for each in patterns.split())), _NOTHING
-    )
+    for patterns, takes, context_tokens in _FAMILIES:
+        if any(fnmatchcase(name, pattern) for pattern in patterns.split()):
+            words = takes.split()
+            able = {kind: None if f"{kind}?" in words else kind in words for kind in _KINDS}
+            return Known(**able, context_tokens=context_tokens)
+    return _NOTHING

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from inferail.core import pick
 from inferail.errors import ConfigError
@@ -17,11 +18,10 @@ from inferail.routing.router.route import Endpoint, Lane, Route
 from inferail.routing.router.rules import Rule, task_name
 
 if TYPE_CHECKING:
-    from inferail.routing.health import Health
     from inferail.routing.router.trials import Canary, Shadow
     from inferail.types.request import Request
 
-__all__ = ["Admitted", "Choice", "Plan"]
+__all__ = ["Admitted", "Choice", "Facts", "Plan"]
 
 _REMEMBERED: Final = 1024  # labels are the caller's: what is remembered about them is bounded
 _NOBODY: Final = frozenset[str]()
@@ -38,16 +38,28 @@ class Admitted:
         self.fallbacks: dict[Any, Fallback] = {}
 
 
-class Choice:
+class Facts(NamedTuple):
+    """What is known of a request besides itself. `began` is when its decision did, on `perf_counter`."""
+
+    labels: Mapping[str, str]
+    task: str | None
+    complexity: float | None
+    source: str
+    now: float
+    time_left: float | None
+    streamed: bool
+    began: float
+
+
+class Choice(NamedTuple):
     """Where a request goes: the decision, the route and endpoint that are asked first, and the order after them."""
 
-    __slots__ = ("canary", "decision", "endpoint", "fallback", "lane", "prompt")
-
-    def __init__(
-        self, decision: Decision, lane: Lane, endpoint: Endpoint, fallback: Fallback, prompt: str | None, canary: bool
-    ) -> None:
-        self.decision, self.lane, self.endpoint = decision, lane, endpoint
-        self.fallback, self.prompt, self.canary = fallback, prompt, canary
+    decision: Decision
+    lane: Lane
+    endpoint: Endpoint
+    fallback: Fallback
+    prompt: str | None
+    canary: bool
 
 
 class Plan:
@@ -57,7 +69,7 @@ class Plan:
         self,
         targets: Mapping[str, Any],
         *,
-        health: Health,
+        fallback: Mapping[str, Any],
         rule: Callable[[str | None, float | None], str] | None = None,
         rules: Sequence[Rule] = (),
         weights: Mapping[str, float] | None = None,
@@ -74,14 +86,14 @@ class Plan:
         if not targets:
             raise ConfigError("a Router needs at least one target, for example {'small': 'openai:gpt-5-mini'}")
         known = {} if earlier is None else {id(e.model): e for lane in earlier.lanes for e in lane.endpoints}
-        self.lanes = tuple(
-            Lane(index, name, target if isinstance(target, Route) else Route(target), health, known)
+        self.lanes: tuple[Lane, ...] = tuple(
+            Lane(index, name, target if isinstance(target, Route) else Route(target), fallback["health"], known)
             for index, (name, target) in enumerate(targets.items())
         )
         for lane in self.lanes if earlier is not None else ():
-            lane.keep(earlier.named.get(lane.name))  # type: ignore[union-attr] # the condition above
-        self.named = {lane.name: lane for lane in self.lanes}
-        self.health, self.rule, self.rules = health, rule, tuple(rules)
+            lane.keep(None if earlier is None else earlier.named.get(lane.name))
+        self.named: dict[str, Lane] = {lane.name: lane for lane in self.lanes}
+        self.options, self.rule, self.rules = fallback, rule, tuple(rules)
         self.weights = None if weights is None else {name: float(weight) for name, weight in weights.items()}
         self.profiles = {**PROFILES, **(profiles or {})}
         self.profile, self.objective = profile, objective
@@ -90,11 +102,8 @@ class Plan:
         self.shadows, self.canary, self.version = tuple(shadows), canary, version
         self._check()
         self.in_flight = 0
-        self.retired = False
-        contexts = [lane.context_tokens for lane in self.lanes if lane.context_tokens is not None]
-        self._smallest = min(contexts, default=1 << 62)
+        self._smallest = self._window()
         self._prompt_bytes = max((4 * len(each.prompt) for each in self.rules if each.prompt), default=0)
-        self._prompts = any(each.prompt for each in self.rules)
         self._metered = any(e.spec.usd_per_day is not None for lane in self.lanes for e in lane.endpoints)
         self._regions: dict[str, list[Any]] = {}
         for lane in self.lanes:
@@ -119,6 +128,15 @@ class Plan:
         if self.weights is not None and (min(self.weights.values(), default=0) < 0 or not sum(self.weights.values())):
             raise ConfigError("weights are numbers, 0 or more, and not all 0")
         self.profile_named(self.profile)
+
+    def _window(self) -> int:
+        windows = [lane.context_tokens for lane in self.lanes if lane.context_tokens is not None]
+        return min(windows, default=1 << 62)
+
+    def learned(self, lane: Lane, context_tokens: int | None) -> None:
+        """Takes in what a provider says of a route's context window."""
+        lane.context_tokens = context_tokens
+        self._smallest = self._window()
 
     def profile_named(self, name: str | None) -> Objective | None:
         """The objective of a profile; that of the Router for None.
@@ -173,31 +191,21 @@ class Plan:
                 found[lane.name] = f"prompt and answer do not fit into {window} tokens"
         return found
 
-    def choose(
-        self,
-        request: Request,
-        labels: Mapping[str, str],
-        task: str | None,
-        complexity: float | None,
-        source: str,
-        now: float,
-        time_left: float | None,
-        draw: random.Random,
-        *,
-        streamed: bool = False,
-        trial: bool = True,
-    ) -> Choice:
+    def choose(self, request: Request, facts: Facts, draw: random.Random, *, trial: bool = True) -> Choice:
         """Where a request goes. Microseconds where no tokens have to be counted.
 
         Raises:
             ConfigError: No route may take it, or a label names no profile.
         """
-        began = perf_counter()
+        labels, task, complexity, source, now, *_, began = facts
         demand = Demand(request, labels, self.policies)
         admitted = self.admit(request, demand, now)
         if task is not None:
             task = task_name(task)
-        lane, why, prompt, scores, profile, order, canary = None, "", None, None, None, None, False
+        lane: Lane | None = None
+        why, prompt, profile = "", None, None
+        scores: tuple[Score, ...] | None = None
+        order: tuple[int, ...] | None = None
         if self.rules or self.rule is not None:
             lane, why, prompt = self._by_rules(admitted, task, complexity, labels)
         if lane is None and self.weights is not None:
@@ -206,13 +214,14 @@ class Plan:
             profile = labels.get("profile", self.profile)
             objective = self.profile_named(profile)
             if objective is not None:
-                lane, why, scores, order = self._by_objective(
-                    admitted, objective, demand, task, labels, now, time_left, streamed=streamed
-                )
+                lane, why, scores, order = self._by_objective(admitted, objective, demand, task, facts)
         if lane is None:
             lane, why = admitted.lanes[0], f"default: {why or 'the first route that may take it'}"
-        if trial and self.canary is not None and self.canary.to in admitted.names and self.canary.drawn():
-            lane, why, canary, order = admitted.names[self.canary.to], f"canary, instead of {lane.name}", True, None
+        canary = self.canary if trial else None
+        if canary is not None and canary.to in admitted.names and canary.drawn():
+            lane, why, order = admitted.names[canary.to], f"canary, instead of {lane.name}", None
+        else:
+            canary = None
         down = self._down(now) if len(self._regions) > 1 else _NOBODY
         number = 0 if len(lane.endpoints) == 1 else self._pick(lane, now, draw.random(), down)
         key = (lane.index, number, down, order)
@@ -222,10 +231,10 @@ class Plan:
                 admitted.fallbacks.clear()
             fallback = admitted.fallbacks[key] = self._fallback(admitted, lane, number, down, order)
         decision = Decision(
-            lane.name, why, task, complexity, source, profile, self.version, number, admitted.lanes, admitted.failed, scores
+            lane.name, why, task, complexity, source, profile, self.version, perf_counter() - began, number,
+            admitted.lanes, admitted.failed, scores,
         )  # fmt: skip
-        decision.seconds = perf_counter() - began
-        return Choice(decision, lane, lane.endpoints[number], fallback, prompt, canary)
+        return Choice(decision, lane, lane.endpoints[number], fallback, prompt, canary is not None)
 
     def _by_rules(
         self, admitted: Admitted, task: str | None, complexity: float | None, labels: Mapping[str, str]
@@ -261,44 +270,39 @@ class Plan:
         return able[-1][0] if able else None
 
     def _by_objective(
-        self,
-        admitted: Admitted,
-        objective: Objective,
-        demand: Demand,
-        task: str | None,
-        labels: Mapping[str, str],
-        now: float,
-        time_left: float | None,
-        *,
-        streamed: bool,
+        self, admitted: Admitted, objective: Objective, demand: Demand, task: str | None, facts: Facts
     ) -> tuple[Lane, str, tuple[Score, ...], tuple[int, ...]]:
         """The best score; where there is a deadline, among those that are expected to meet it, or else the fastest."""
-        share = QUANTILES.get(labels.get("priority", "normal"), 0.75)
+        share = QUANTILES.get(facts.labels.get("priority", "normal"), QUANTILES["normal"])
+        lanes, prompt_tokens, dearest = admitted.lanes, demand.prompt_tokens, 0.0
         known: list[tuple[float | None, float, float]] = []
-        dearest = 0.0
-        for lane in admitted.lanes:
+        for lane in lanes:
             answer = min(lane.answer_tokens, demand.answer_tokens)
-            usd = lane.usd(demand.prompt_tokens, answer)
+            usd = lane.usd(prompt_tokens, answer)
             if usd is not None and usd > dearest:
                 dearest = usd
-            seconds = lane.seconds(share, demand.prompt_tokens, answer, now, streamed=streamed)
+            seconds = lane.seconds(share, prompt_tokens, answer, facts.now, streamed=facts.streamed)
             known.append((usd, seconds, self.strengths.of(lane, task)))
         # A route without a known price counts as the dearest one: a missing row in a table must not win by being missing.
         scores = tuple(
-            Score(objective.total(dearest if usd is None else usd, seconds, strength), usd, seconds, strength)
-            for usd, seconds, strength in known
+            [
+                Score(objective.total(dearest if usd is None else usd, seconds, strength), usd, seconds, strength)
+                for usd, seconds, strength in known
+            ]
         )
-        late = (lambda at: False) if time_left is None else (lambda at: scores[at].seconds > time_left)
-        ranked = sorted(
-            range(len(scores)),
-            key=lambda at: (True, scores[at].seconds) if late(at) else (False, scores[at].total),
-        )
+        why, left = "lowest score", math.inf if facts.time_left is None else facts.time_left
+
+        def rank(at: int) -> tuple[bool, float]:
+            score = scores[at]
+            return (True, score.seconds) if score.seconds > left else (False, score.total)
+
+        ranked = sorted(range(len(scores)), key=rank)
         best = ranked[0]
-        why = "lowest score" if time_left is None else "lowest score in time"
-        if late(best):
-            why = "no route is expected in time: the fastest"
-        lanes = admitted.lanes
-        return lanes[best], why, scores, tuple(lanes[at].index for at in ranked)
+        if facts.time_left is not None:
+            why = (
+                "lowest score in time" if scores[best].seconds <= left else "no route is expected in time: the fastest"
+            )
+        return lanes[best], why, scores, tuple([lanes[at].index for at in ranked])
 
     def _down(self, now: float) -> frozenset[str]:
         """The regions in which at least half of the endpoints rest."""
@@ -334,18 +338,13 @@ class Plan:
     def _fallback(
         self, admitted: Admitted, lane: Lane, number: int, down: frozenset[str], order: tuple[int, ...] | None
     ) -> Fallback:
-        """The chosen endpoint, then the others: those of another provider than the one before first, dead regions last."""
+        """The chosen endpoint, the others of its route, then the other routes; those of a region that is down come last.
+
+        After a failure the Fallback takes the first of them that has another provider.
+        """
         first = lane.endpoints[number]
         lanes = admitted.lanes if order is None else tuple(self.lanes[index] for index in order)
         rest = [each for each in lane.endpoints if each is not first]
         rest += [each for other in lanes if other is not lane for each in other.endpoints]
         rest.sort(key=lambda each: each.region in down)  # stable
-        ordered = [first]
-        while rest:
-            provider, alive = ordered[-1].provider, rest[0].region not in down
-            following = next(
-                (n for n, each in enumerate(rest) if each.provider != provider and (each.region not in down) == alive),
-                0,
-            )
-            ordered.append(rest.pop(following))
-        return Fallback(*dict.fromkeys(each.model for each in ordered), health=self.health)
+        return Fallback(*dict.fromkeys(each.model for each in (first, *rest)), **self.options)

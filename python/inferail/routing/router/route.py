@@ -16,6 +16,7 @@ from inferail.types.registry import resolve
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
+    from inferail.core import EndpointHealth
     from inferail.routing.health import Health
     from inferail.types.model import Model
     from inferail.types.request import Request
@@ -129,10 +130,10 @@ class Endpoint:
 
     def __init__(self, spec: Deployment, health: Health) -> None:
         self.spec = spec
-        self.model: Any = spec.model
-        self.provider = provider_of(spec.model)
+        self.model: Model = resolve(spec.model)
+        self.provider = provider_of(self.model)
         self.region = spec.region
-        self.health = health.of(self.model)
+        self.health: EndpointHealth = health.of(self.model)
         self.rtt = math.inf
         self.usd = 0.0
         self._tokens = 0.0
@@ -163,12 +164,10 @@ class Lane:
 
     def __init__(self, index: int, name: str, route: Route, health: Health, earlier: Mapping[int, Endpoint]) -> None:
         self.index, self.name, self.route = index, name, route
-        self.endpoints = tuple(
-            earlier.get(id(spec.model)) or Endpoint(spec, health) for spec in route.deployments()
-        )
+        self.endpoints = tuple(earlier.get(id(spec.model)) or Endpoint(spec, health) for spec in route.deployments())
         self.healths = [endpoint.health for endpoint in self.endpoints]
         self.weights = [endpoint.spec.weight for endpoint in self.endpoints]
-        first = self.endpoints[0].model
+        first: Any = self.endpoints[0].model
         self.model_name: str = getattr(first, "model", None) or first.name
         facts = known(self.model_name)
         self.able = {
@@ -178,8 +177,7 @@ class Lane:
         self.context_tokens = route.context_tokens or facts.context_tokens
         self.price = self._price()
         self.allowed = {
-            label: frozenset((values,) if isinstance(values, str) else values)
-            for label, values in route.labels.items()
+            label: frozenset((values,) if isinstance(values, str) else values) for label, values in route.labels.items()
         }
         self.calls = self.failures = self.turn = 0
         self.used = Usage(cost_usd=0.0)
@@ -247,8 +245,7 @@ class Lane:
                 taken += answer_tokens * self.seconds_per_token
             if not health.available(now):
                 taken += max(0.0, health.ready_at(now) - now)
-            if taken < best:
-                best = taken
+            best = min(best, taken)
         return best
 
     def keep(self, earlier: Lane | None) -> None:
@@ -269,4 +266,3 @@ class Lane:
         if (first := attempt.timing.first_token) is not None:
             pace = max(0.0, attempt.timing.total - first) / written
             self.seconds_per_token += (_NEW if self.seconds_per_token else 1.0) * (pace - self.seconds_per_token)
-

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from inferail.errors import CancelledError, ConfigError, RequestError
 from inferail.routing.classify import classified, labelled
 from inferail.routing.health import Health, clock_of
-from inferail.routing.router.plan import Choice, Plan
+from inferail.routing.router.plan import Choice, Facts, Plan
 from inferail.routing.router.streams import Opened
 from inferail.types.message import system
 from inferail.types.scope import current_scope
@@ -74,6 +74,7 @@ class Router:
         seed: int | None = None,
         kept: int = 256,
         version: str = "1",
+        **fallback: Any,
     ) -> None:
         """Sets the router up; nothing is sent.
 
@@ -96,6 +97,7 @@ class Router:
             seed: For weights and balancing.
             kept: How many decisions are kept.
             version: Of this configuration, for the decisions.
+            fallback: Options of `Fallback`: `on`, `accept`, `on_break`.
 
         Raises:
             ConfigError: No target, or a name that is none of them.
@@ -105,13 +107,15 @@ class Router:
         self._classifier, self._classifier_timeout, self._confidence = classifier, classifier_timeout, confidence
         self._random = random.Random(seed)  # noqa: S311 - shares of the traffic, not a secret
         self._leaving: list[Plan] = []
+        self._built: dict[Any, Any] = {}
+        self._fallback = {"health": self.health, **fallback}
         self._plan = Plan(
-            targets, health=self.health, rule=rule, rules=rules, weights=weights, objective=objective, profile=profile,
+            targets, fallback=self._fallback, rule=rule, rules=rules, weights=weights, objective=objective, profile=profile,
             profiles=profiles, strengths=strengths, policies=policies, shadows=shadows, canary=canary, version=version,
         )  # fmt: skip
 
-    @classmethod
-    def from_toml(cls, source: str | Path, *, models: Mapping[str, Model] | None = None, **options: Any) -> Self:
+    @staticmethod
+    def from_toml(source: str | Path, *, models: Mapping[str, Model] | None = None, **options: Any) -> Router:
         """A router as a TOML file or text describes it; see `RouterConfig`.
 
         Args:
@@ -124,8 +128,10 @@ class Router:
         """
         from inferail.routing.router.config import RouterConfig
 
-        config = RouterConfig.load(source)
-        return cls(**config.arguments(models or {}), **options)
+        built: dict[Any, Any] = {}
+        router = Router(**RouterConfig.load(source).arguments(models or {}, built), **options)
+        router._built = built
+        return router
 
     def reload(self, source: str | Path | RouterConfig | Mapping[str, Any], *, models: Any = None) -> str:
         """Takes another configuration for the requests that begin from now on; those in flight end on theirs.
@@ -144,17 +150,15 @@ class Router:
         """
         from inferail.routing.router.config import RouterConfig
 
-        before = self._plan
+        before, built = self._plan, dict(self._built)
         if isinstance(source, Mapping):
-            number = before.version.rpartition("+")[2]
-            counted = f"{before.version}+1" if number == before.version else before.version[: -len(number)]
-            arguments = {"version": counted if counted[-1] != "+" else f"{counted}{int(number) + 1}", **source}
+            arguments: dict[str, Any] = {"version": f"{before.version}+", **source}
         else:
             config = source if isinstance(source, RouterConfig) else RouterConfig.load(source)
-            routes = {lane.name: lane.route for lane in before.lanes}
-            arguments = config.arguments(models or {}, earlier=routes)
-        after = Plan(**arguments, health=self.health, earlier=before)
-        self._plan, before.retired = after, True
+            arguments = config.arguments(models or {}, built)
+        after = Plan(**arguments, fallback=self._fallback, earlier=before)
+        self._built = built
+        self._plan = after
         self._leaving.append(before)
         return after.version
 
@@ -247,10 +251,10 @@ class Router:
         task, complexity = labelled(request)
         labels = _labels(scope, request)
         plan = self._plan
-        choice = plan.choose(
-            request, labels, task, complexity, "default" if task is None else "label", clock_of(scope).now(), None,
-            random.Random(0), streamed=stream, trial=False,  # noqa: S311 - the same every time
-        )  # fmt: skip
+        source = "default" if task is None and complexity is None else "label"
+        facts = Facts(labels, task, complexity, source, clock_of(scope).now(), None, stream, perf_counter())
+        same = random.Random(0)  # noqa: S311 - the same every time
+        choice = plan.choose(request, facts, same, trial=False)
         unasked = plan.asks and self._classifier is not None and (task is None or complexity is None)
         note = "\n(the classifier would be asked first)" if unasked else ""
         sent = choice.fallback.explain(_with_prompt(request, choice.prompt), stream=stream)
@@ -278,7 +282,7 @@ class Router:
                     windows |= {info.id: info.context_tokens for info in await list_models(1000)}
                 except (RequestError, ConfigError):
                     continue
-                self._plan.window(lane, windows.get(lane.model_name))
+                self._plan.learned(lane, windows.get(lane.model_name))
 
     async def warm(self, connections: int = 1) -> None:
         """Makes connections for the first endpoint of each route."""
@@ -336,21 +340,16 @@ class Router:
         return self._plan
 
     async def _choose(self, plan: Plan, request: Request, scope: Scope, *, streamed: bool) -> Choice:
+        began = perf_counter()
         labels = _labels(scope, request)
-        task, complexity = labelled(request)
+        task, complexity = labelled(request) if labels else (None, None)
         source = "default" if task is None and complexity is None else "label"
-        took = 0.0
         if plan.asks and self._classifier is not None and (task is None or complexity is None):
-            began = perf_counter()
             task, complexity, source = await self._classify(request, scope, task, complexity)
-            took = perf_counter() - began
         now = clock_of(scope).now()
         ends = scope.deadline if scope.deadline is not None else scope.default_deadline
-        choice = plan.choose(
-            request, labels, task, complexity, source, now, None if ends is None else ends - now, self._random,
-            streamed=streamed,
-        )  # fmt: skip
-        choice.decision.seconds += took
+        left = None if ends is None else ends - now
+        choice = plan.choose(request, Facts(labels, task, complexity, source, now, left, streamed, began), self._random)
         self.decisions.append(choice.decision)
         return choice
 
