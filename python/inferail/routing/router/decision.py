@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +9,7 @@ from inferail.frozen import quick
 
 if TYPE_CHECKING:
     from inferail.routing.router.objective import Score
-    from inferail.routing.router.route import Lane
+    from inferail.routing.router.plan import Admitted, Facts
 
 __all__ = ["Candidate", "Decision"]
 
@@ -31,9 +30,6 @@ class Decision:
     Attributes:
         chosen: Name of the route.
         why: What decided, in words.
-        task: What the request is about, or None where nobody knows.
-        complexity: How hard it is, 0 to 1, or None.
-        source: Who said so: `label`, `classifier`, `model`, or `default` where nobody did.
         profile: The profile whose weights were used, or None.
         config_version: Which configuration decided.
         seconds: How long the decision took, a classifier included.
@@ -42,23 +38,35 @@ class Decision:
 
     chosen: str
     why: str
-    task: str | None
-    complexity: float | None
-    source: str
     profile: str | None
     config_version: str
     seconds: float
     deployment: int
-    _lanes: tuple[Lane, ...] = field(repr=False)
-    _failed: Mapping[str, str] = field(repr=False)
+    _facts: Facts = field(repr=False)
+    _admitted: Admitted = field(repr=False)
     _scores: tuple[Score, ...] | None = field(repr=False)
+
+    @property
+    def task(self) -> str | None:
+        """What the request is about, or None where nobody knows."""
+        return self._facts.task
+
+    @property
+    def complexity(self) -> float | None:
+        """How hard it is, 0 to 1, or None."""
+        return self._facts.complexity
+
+    @property
+    def source(self) -> str:
+        """Who said so: `label`, `classifier`, `model`, or `default` where nobody did."""
+        return self._facts.source
 
     @property
     def candidates(self) -> list[Candidate]:
         """Every route: those that may take the request, then those that may not. Made when it is asked for."""
-        scores = self._scores or (None,) * len(self._lanes)
-        able = [Candidate(lane.name, None, score) for lane, score in zip(self._lanes, scores, strict=True)]
-        return able + [Candidate(name, failed, None) for name, failed in self._failed.items()]
+        scores = self._scores or (None,) * len(self._admitted.lanes)
+        able = [Candidate(lane.name, None, score) for lane, score in zip(self._admitted.lanes, scores, strict=True)]
+        return able + [Candidate(name, failed, None) for name, failed in self._admitted.failed.items()]
 
     def __str__(self) -> str:
         hard = "unknown" if self.complexity is None else f"{self.complexity:g}"

@@ -197,7 +197,7 @@ class Plan:
         Raises:
             ConfigError: No route may take it, or a label names no profile.
         """
-        labels, task, complexity, source, now, *_, began = facts
+        labels, task, now = facts.labels, facts.task, facts.now
         demand = Demand(request, labels, self.policies)
         admitted = self.admit(request, demand, now)
         if task is not None:
@@ -207,7 +207,7 @@ class Plan:
         scores: tuple[Score, ...] | None = None
         order: tuple[int, ...] | None = None
         if self.rules or self.rule is not None:
-            lane, why, prompt = self._by_rules(admitted, task, complexity, labels)
+            lane, why, prompt = self._by_rules(admitted, task, facts.complexity, labels)
         if lane is None and self.weights is not None:
             lane, why = self._by_weights(admitted, draw), "weights"
         if lane is None:
@@ -230,10 +230,8 @@ class Plan:
             if len(admitted.fallbacks) >= _REMEMBERED:
                 admitted.fallbacks.clear()
             fallback = admitted.fallbacks[key] = self._fallback(admitted, lane, number, down, order)
-        decision = Decision(
-            lane.name, why, task, complexity, source, profile, self.version, perf_counter() - began, number,
-            admitted.lanes, admitted.failed, scores,
-        )  # fmt: skip
+        seconds = perf_counter() - facts.began
+        decision = Decision(lane.name, why, profile, self.version, seconds, number, facts, admitted, scores)
         return Choice(decision, lane, lane.endpoints[number], fallback, prompt, canary is not None)
 
     def _by_rules(
@@ -256,7 +254,7 @@ class Plan:
                     if lane is None:
                         passed = passed or f"rule {number} gave {name}, which may not take it"
                     elif rule.bar is None or self.strengths.of(lane, task) >= rule.bar:
-                        return lane, f"rule {number}: {rule}", prompt
+                        return lane, rule.why, prompt
         return None, passed, prompt
 
     def _by_weights(self, admitted: Admitted, draw: random.Random) -> Lane | None:
@@ -284,25 +282,20 @@ class Plan:
             seconds = lane.seconds(share, prompt_tokens, answer, facts.now, streamed=facts.streamed)
             known.append((usd, seconds, self.strengths.of(lane, task)))
         # A route without a known price counts as the dearest one: a missing row in a table must not win by being missing.
-        scores = tuple(
-            [
-                Score(objective.total(dearest if usd is None else usd, seconds, strength), usd, seconds, strength)
-                for usd, seconds, strength in known
-            ]
-        )
-        why, left = "lowest score", math.inf if facts.time_left is None else facts.time_left
-
-        def rank(at: int) -> tuple[bool, float]:
-            score = scores[at]
-            return (True, score.seconds) if score.seconds > left else (False, score.total)
-
-        ranked = sorted(range(len(scores)), key=rank)
-        best = ranked[0]
-        if facts.time_left is not None:
-            why = (
-                "lowest score in time" if scores[best].seconds <= left else "no route is expected in time: the fastest"
-            )
-        return lanes[best], why, scores, tuple([lanes[at].index for at in ranked])
+        left = math.inf if facts.time_left is None else facts.time_left
+        scores: list[Score] = []
+        ranked: list[tuple[bool, float, int]] = []
+        for at, (usd, seconds, strength) in enumerate(known):
+            total = objective.total(dearest if usd is None else usd, seconds, strength)
+            scores.append(Score(total, usd, seconds, strength))
+            late = seconds > left
+            ranked.append((late, seconds if late else total, at))
+        ranked.sort()
+        late, _, best = ranked[0]
+        why = "lowest score" if facts.time_left is None else "lowest score in time"
+        if late:
+            why = "no route is expected in time: the fastest"
+        return lanes[best], why, tuple(scores), tuple([lanes[at].index for *_, at in ranked])
 
     def _down(self, now: float) -> frozenset[str]:
         """The regions in which at least half of the endpoints rest."""

@@ -34,6 +34,8 @@ class Rule:
         when: Labels that the request must have, for example `{"profile": "batch"}`.
         prompt: Instructions put before the messages of such a request. Of several rules with a prompt the first gives it.
         bar: The strength that a route of `to` must have shown at the task, 0 to 1: an eval gate.
+        targets: The names in `to`.
+        why: The rule in words.
     """
 
     to: str | Sequence[str] | None = None
@@ -42,6 +44,8 @@ class Rule:
     when: Mapping[str, str] = field(default_factory=dict[str, str])
     prompt: str | None = None
     bar: float | None = None
+    targets: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
+    why: str = field(init=False, repr=False, compare=False, default="")
     _tasks: frozenset[str] | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
@@ -54,11 +58,13 @@ class Rule:
         if self.task is not None:
             tasks = (self.task,) if isinstance(self.task, str) else self.task
             object.__setattr__(self, "_tasks", frozenset(map(task_name, tasks)))
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The names in `to`."""
-        return () if self.to is None else (self.to,) if isinstance(self.to, str) else tuple(self.to)
+        object.__setattr__(self, "targets", (self.to,) if isinstance(self.to, str) else tuple(self.to or ()))
+        said = [f"task={self.task}"] if self.task is not None else []
+        if self.complexity is not None:
+            said.append("complexity={:g}-{:g}".format(*self.complexity))
+        said += [f"{name}={value}" for name, value in self.when.items()]
+        why = f"{', '.join(said) or 'always'} → {'/'.join(self.targets) or 'prompt'}"
+        object.__setattr__(self, "why", why)
 
     @property
     def asks(self) -> bool:
@@ -76,13 +82,6 @@ class Rule:
             if not (low <= complexity < high or complexity == high == 1.0):
                 return False
         return not self.when or all(labels.get(name) == value for name, value in self.when.items())
-
-    def __str__(self) -> str:
-        said = [f"task={self.task}"] if self.task is not None else []
-        if self.complexity is not None:
-            said.append("complexity={:g}-{:g}".format(*self.complexity))
-        said += [f"{name}={value}" for name, value in self.when.items()]
-        return f"{', '.join(said) or 'always'} → {'/'.join(self.targets) or 'prompt'}"
 
 
 def first_match(
