@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from inferail.frozen import quick
+from inferail.routing.router.objective import Score
 
 if TYPE_CHECKING:
-    from inferail.routing.router.objective import Score
+    from inferail.routing.router.objective import Scored
     from inferail.routing.router.plan import Admitted, Facts
 
 __all__ = ["Candidate", "Decision"]
@@ -44,7 +45,7 @@ class Decision:
     deployment: int
     _facts: Facts = field(repr=False)
     _admitted: Admitted = field(repr=False)
-    _scores: tuple[Score, ...] | None = field(repr=False)
+    _scores: Scored | None = field(repr=False)
 
     @property
     def task(self) -> str | None:
@@ -64,8 +65,11 @@ class Decision:
     @property
     def candidates(self) -> list[Candidate]:
         """Every route: those that may take the request, then those that may not. Made when it is asked for."""
-        scores = self._scores or (None,) * len(self._admitted.lanes)
-        able = [Candidate(lane.name, None, score) for lane, score in zip(self._admitted.lanes, scores, strict=True)]
+        lanes = self._admitted.lanes
+        able = [Candidate(lane.name, None, None) for lane in lanes]
+        if self._scores is not None:
+            scores = [Score(total, *parts) for total, parts in zip(*self._scores, strict=True)]
+            able = [Candidate(lane.name, None, score) for lane, score in zip(lanes, scores, strict=True)]
         return able + [Candidate(name, failed, None) for name, failed in self._admitted.failed.items()]
 
     def __str__(self) -> str:

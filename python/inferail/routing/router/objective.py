@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from inferail.errors import ConfigError
 from inferail.routing.router.rules import task_name
@@ -15,7 +15,7 @@ from inferail.routing.router.rules import task_name
 if TYPE_CHECKING:
     from inferail.routing.router.route import Lane
 
-__all__ = ["PROFILES", "QUANTILES", "Objective", "Score", "Standing", "StrengthTable"]
+__all__ = ["PROFILES", "QUANTILES", "Objective", "Score", "Scored", "Standing", "StrengthTable"]
 
 UNKNOWN_STRENGTH: Final = 0.5
 # By the label `priority`: how sure the prediction of latency is to be. What is urgent goes by the slow tail.
@@ -29,6 +29,10 @@ class Score(NamedTuple):
     usd: float | None
     seconds: float
     strength: float
+
+
+# Totals, and `(usd, seconds, strength)`, of the routes in order: made into `Score` objects when somebody looks.
+Scored: TypeAlias = tuple[list[float], list[tuple[float | None, float, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,6 @@ class Objective:
         weights = (self.cost, self.latency, self.strength)
         if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
             raise ConfigError("the weights of an objective are numbers, 0 or more, and not all 0")
-
-    def total(self, usd: float, seconds: float, strength: float) -> float:
-        """The number that is to be small."""
-        return self.cost * usd * 100.0 + self.latency * seconds + self.strength * (1.0 - strength) * 10.0
 
 
 PROFILES: Final[Mapping[str, Objective]] = MappingProxyType(

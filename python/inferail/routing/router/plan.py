@@ -13,7 +13,7 @@ from inferail.errors import ConfigError
 from inferail.routing.fallback import Fallback
 from inferail.routing.router.decision import Decision
 from inferail.routing.router.demand import Demand, missing
-from inferail.routing.router.objective import PROFILES, QUANTILES, Objective, Score, StrengthTable
+from inferail.routing.router.objective import PROFILES, QUANTILES, Objective, Scored, StrengthTable
 from inferail.routing.router.route import Endpoint, Lane, Route
 from inferail.routing.router.rules import Rule, task_name
 
@@ -204,7 +204,7 @@ class Plan:
             task = task_name(task)
         lane: Lane | None = None
         why, prompt, profile = "", None, None
-        scores: tuple[Score, ...] | None = None
+        scores: Scored | None = None
         order: tuple[int, ...] | None = None
         if self.rules or self.rule is not None:
             lane, why, prompt = self._by_rules(admitted, task, facts.complexity, labels)
@@ -269,7 +269,7 @@ class Plan:
 
     def _by_objective(
         self, admitted: Admitted, objective: Objective, demand: Demand, task: str | None, facts: Facts
-    ) -> tuple[Lane, str, tuple[Score, ...], tuple[int, ...]]:
+    ) -> tuple[Lane, str, Scored, tuple[int, ...]]:
         """The best score; where there is a deadline, among those that are expected to meet it, or else the fastest."""
         share = QUANTILES.get(facts.labels.get("priority", "normal"), QUANTILES["normal"])
         lanes, prompt_tokens, dearest = admitted.lanes, demand.prompt_tokens, 0.0
@@ -283,19 +283,21 @@ class Plan:
             known.append((usd, seconds, self.strengths.of(lane, task)))
         # A route without a known price counts as the dearest one: a missing row in a table must not win by being missing.
         left = math.inf if facts.time_left is None else facts.time_left
-        scores: list[Score] = []
+        cent, second, point = objective.cost * 100.0, objective.latency, objective.strength * 10.0
+        totals: list[float] = []
         ranked: list[tuple[bool, float, int]] = []
-        for at, (usd, seconds, strength) in enumerate(known):
-            total = objective.total(dearest if usd is None else usd, seconds, strength)
-            scores.append(Score(total, usd, seconds, strength))
-            late = seconds > left
-            ranked.append((late, seconds if late else total, at))
+        at = 0
+        for usd, seconds, strength in known:
+            total = cent * (dearest if usd is None else usd) + second * seconds + point * (1.0 - strength)
+            totals.append(total)
+            ranked.append((False, total, at) if seconds <= left else (True, seconds, at))
+            at += 1  # noqa: SIM113 - `enumerate` costs as much as the rest of the loop
         ranked.sort()
         late, _, best = ranked[0]
         why = "lowest score" if facts.time_left is None else "lowest score in time"
         if late:
             why = "no route is expected in time: the fastest"
-        return lanes[best], why, tuple(scores), tuple([lanes[at].index for *_, at in ranked])
+        return lanes[best], why, (totals, known), tuple([lanes[at].index for *_, at in ranked])
 
     def _down(self, now: float) -> frozenset[str]:
         """The regions in which at least half of the endpoints rest."""

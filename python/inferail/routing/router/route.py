@@ -32,6 +32,7 @@ _NEW: Final = 0.2  # the weight of the newest observation in a running mean
 _UNSEEN_SECONDS: Final = 1.0  # to first content, of a route that nobody has measured or described
 _UNSEEN_ANSWER: Final = 256.0  # tokens
 _ENOUGH: Final = 5  # calls before a quantile is believed
+_FRESH: Final = 0.05  # seconds
 # What a count may be short by: bytes for tokens, another model's tokenizer, the right one without the words around messages.
 _BYTES_MARGIN, _STAND_IN_MARGIN, _FRAME_MARGIN = 2.0, 1.3, 1.05
 
@@ -183,6 +184,9 @@ class Lane:
         self.used = Usage(cost_usd=0.0)
         self.answer_tokens = _UNSEEN_ANSWER
         self.seconds_per_token = 0.0
+        self._unseen = _UNSEEN_SECONDS if route.latency is None else route.latency
+        # Quantiles take a microsecond each and many requests are alike: what they say is used for a moment.
+        self._predicted: dict[tuple[float, int, bool], tuple[float, float, bool, float]] = {}
         self._tokenizer: Tokenizer | None = None
         self._looked = False
 
@@ -240,23 +244,24 @@ class Lane:
 
         Streams are first content and then tokens at the pace of the route; whole answers are scaled by their length.
         """
-        best = math.inf
-        for health in self.healths:
-            paced = streamed
-            taken = health.quantile(share, streamed=streamed, input_tokens=prompt_tokens, minimum=_ENOUGH)
-            if taken is None:
-                paced = True
-                taken = None if streamed else health.quantile(share, input_tokens=prompt_tokens, minimum=_ENOUGH)
-                if taken is None:
-                    taken = _UNSEEN_SECONDS if self.route.latency is None else self.route.latency
-            taken += (
-                answer_tokens * self.seconds_per_token if paced else taken * (answer_tokens / self.answer_tokens - 1)
-            )
-            if (ready_at := health.ready_at(now)) > now:
-                taken += ready_at - now
-            if taken < best:  # noqa: PLR1730 - `min` is a call, and this is done for every endpoint
-                best = taken
-        return best
+        key = (share, prompt_tokens.bit_length(), streamed)
+        kept = self._predicted.get(key)
+        if kept is None or not kept[0] <= now < kept[0] + _FRESH:
+            told = [(*self._first(health, share, prompt_tokens, streamed=streamed), health) for health in self.healths]
+            rested = [(taken, paced, max(0.0, health.ready_at(now) - now)) for taken, paced, health in told]
+            kept = self._predicted[key] = (now, *min(rested, key=lambda each: each[0] + each[2]))
+        _, taken, paced, rest = kept
+        if paced:
+            return taken + rest + answer_tokens * self.seconds_per_token
+        return taken * answer_tokens / self.answer_tokens + rest
+
+    def _first(self, health: EndpointHealth, share: float, prompt_tokens: int, *, streamed: bool) -> tuple[float, bool]:
+        """Seconds to the first content, or to the end, and whether it is the former."""
+        taken = health.quantile(share, streamed=streamed, input_tokens=prompt_tokens, minimum=_ENOUGH)
+        if taken is not None or streamed:
+            return self._unseen if taken is None else taken, streamed
+        taken = health.quantile(share, input_tokens=prompt_tokens, minimum=_ENOUGH)
+        return self._unseen if taken is None else taken, True
 
     def keep(self, earlier: Lane | None) -> None:
         """Takes over what was learned of the same models under an earlier configuration."""
@@ -266,6 +271,7 @@ class Lane:
 
     def learn(self, attempt: Attempt, *, failed: bool) -> None:
         """Takes in how an attempt went: the length of its answer, the pace of its tokens, its cost."""
+        self._predicted.clear()
         self.calls += 1
         self.failures += failed
         self.used = self.used + attempt.usage.with_cost(attempt.usage.cost_usd or 0.0)
