@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Admitted", "Choice", "Facts", "Plan"]
 
 _REMEMBERED: Final = 1024  # labels are the caller's: what is remembered about them is bounded
+_HOPE: Final = 0.1  # the quantile by which a route may be lucky
 _NOBODY: Final = frozenset[str]()
 
 
@@ -296,7 +297,19 @@ class Plan:
         late, _, best = ranked[0]
         why = "lowest score" if facts.time_left is None else "lowest score in time"
         if late:
-            why = "no route is expected in time: the fastest"
+            # A sure prediction can be wrong for good: what is expected to be late is not asked, and nobody learns better.
+            hopes = [
+                lane.seconds(
+                    _HOPE,
+                    prompt_tokens,
+                    min(lane.answer_tokens, demand.answer_tokens),
+                    facts.now,
+                    streamed=facts.streamed,
+                )
+                for lane in lanes
+            ]
+            ranked.sort(key=lambda each: hopes[each[2]])
+            best, why = ranked[0][2], "no route is expected in time: the one with the best chance"
         return lanes[best], why, (totals, known), tuple([lanes[at].index for *_, at in ranked])
 
     def _down(self, now: float) -> frozenset[str]:
