@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from tests.providers.bodies import OPENAI, STREAM_HEADERS, TEXT, UNARY, error_body
@@ -303,7 +304,7 @@ def test_the_next_attempt_goes_to_another_provider_while_there_is_one():
         ask(router, request(), on(clock))
 
     assert sorted(order) == ["a", "a", "a", "b", "c"]
-    for at, (before, after) in enumerate(zip(order, order[1:], strict=False)):
+    for at, (before, after) in enumerate(pairwise(order)):
         assert before != after or set(order[at + 1 :]) == {before}
 
 

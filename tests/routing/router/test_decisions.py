@@ -95,7 +95,7 @@ def test_streams_are_routed_when_they_are_entered_and_account_for_themselves():
             async with stream:
                 assert [piece async for piece in stream.text()] == ["b"]
         assert router.decisions[-1].chosen == "a"
-        assert [attempt.error for attempt in stream.response.attempts] == ["ServerError"]
+        assert [attempt.error for attempt in stream.response.attempts] == ["ServerError", None]
         assert router.lanes[0].failures == 1
 
     asyncio.run(main())

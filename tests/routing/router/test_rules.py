@@ -103,7 +103,7 @@ def test_a_rule_whose_route_may_not_take_the_request_is_passed_over():
     asked = ir.Request((ir.user("Hi"),), tools=(ir.Tool("look_up"),))
 
     assert ask(router, asked, on(VirtualClock())).text == "large"
-    assert router.decisions[-1].why == "default: rule 1 gave small, which may not take it"
+    assert router.decisions[-1].why == "default: rule 1: always → small, but small may not take it"
 
 
 def test_weights_are_shares_and_the_seed_repeats_them():
@@ -239,7 +239,7 @@ def test_savings_compare_with_always_asking_the_large_model():
         (lambda: Router(says("a"), weights={"b": 1.0}), "weights names the route 'b'"),
         (lambda: Router(says("a"), weights={"a": 0.0}), "not all 0"),
         (lambda: Router(says("a"), profile="fastest"), "there is no profile 'fastest': the profiles are interactive"),
-        (lambda: Rule(), "a rule needs a route"),
+        (Rule, "a rule needs a route"),
         (lambda: Rule(to="a", complexity=(0.5, 0.2)), "within 0 to 1"),
         (lambda: route_request("x", 0.5, [Rule(to="a", task="y")]), "no rule holds for task 'x'"),
         (lambda: route_request("x", 1.5, TABLE), "between 0 and 1"),

@@ -95,6 +95,7 @@ class Plan:
             lane.keep(None if earlier is None else earlier.named.get(lane.name))
         self.named: dict[str, Lane] = {lane.name: lane for lane in self.lanes}
         self.options, self.rule, self.rules = fallback, rule, tuple(rules)
+        self._steps = [(each, f"rule {number}: {each.why}") for number, each in enumerate(self.rules, 1)]
         self.weights = None if weights is None else {name: float(weight) for name, weight in weights.items()}
         self.profiles = {**PROFILES, **(profiles or {})}
         self.profile, self.objective = profile, objective
@@ -246,16 +247,16 @@ class Plan:
             if name not in self.named:
                 raise ConfigError(f"the rule gave {name!r}, which is no route: there are {', '.join(self.named)}")
             passed = f"the rule gave {name}, which may not take it"
-        for number, rule in enumerate(self.rules, 1):
+        for rule, told in self._steps:
             if rule.holds(task, complexity, labels):
                 if prompt is None:
                     prompt = rule.prompt
                 for name in rule.targets:
                     lane = names.get(name)
                     if lane is None:
-                        passed = passed or f"rule {number} gave {name}, which may not take it"
+                        passed = passed or f"{told}, but {name} may not take it"
                     elif rule.bar is None or self.strengths.of(lane, task) >= rule.bar:
-                        return lane, rule.why, prompt
+                        return lane, told, prompt
         return None, passed, prompt
 
     def _by_weights(self, admitted: Admitted, draw: random.Random) -> Lane | None:
