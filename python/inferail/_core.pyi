@@ -76,6 +76,7 @@ __all__ = [
     "Delta",
     "Encoder",
     "Encoding",
+    "EndpointHealth",
     "EventStreamMessage",
     "EventStreamParser",
     "Grammar",
@@ -108,6 +109,7 @@ __all__ = [
     "__version__",
     "dump_json",
     "load_json",
+    "pick",
     "sample_each",
     "verify_draft",
 ]
