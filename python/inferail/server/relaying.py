@@ -146,7 +146,7 @@ class Relaying(Generic[PayloadT]):
             async with stream:
                 async for deltas in _batches(stream):
                     if not encoder.revises and self._active and any(map(voids, deltas)):
-                        raise begun_anew(stream.partial)
+                        raise begun_anew(stream.partial)  # noqa: TRY301 - answered where every failure is
                     if not self._active:
                         await self._put(encoder.state, "active")
                         self._active = True
