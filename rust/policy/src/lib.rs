@@ -2,3 +2,12 @@
 //!
 //! Moments are seconds on a monotonic clock that the caller reads: nothing here knows the time.
 #![forbid(unsafe_code)]
+
+pub mod concurrency;
+mod error;
+pub mod limiter;
+pub mod queue;
+pub mod retry_budget;
+pub mod window;
+
+pub use error::Error;
