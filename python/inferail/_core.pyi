@@ -11,7 +11,7 @@ from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
 from inferail._core_stubs.index import GraphIndex, VectorIndex
 from inferail._core_stubs.kv import KVCache, PageView, Plan, Sequence
-from inferail._core_stubs.policy import (
+from inferail._core_stubs.limits import (
     AdaptiveConcurrency,
     Limiter,
     Refusal,
@@ -48,6 +48,9 @@ _Kind: TypeAlias = Literal[
     "usage",
     "finish",
     "error",
+    "seam",
+    "restart",
+    "upgrade",
 ]
 _PartKind: TypeAlias = Literal["text", "reasoning", "redacted", "refusal", "tool_call"]
 _Reason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "unknown"]

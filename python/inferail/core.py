@@ -7,6 +7,7 @@ from inferail._core import (
     Delta,
     Encoder,
     Encoding,
+    EndpointHealth,
     EventStreamMessage,
     EventStreamParser,
     Grammar,
@@ -44,6 +45,7 @@ from inferail._core import (
     __version__,
     dump_json,
     load_json,
+    pick,
     sample_each,
     verify_draft,
 )
@@ -55,6 +57,7 @@ __all__ = [
     "Delta",
     "Encoder",
     "Encoding",
+    "EndpointHealth",
     "EventStreamMessage",
     "EventStreamParser",
     "Grammar",
@@ -92,6 +95,7 @@ __all__ = [
     "__version__",
     "dump_json",
     "load_json",
+    "pick",
     "sample_each",
     "verify_draft",
 ]

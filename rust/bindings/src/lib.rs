@@ -64,6 +64,8 @@ mod core_module {
     #[pymodule_export]
     use super::policy::concurrency::PyAdaptiveConcurrency;
     #[pymodule_export]
+    use super::policy::health::{PyEndpointHealth, pick};
+    #[pymodule_export]
     use super::policy::limiter::{PyLimiter, PyRefusal, PyReservation};
     #[pymodule_export]
     use super::policy::queue::PyWaitQueue;

@@ -5,9 +5,12 @@
 
 pub mod concurrency;
 mod error;
+pub mod health;
 pub mod limiter;
+pub mod pick;
 pub mod queue;
 pub mod retry_budget;
+pub mod sketch;
 pub mod window;
 
 pub use error::Error;

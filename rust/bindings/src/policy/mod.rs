@@ -1,6 +1,7 @@
 //! Hot-path decisions as Python sees them.
 
 pub(crate) mod concurrency;
+pub(crate) mod health;
 pub(crate) mod limiter;
 pub(crate) mod queue;
 pub(crate) mod retry_budget;
