@@ -11,7 +11,14 @@ from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
 from inferail._core_stubs.index import GraphIndex, VectorIndex
 from inferail._core_stubs.kv import KVCache, PageView, Plan, Sequence
-from inferail._core_stubs.policy import EndpointHealth, pick
+from inferail._core_stubs.limits import (
+    AdaptiveConcurrency,
+    Limiter,
+    Refusal,
+    Reservation,
+    RetryBudget,
+    WaitQueue,
+)
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -23,6 +30,7 @@ from inferail._core_stubs.sampler import (
     sample_each,
     verify_draft,
 )
+from inferail._core_stubs.text import SentenceGate, StallDetector
 from inferail._core_stubs.tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
@@ -73,9 +81,11 @@ _Grammar: TypeAlias = Literal[
 __all__ = [
     "BUILD_INFO",
     "Accumulator",
+    "AdaptiveConcurrency",
     "Delta",
     "Encoder",
     "Encoding",
+    "EndpointHealth",
     "EventStreamMessage",
     "EventStreamParser",
     "Grammar",
@@ -86,12 +96,16 @@ __all__ = [
     "HttpSettings",
     "KVCache",
     "LexicalEncoder",
+    "Limiter",
     "Matcher",
     "NDJSONParser",
     "PageView",
     "PartialJSON",
     "Plan",
     "PromptLookup",
+    "Refusal",
+    "Reservation",
+    "RetryBudget",
     "SSEEvent",
     "SSEParser",
     "Sampler",
@@ -105,9 +119,11 @@ __all__ = [
     "Tokenizer",
     "VectorIndex",
     "Vocabulary",
+    "WaitQueue",
     "__version__",
     "dump_json",
     "load_json",
+    "pick",
     "sample_each",
     "verify_draft",
 ]
