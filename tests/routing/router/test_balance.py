@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ from tests.routing.router.parts import Paced, ask, on, request
 import inferail as ir
 from inferail.routing.health import Health
 from inferail.routing.router import Deployment, KeyPool, Route, Router, keyed, local_first
+from inferail.routing.router.route import Balance
 from inferail.testing import ScriptedModel, ScriptedReply, ScriptedTransport, VirtualClock
 
 KEYS = ["sk-one-secret", "sk-two-secret"]
@@ -41,14 +43,15 @@ def test_keyed_never_shows_a_key():
     """Serves R40."""
     model = keyed("openai:gpt-5", KEYS)
     transport = ScriptedTransport([limited(401), limited(401)], blocking=True)
-    client = ir.Client(Router({"a": model}), transport=transport)
+    router = Router({"a": model})
+    client = ir.Client(router, transport=transport)
 
     with pytest.raises(ir.RouteError) as caught:
         client.complete("Hello")
 
     told = [repr(model), repr(model.pool), repr(model.targets), str(caught.value), repr(caught.value)]
     told += [repr(caught.value.attempts), repr(client.records), client.explain("Hello"), repr(vars(model))]
-    told += [str(client.model.decisions), *(str(decision) for decision in client.model.decisions)]
+    told += [str(router.decisions), *(str(decision) for decision in router.decisions)]
     assert not any("secret" in text for text in told)
 
 
@@ -120,7 +123,7 @@ def test_key_pool_refuses_what_is_no_list_of_keys(keys):
     assert "abc" not in str(caught.value)
 
 
-def shares(balance: str, calls: int = 300, **weights: float) -> Counter[str]:
+def shares(balance: Balance, calls: int = 300, **weights: float) -> Counter[str]:
     clock = VirtualClock()
     models = [Paced("a", clock, lambda _: 0.1), Paced("b", clock, lambda _: 0.1), Paced("c", clock, lambda _: 0.9)]
     deployments = [Deployment(model, weight=weights.get(model.name, 1.0)) for model in models]
@@ -189,7 +192,7 @@ def test_a_regional_outage_fails_over_to_another_region():
     """Serves R54."""
     clock, down = VirtualClock(), set[str]()
     models = {
-        name: Paced(name, clock, fails=lambda region=name[:2]: outage(region, down), provider="p")
+        name: Paced(name, clock, fails=partial(outage, name[:2], down), provider="p")
         for name in ("eu1", "eu2", "eu3", "us1", "us2", "us3")
     }
     deployments = [Deployment(model, region=name[:2]) for name, model in models.items()]
@@ -297,7 +300,7 @@ def test_the_next_attempt_goes_to_another_provider_while_there_is_one():
         order.append(provider)
         return ir.ServerError("down")
 
-    models = [Paced(f"{p}{at}", clock, fails=lambda p=p: fails(p), provider=p) for at, p in enumerate("aaabc")]
+    models = [Paced(f"{p}{at}", clock, fails=partial(fails, p), provider=p) for at, p in enumerate("aaabc")]
     router = Router({"one": Route(models[:4]), "two": models[4]}, seed=2)
 
     with pytest.raises(ir.RouteError):

@@ -1,5 +1,7 @@
 """A constraint is never violated."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +69,7 @@ def test_router_never_asks_a_route_that_violates_a_constraint(routes, asked, mod
     """Serves R57, R75."""
     models = [ScriptedModel([ir.ServerError("down")] * 2, name=f"m{at}") for at in range(len(routes))]
     targets = {f"r{at}": Route(model, **routes[at]) for at, model in enumerate(models)}
-    options = {
+    options: Any = {
         "rules": {"rules": [Rule(to=[*targets][::-1])]},
         "weights": {"weights": dict.fromkeys(targets, 1.0)},
         "objective": {"objective": Objective()},
@@ -133,9 +135,12 @@ def test_context_is_counted_with_the_models_own_tokenizer():
     """Serves R57."""
     # 4,000 letters that are 500 tokens for gpt-4o: by bytes they would not fit, by count they do.
     text = " understanding"[1:] + " understanding" * 285
-    models = says("a", "b")
-    models["a"].model = "gpt-4o"
-    router = Router({"a": Route(models["a"], context_tokens=600), "b": Route(models["b"])})
+
+    class Named(ScriptedModel):
+        model = "gpt-4o"
+
+    other = says("b")["b"]
+    router = Router({"a": Route(Named(["a"], name="a"), context_tokens=600), "b": other})
 
     assert ask(router, request(text), on(VirtualClock())).text == "a"
     assert ask(router, request(text * 2), on(VirtualClock())).text == "b"

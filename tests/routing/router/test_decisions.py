@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import Any
 
 import pytest
 from tests.routing.router.parts import Paced, ask, on, request, says
@@ -33,7 +34,7 @@ def test_a_decision_explains_the_pick_with_every_candidate():
     assert (decision.chosen, decision.why, decision.config_version) == ("strong", "lowest score", "7")
     assert (decision.task, decision.complexity, decision.source) == ("code", None, "label")
     assert 0 < decision.seconds < 1
-    told = {candidate.name: candidate for candidate in decision.candidates}
+    told: Any = {candidate.name: candidate for candidate in decision.candidates}
     assert told["toolless"].failed == "it has no tools"
     assert told["strong"].score.strength == 0.9
     assert told["cheap"].score.total > told["strong"].score.total

@@ -1,6 +1,7 @@
 """Cost, predicted latency and strength, weighed against each other."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -89,7 +90,7 @@ def test_the_table_of_strengths_decides_by_task_and_can_be_edited():
 
 def test_results_of_evals_become_a_scoreboard_that_routes():
     """Serves R74."""
-    rows = [("mistral-small-ft", "Entity extraction", quality, 0.002, 0.4) for quality in (0.95, 0.93)]
+    rows: list[Any] = [("mistral-small-ft", "Entity extraction", quality, 0.002, 0.4) for quality in (0.95, 0.93)]
     rows += [("claude-opus", "Entity extraction", quality, 0.004, 1.5) for quality in (0.9, 0.92)]
     rows += [("claude-opus", "reasoning", 0.9, None, None), ("mistral-small-ft", "reasoning", 0.3, 0.001, 0.5)]
 
@@ -98,7 +99,7 @@ def test_results_of_evals_become_a_scoreboard_that_routes():
 
     assert ask(router, request("Who?", task="entity_extraction"), on(VirtualClock())).text == "mistral-small-ft"
     assert ask(router, request("Why?", task="reasoning"), on(VirtualClock())).text == "claude-opus"
-    best = table.scoreboard[0]
+    best: Any = table.scoreboard[0]
     assert (best.model, best.task, best.rows) == ("mistral-small-ft", "entity_extraction", 2)
     assert best[2:5] == (pytest.approx(0.94), pytest.approx(0.002), pytest.approx(0.4))
     with pytest.raises(ir.ConfigError, match="between 0 and 1"):
@@ -114,7 +115,7 @@ def test_a_route_without_a_known_price_does_not_win_by_that():
     router = Router(routes, objective=Objective(1, 0, 0))
 
     assert ask(router, request("x" * 4_000), on(VirtualClock())).text == "known"
-    scores = [candidate.score for candidate in router.decisions[-1].candidates]
+    scores: Any = [candidate.score for candidate in router.decisions[-1].candidates]
     assert (scores[0].usd, scores[0].total) == (None, scores[2].total)
 
 

@@ -192,7 +192,7 @@ def test_a_blocking_classifier_gets_a_deadline_of_its_own():
 
     class Looks:
         async def classify_async(self, request: ir.Request) -> Classified:
-            until.append(ir.types.scope.current_scope().deadline)  # type: ignore[attr-defined]
+            until.append(ir.types.scope.current_scope().deadline)
             raise ir.DeadlineError("too late", phase="total")
 
     router = Router(says("default"), rules=[Rule(to="default", task="x")], classifier=Looks(), classifier_timeout=0.05)
@@ -244,7 +244,7 @@ def test_savings_compare_with_always_asking_the_large_model():
         (lambda: route_request("x", 0.5, [Rule(to="a", task="y")]), "no rule holds for task 'x'"),
         (lambda: route_request("x", 1.5, TABLE), "between 0 and 1"),
         (lambda: Route([]).deployments(), "at least one model"),
-        (lambda: Route("openai:x", balance="best"), "balance is one of"),
+        (lambda: Route("openai:x", balance="best")  # type: ignore[arg-type], "balance is one of"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_sent(make, told):

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
+from typing import Any
 
 import pytest
 from tests.routing.router.parts import ask, on, request, says
@@ -42,7 +43,7 @@ def test_shadow_compares_without_showing_anything():
             assert [(await client.complete("?")).text for _ in range(2)] == ["yes", "no"]
             await settled(shadow)
 
-        report = shadow.report()
+        report: Any = shadow.report()
         assert (report.requests, report.failed, report.skipped) == (2, 0, 0)
         assert report.cost_usd == (pytest.approx(0.02), pytest.approx(0.01))
         assert report.output_tokens == (20, 10)
@@ -100,6 +101,7 @@ def test_shadow_is_stopped_with_its_client():
         class Never(ScriptedModel):
             async def generate(self, request):
                 await asyncio.Event().wait()
+                return await super().generate(request)
 
         shadow = Shadow("never", share=1.0)
         async with ir.AsyncClient(
@@ -173,7 +175,8 @@ def test_shadow_records_say_that_they_are_a_shadows():
     shadow = Shadow("b", share=1.0)
     router = Router({n: ir.Target(f"openai:{n}", api_key="k") for n in "ab"}, shadows=[shadow])
     with ir.Client(router, transport=transport) as client:
-        with ir.scope(budget=ir.Budget(tokens=10_000)) as scope:
+        budget = ir.Budget(tokens=10_000)
+        with ir.scope(budget=budget):
             client.complete("?")
         for thread in threading.enumerate():
             if thread.name == "inferail-shadow":
@@ -181,7 +184,7 @@ def test_shadow_records_say_that_they_are_a_shadows():
 
     told = [(record.model, record.reason, record.labels["route"]) for record in client.records]
     assert told == [("a", "first", "a"), ("b", "shadow", "b")]
-    assert scope.budget.spent.total_tokens == client.records[0].usage.total_tokens
+    assert budget.spent.total_tokens == client.records[0].usage.total_tokens
 
 
 def test_canary_gets_its_share_and_nobody_else_notices():

@@ -26,7 +26,7 @@ _WORDS: Final = {
     "audio": "it hears no recordings",
     "files": "it reads no documents",
 }
-_MEDIA: Final = {Image: "vision", Audio: "audio", File: "files"}
+_MEDIA: Final[dict[type, str]] = {Image: "vision", Audio: "audio", File: "files"}
 
 
 class Demand:
