@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.routing.router.parts import ask, on, request, says
 
 import inferail as ir
 from inferail.routing.router import Reloading, Router, RouterConfig, Rule
-from inferail.testing import ScriptedModel, VirtualClock
+from inferail.testing import ScriptedModel, ScriptedTransport, VirtualClock
 
 EXAMPLE = """
 profile = "interactive"          # for requests without a label `profile`
@@ -182,6 +183,28 @@ def test_reload_under_load_drops_no_request_and_closes_models_only_when_they_are
             assert router.lanes[1].endpoints[0] is kept
 
     asyncio.run(main())
+
+
+def test_reload_under_load_of_threads_drops_no_request():
+    """Serves R76."""
+    models = {name: ScriptedModel([name], name=name, cycles=True) for name in ("old", "new")}
+    text = "[targets.{0}]\nmodel = '{0}'\n"
+    router = Router.from_toml(text.format("old"), models=models, kept=10_000)
+    with ir.Client(router, transport=ScriptedTransport([], blocking=True)) as client:
+
+        def work(number: int) -> list[str]:
+            if number == 0:
+                for name in ["new", "old"] * 20:
+                    router.reload(text.format(name), models=models)
+            return [client.complete("Hi").text for _ in range(100)]
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = [text for texts in pool.map(work, range(8)) for text in texts]
+
+    assert len(answers) == 800
+    assert set(answers) <= {"old", "new"}
+    assert router.decisions.maxlen == 10_000
+    assert len(router.decisions) == 800
 
 
 def test_reload_keeps_streams_on_the_configuration_they_began_with():

@@ -162,6 +162,16 @@ def test_known_models_are_known_under_any_spelling_and_others_are_not():
     assert known("my-finetune") == (None,) * 6
 
 
+def test_a_request_cannot_loosen_the_data_policy_of_its_scope():
+    """Serves R57."""
+    models = says("a", "b", "c")
+    labels = {"a": "eu-only", "b": "no-training", "c": ("eu-only", "no-training")}
+    router = Router({name: Route(model, labels={"data": labels[name]}) for name, model in models.items()})
+
+    assert ask(router, request(data="no-training"), on(VirtualClock(), labels={"data": "eu-only"})).text == "c"
+    assert ask(router, request(data="no-training"), on(VirtualClock(), labels={"task": "x"})).text == "b"
+
+
 def test_a_label_of_the_scope_is_a_constraint_too():
     models = says("us", "eu")
     router = Router({"us": models["us"], "eu": Route(models["eu"], labels={"data": "eu-only"})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,6 +20,7 @@ from inferail.routing.router.rules import Rule, task_name
 
 if TYPE_CHECKING:
     from inferail.routing.router.trials import Canary, Shadow
+    from inferail.types.model import Model
     from inferail.types.request import Request
 
 __all__ = ["Admitted", "Choice", "Facts", "Plan"]
@@ -59,6 +61,7 @@ class Choice(NamedTuple):
     lane: Lane
     endpoint: Endpoint
     fallback: Fallback
+    admitted: Admitted
     prompt: str | None
     canary: bool
 
@@ -104,6 +107,7 @@ class Plan:
         self.shadows, self.canary, self.version = tuple(shadows), canary, version
         self._check()
         self.in_flight = 0
+        self._lock = threading.Lock()
         self._smallest = self._window()
         self._prompt_bytes = max((4 * len(each.prompt) for each in self.rules if each.prompt), default=0)
         self._metered = any(e.spec.usd_per_day is not None for lane in self.lanes for e in lane.endpoints)
@@ -130,6 +134,21 @@ class Plan:
         if self.weights is not None and (min(self.weights.values(), default=0) < 0 or not sum(self.weights.values())):
             raise ConfigError("weights are numbers, 0 or more, and not all 0")
         self.profile_named(self.profile)
+
+    @property
+    def models(self) -> list[Model]:
+        """Every model once."""
+        return list(dict.fromkeys(endpoint.model for lane in self.lanes for endpoint in lane.endpoints))
+
+    def enter(self) -> None:
+        """A request begins on it."""
+        with self._lock:
+            self.in_flight += 1
+
+    def leave(self) -> None:
+        """A request has ended."""
+        with self._lock:
+            self.in_flight -= 1
 
     def _window(self) -> int:
         windows = [lane.context_tokens for lane in self.lanes if lane.context_tokens is not None]
@@ -234,7 +253,7 @@ class Plan:
             fallback = admitted.fallbacks[key] = self._fallback(admitted, lane, number, down, order)
         seconds = perf_counter() - facts.began
         decision = Decision(lane.name, why, profile, self.version, seconds, number, facts, admitted, scores)
-        return Choice(decision, lane, lane.endpoints[number], fallback, prompt, canary is not None)
+        return Choice(decision, lane, lane.endpoints[number], fallback, admitted, prompt, canary is not None)
 
     def _by_rules(
         self, admitted: Admitted, task: str | None, complexity: float | None, labels: Mapping[str, str]
@@ -333,7 +352,7 @@ class Plan:
                 lane.turn += 1
                 return ready[lane.turn % len(ready)]
             if balance == "usage":
-                return min(ready, key=lambda n: endpoints[n].recent(now) / (endpoints[n].spec.weight or 1e-9))
+                return min(ready, key=lambda n: endpoints[n].taken(now))
             if balance == "budget":
                 return max(ready, key=lambda n: endpoints[n].left(now))
             return min(ready, key=lambda n: endpoints[n].rtt)

@@ -152,6 +152,10 @@ class Endpoint:
         """Tokens of about the last minute: older ones fade by half in 42 seconds."""
         return self._tokens * math.exp((self._seen - now) / _MINUTE) if self._tokens else 0.0
 
+    def taken(self, now: float) -> float:
+        """How much of its share it has: tokens of the last minute and of the calls that run now, over its weight."""
+        return (self.recent(now) + self.health.in_flight * _UNSEEN_ANSWER) / (self.spec.weight or 1e-9)
+
     def left(self, now: float) -> float:
         """The share of today's money that is left, 0 to 1; 1 without a bound."""
         bound = self.spec.usd_per_day
@@ -181,7 +185,8 @@ class Lane:
             label: frozenset((values,) if isinstance(values, str) else values) for label, values in route.labels.items()
         }
         self.calls = self.failures = self.turn = 0
-        self.used = Usage(cost_usd=0.0)
+        self.prompt_tokens = self.written_tokens = 0
+        self.usd_spent = 0.0
         self.answer_tokens = _UNSEEN_ANSWER
         self.seconds_per_token = 0.0
         self._unseen = _UNSEEN_SECONDS if route.latency is None else route.latency
@@ -266,7 +271,8 @@ class Lane:
     def keep(self, earlier: Lane | None) -> None:
         """Takes over what was learned of the same models under an earlier configuration."""
         if earlier is not None and earlier.model_name == self.model_name:
-            self.calls, self.failures, self.used = earlier.calls, earlier.failures, earlier.used
+            self.calls, self.failures, self.usd_spent = earlier.calls, earlier.failures, earlier.usd_spent
+            self.prompt_tokens, self.written_tokens = earlier.prompt_tokens, earlier.written_tokens
             self.answer_tokens, self.seconds_per_token = earlier.answer_tokens, earlier.seconds_per_token
 
     def learn(self, attempt: Attempt, *, failed: bool) -> None:
@@ -274,8 +280,11 @@ class Lane:
         self._predicted.clear()
         self.calls += 1
         self.failures += failed
-        self.used = self.used + attempt.usage.with_cost(attempt.usage.cost_usd or 0.0)
-        written = attempt.usage.output_tokens
+        usage = attempt.usage
+        written = usage.output_tokens
+        self.prompt_tokens += usage.input_tokens
+        self.written_tokens += written
+        self.usd_spent += usage.cost_usd or 0.0
         if failed or not written:
             return
         self.answer_tokens += _NEW * (written - self.answer_tokens)
