@@ -19,6 +19,7 @@ from inferail._core_stubs.limits import (
     RetryBudget,
     WaitQueue,
 )
+from inferail._core_stubs.policy import EndpointHealth, pick
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -110,7 +111,9 @@ __all__ = [
     "SSEParser",
     "Sampler",
     "Samples",
+    "SentenceGate",
     "Sequence",
+    "StallDetector",
     "StopCheck",
     "StopScanner",
     "StopStrings",
