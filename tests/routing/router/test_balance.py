@@ -184,6 +184,18 @@ def test_money_of_the_day_is_shared_out_and_never_passed():
     assert next_day in "ab"
 
 
+def test_a_deployment_without_money_is_not_asked_when_others_fail_either():
+    clock = VirtualClock()
+    spent, down = Paced("spent", clock), Paced("down", clock, fails=lambda: ir.ServerError("down"))
+    route = Route([Deployment(spent, usd_per_day=0.001), Deployment(down)], balance="round_robin")
+    router = Router({"m": route, "other": Paced("other", clock)})
+
+    answers = [ask(router, request(), on(clock)).text for _ in range(6)]
+
+    assert answers.count("spent") == len(spent.requests) == 1
+    assert answers.count("other") == 5
+
+
 def outage(region: str, down: set[str]) -> Exception | None:
     return ir.ConnectError("unreachable") if region in down else None
 

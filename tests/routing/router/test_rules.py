@@ -100,6 +100,16 @@ def test_interactive_and_batch_requests_have_different_defaults():
     assert ask(router, request("Hi"), on(VirtualClock())).text == "hosted"
 
 
+def test_a_function_is_not_asked_where_nobody_knows_what_it_needs():
+    router = Router(says("middle", "large"), rule=written_out)
+
+    assert ask(router, request("Hi"), on(VirtualClock())).text == "middle"
+    assert ask(router, request("Hi", task="code"), on(VirtualClock())).text == "middle"
+    assert ask(router, request("Hi", task="code", complexity="0.9"), on(VirtualClock())).text == "large"
+    with pytest.raises(ir.ConfigError, match="the rule gave 'cheap', which is no route"):
+        ask(router, request("Hi", task="code", complexity="0.1"), on(VirtualClock()))
+
+
 def test_a_rule_whose_route_may_not_take_the_request_is_passed_over():
     models = says("small", "large")
     router = Router({"small": Route(models["small"], tools=False), "large": models["large"]}, rules=[Rule(to="small")])

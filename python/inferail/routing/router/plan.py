@@ -27,7 +27,7 @@ __all__ = ["Admitted", "Choice", "Facts", "Plan"]
 
 _REMEMBERED: Final = 1024  # labels are the caller's: what is remembered about them is bounded
 _HOPE: Final = 0.1  # the quantile by which a route may be lucky
-_NOBODY: Final = frozenset[str]()
+_NOBODY: Final = frozenset[Endpoint]()
 
 
 class Admitted:
@@ -74,7 +74,7 @@ class Plan:
         targets: Mapping[str, Any],
         *,
         fallback: Mapping[str, Any],
-        rule: Callable[[str | None, float | None], str] | None = None,
+        rule: Callable[[str, float], str] | None = None,
         rules: Sequence[Rule] = (),
         weights: Mapping[str, float] | None = None,
         objective: Objective | None = None,
@@ -89,7 +89,7 @@ class Plan:
     ) -> None:
         if not targets:
             raise ConfigError("a Router needs at least one target, for example {'small': 'openai:gpt-5-mini'}")
-        known = {} if earlier is None else {id(e.model): e for lane in earlier.lanes for e in lane.endpoints}
+        known = {} if earlier is None else {id(each.model): each for each in earlier.endpoints}
         self.lanes: tuple[Lane, ...] = tuple(
             Lane(index, name, target if isinstance(target, Route) else Route(target), fallback["health"], known)
             for index, (name, target) in enumerate(targets.items())
@@ -110,12 +110,10 @@ class Plan:
         self._lock = threading.Lock()
         self._smallest = self._window()
         self._prompt_bytes = max((4 * len(each.prompt) for each in self.rules if each.prompt), default=0)
-        self._metered = any(e.spec.usd_per_day is not None for lane in self.lanes for e in lane.endpoints)
-        self._regions: dict[str, list[Any]] = {}
-        for lane in self.lanes:
-            for endpoint in lane.endpoints:
-                if endpoint.region is not None:
-                    self._regions.setdefault(endpoint.region, []).append(endpoint.health)
+        self.endpoints: list[Endpoint] = [endpoint for lane in self.lanes for endpoint in lane.endpoints]
+        self._metered = any(each.spec.usd_per_day is not None for each in self.endpoints)
+        named = {each.region for each in self.endpoints} - {None}
+        self._regions = [[e for e in self.endpoints if e.region == name] for name in named] if len(named) > 1 else []
         scored = self.objective is not None or self.profile is not None
         self.asks = rule is not None or any(each.asks for each in self.rules) or scored
         self._admitted: dict[Any, Admitted] = {}
@@ -138,7 +136,7 @@ class Plan:
     @property
     def models(self) -> list[Model]:
         """Every model once."""
-        return list(dict.fromkeys(endpoint.model for lane in self.lanes for endpoint in lane.endpoints))
+        return list(dict.fromkeys(endpoint.model for endpoint in self.endpoints))
 
     def enter(self) -> None:
         """A request begins on it."""
@@ -227,10 +225,10 @@ class Plan:
         why, prompt, profile = "", None, None
         scores: Scored | None = None
         order: tuple[int, ...] | None = None
-        if self.rules or self.rule is not None:
+        if self.rules or self.rule:
             lane, why, prompt = self._by_rules(admitted, task, facts.complexity, labels)
         if lane is None and self.weights is not None:
-            lane, why = self._by_weights(admitted, draw), "weights"
+            lane, why = self._by_weights(admitted, draw), why or "weights"
         if lane is None:
             profile = labels.get("profile", self.profile)
             objective = self.profile_named(profile)
@@ -243,14 +241,20 @@ class Plan:
             lane, why, order = admitted.names[canary.to], f"canary, instead of {lane.name}", None
         else:
             canary = None
-        down = self._down(now) if len(self._regions) > 1 else _NOBODY
-        number = 0 if len(lane.endpoints) == 1 else self._pick(lane, now, draw.random(), down)
-        key = (lane.index, number, down, order)
+        out = self._out(now) if self._regions or self._metered else _NOBODY
+        number = 0 if len(lane.endpoints) == 1 else self._pick(lane, now, draw.random(), out)
+        key = (lane.index, number, out, order)
         fallback = admitted.fallbacks.get(key)
         if fallback is None:
             if len(admitted.fallbacks) >= _REMEMBERED:
                 admitted.fallbacks.clear()
-            fallback = admitted.fallbacks[key] = self._fallback(admitted, lane, number, down, order)
+            fallback = admitted.fallbacks[key] = self._fallback(
+                admitted.lanes if order is None else [self.lanes[at] for at in order],
+                lane,
+                lane.endpoints[number],
+                out,
+                now,
+            )
         seconds = perf_counter() - facts.began
         decision = Decision(lane.name, why, profile, self.version, seconds, number, facts, admitted, scores)
         return Choice(decision, lane, lane.endpoints[number], fallback, admitted, prompt, canary is not None)
@@ -259,7 +263,7 @@ class Plan:
         self, admitted: Admitted, task: str | None, complexity: float | None, labels: Mapping[str, str]
     ) -> tuple[Lane | None, str, str | None]:
         names, prompt, passed = admitted.names, None, ""
-        if self.rule is not None:
+        if self.rule is not None and task is not None and complexity is not None:
             name = self.rule(task, complexity)
             if name in names:
                 return names[name], f"rule: {name}", None
@@ -293,15 +297,13 @@ class Plan:
     ) -> tuple[Lane, str, Scored, tuple[int, ...]]:
         """The best score; where there is a deadline, among those that are expected to meet it, or else the fastest."""
         share = QUANTILES.get(facts.labels.get("priority", "normal"), QUANTILES["normal"])
-        lanes, prompt_tokens, dearest = admitted.lanes, demand.prompt_tokens, 0.0
+        lanes, dearest = admitted.lanes, 0.0
         known: list[tuple[float | None, float, float]] = []
         for lane in lanes:
-            answer = min(lane.answer_tokens, demand.answer_tokens)
-            usd = lane.usd(prompt_tokens, answer)
+            usd = lane.usd(demand)
             if usd is not None and usd > dearest:
                 dearest = usd
-            seconds = lane.seconds(share, prompt_tokens, answer, facts.now, streamed=facts.streamed)
-            known.append((usd, seconds, self.strengths.of(lane, task)))
+            known.append((usd, lane.seconds(share, demand, facts), self.strengths.of(lane, task)))
         # A route without a known price counts as the dearest one: a missing row in a table must not win by being missing.
         left = math.inf if facts.time_left is None else facts.time_left
         cent, second, point = objective.cost * 100.0, objective.latency, objective.strength * 10.0
@@ -318,61 +320,47 @@ class Plan:
         why = "lowest score" if facts.time_left is None else "lowest score in time"
         if late:
             # A sure prediction can be wrong for good: what is expected to be late is not asked, and nobody learns better.
-            hopes = [
-                lane.seconds(
-                    _HOPE,
-                    prompt_tokens,
-                    min(lane.answer_tokens, demand.answer_tokens),
-                    facts.now,
-                    streamed=facts.streamed,
-                )
-                for lane in lanes
-            ]
+            hopes = [lane.seconds(_HOPE, demand, facts) for lane in lanes]
             ranked.sort(key=lambda each: hopes[each[2]])
             best, why = ranked[0][2], "no route is expected in time: the one with the best chance"
         return lanes[best], why, (totals, known), tuple([lanes[at].index for *_, at in ranked])
 
-    def _down(self, now: float) -> frozenset[str]:
-        """The regions in which at least half of the endpoints rest."""
-        return frozenset(
-            region
-            for region, healths in self._regions.items()
-            if 2 * sum(not health.available(now) for health in healths) >= len(healths)
-        )
+    def _out(self, now: float) -> frozenset[Endpoint]:
+        """Endpoints to leave alone: those whose money is spent, and those of a region in which at least half rest."""
+        out = {each for each in self.endpoints if not each.left(now)} if self._metered else set[Endpoint]()
+        for region in self._regions:
+            if 2 * sum(not each.health.available(now) for each in region) >= len(region):
+                out.update(region)
+        return frozenset(out)
 
-    def _pick(self, lane: Lane, now: float, draw: float, down: frozenset[str]) -> int:
+    def _pick(self, lane: Lane, now: float, draw: float, out: frozenset[Endpoint]) -> int:
         """The number of the deployment that is asked first."""
-        able = [n for n, each in enumerate(lane.endpoints) if each.left(now) and each.region not in down]
-        able = able or list(range(len(lane.endpoints)))
-        endpoints = lane.endpoints
-        balance = lane.route.balance
-        if balance not in ("peak_ewma", "least_busy", "weighted"):
-            ready = [n for n in able if endpoints[n].health.available(now)] or able
-            if balance == "round_robin":
-                lane.turn += 1
-                return ready[lane.turn % len(ready)]
-            if balance == "usage":
-                return min(ready, key=lambda n: endpoints[n].taken(now))
-            if balance == "budget":
-                return max(ready, key=lambda n: endpoints[n].left(now))
-            return min(ready, key=lambda n: endpoints[n].rtt)
-        if len(able) == len(endpoints):
-            found = pick(lane.healths, now, balance, weights=lane.weights, draw=draw)
-        else:
-            healths, weights = [lane.healths[n] for n in able], [lane.weights[n] for n in able]
+        endpoints, balance = lane.endpoints, lane.route.balance
+        able = [n for n, each in enumerate(endpoints) if each not in out]
+        able = able or [n for n, each in enumerate(endpoints) if each.left(now)]
+        if balance in ("peak_ewma", "least_busy", "weighted"):
+            healths, weights = [endpoints[n].health for n in able], [endpoints[n].spec.weight for n in able]
             found = pick(healths, now, balance, weights=weights, draw=draw)
-        return able[0 if found is None else found]
+            return able[0 if found is None else found]
+        ready = [n for n in able if endpoints[n].health.available(now)] or able
+        if balance == "round_robin":
+            lane.turn += 1
+            return ready[lane.turn % len(ready)]
+        if balance == "usage":
+            return min(ready, key=lambda n: endpoints[n].taken(now))
+        if balance == "budget":
+            return max(ready, key=lambda n: endpoints[n].left(now))
+        return min(ready, key=lambda n: endpoints[n].rtt)
 
     def _fallback(
-        self, admitted: Admitted, lane: Lane, number: int, down: frozenset[str], order: tuple[int, ...] | None
+        self, lanes: Sequence[Lane], lane: Lane, first: Endpoint, out: frozenset[Endpoint], now: float
     ) -> Fallback:
         """The chosen endpoint, the others of its route, then the other routes; those of a region that is down come last.
 
         After a failure the Fallback takes the first of them that has another provider.
         """
-        first = lane.endpoints[number]
-        lanes = admitted.lanes if order is None else tuple(self.lanes[index] for index in order)
         rest = [each for each in lane.endpoints if each is not first]
         rest += [each for other in lanes if other is not lane for each in other.endpoints]
-        rest.sort(key=lambda each: each.region in down)  # stable
+        rest = [each for each in rest if each.left(now)]  # who has none is in `out`, and so in the key of this order
+        rest.sort(key=out.__contains__)  # stable
         return Fallback(*dict.fromkeys(each.model for each in (first, *rest)), **self.options)

@@ -18,6 +18,8 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from inferail.core import EndpointHealth
     from inferail.routing.health import Health
+    from inferail.routing.router.demand import Demand
+    from inferail.routing.router.plan import Facts
     from inferail.types.model import Model
     from inferail.types.request import Request
     from inferail.types.response import Attempt
@@ -170,8 +172,6 @@ class Lane:
     def __init__(self, index: int, name: str, route: Route, health: Health, earlier: Mapping[int, Endpoint]) -> None:
         self.index, self.name, self.route = index, name, route
         self.endpoints = tuple(earlier.get(id(spec.model)) or Endpoint(spec, health) for spec in route.deployments())
-        self.healths = [endpoint.health for endpoint in self.endpoints]
-        self.weights = [endpoint.spec.weight for endpoint in self.endpoints]
         first: Any = self.endpoints[0].model
         self.model_name: str = getattr(first, "model", None) or first.name
         facts = known(self.model_name)
@@ -229,8 +229,9 @@ class Lane:
         other = max(0, guess - -(-texts // 4) - 4 * len(request.messages))
         return math.ceil(told.tokens * margin) + other
 
-    def usd(self, prompt_tokens: int, answer_tokens: float) -> float | None:
+    def usd(self, demand: Demand) -> float | None:
         """What a request would cost; None where no price is known."""
+        prompt_tokens, answer_tokens = demand.prompt_tokens, min(self.answer_tokens, demand.answer_tokens)
         price = self.price
         if price is None:
             return None
@@ -244,18 +245,21 @@ class Lane:
             answer = answer.at(prompt_tokens)
         return (price.per_request or 0.0) + (prompt * prompt_tokens + answer * answer_tokens) * 1e-6
 
-    def seconds(self, share: float, prompt_tokens: int, answer_tokens: float, now: float, *, streamed: bool) -> float:
+    def seconds(self, share: float, demand: Demand, facts: Facts) -> float:
         """How long a whole answer takes in the `share` quantile, from what was measured, the wait for a recovery included.
 
         Streams are first content and then tokens at the pace of the route; whole answers are scaled by their length.
         """
+        now, streamed, prompt_tokens = facts.now, facts.streamed, demand.prompt_tokens
         key = (share, prompt_tokens.bit_length(), streamed)
         kept = self._predicted.get(key)
         if kept is None or not kept[0] <= now < kept[0] + _FRESH:
-            told = [(*self._first(health, share, prompt_tokens, streamed=streamed), health) for health in self.healths]
+            healths = [endpoint.health for endpoint in self.endpoints]
+            told = [(*self._first(health, share, prompt_tokens, streamed=streamed), health) for health in healths]
             rested = [(taken, paced, max(0.0, health.ready_at(now) - now)) for taken, paced, health in told]
             kept = self._predicted[key] = (now, *min(rested, key=lambda each: each[0] + each[2]))
         _, taken, paced, rest = kept
+        answer_tokens = min(self.answer_tokens, demand.answer_tokens)
         if paced:
             return taken + rest + answer_tokens * self.seconds_per_token
         return taken * answer_tokens / self.answer_tokens + rest

@@ -63,7 +63,7 @@ class Router:
         self,
         targets: Mapping[str, str | Model | Route | Sequence[Any]],
         *,
-        rule: Callable[[str | None, float | None], str] | None = None,
+        rule: Callable[[str, float], str] | None = None,
         rules: Sequence[Rule] = (),
         weights: Mapping[str, float] | None = None,
         objective: Objective | None = None,
@@ -86,7 +86,7 @@ class Router:
 
         Args:
             targets: Models or `Route`s by name, the default first.
-            rule: A function of task and complexity that gives the name of a route.
+            rule: A function of task and complexity that gives the name of a route; not asked where one is unknown.
             rules: Rules as data, the first that holds decides.
             weights: Shares of the traffic by route.
             objective: Weights of cost, latency and strength.
@@ -395,15 +395,17 @@ class Router:
     ) -> None:
         """Learns from the attempts of a call; `left` says that its reader went away, which is nobody's fault."""
         now, lane, endpoint = clock_of(scope).now(), choice.lane, choice.endpoint
+        if response is not None and (not attempts or attempts[-1].error is not None):  # a Model that keeps no attempts
+            reason = "fallback" if attempts else "first"
+            told = Attempt(
+                response.provider, response.model, timing=response.timing, usage=response.usage, reason=reason
+            )
+            attempts = (*attempts, told)
         for number, attempt in enumerate(attempts):
             if number and attempt.reason != "retry":
                 lane, endpoint = plan.by_name.get((attempt.provider, attempt.model), (lane, endpoint))
             endpoint.spend(now, attempt.usage)
             lane.learn(attempt, failed=attempt.error is not None and not left)
-        if not attempts and response is not None:  # a Model that keeps no attempts
-            endpoint.spend(now, response.usage)
-            told = Attempt(response.provider, response.model, timing=response.timing, usage=response.usage)
-            lane.learn(told, failed=False)
         if choice.canary and plan.canary is not None and not left:
             plan.canary.ended(failed=response is None or any(each.error is not None for each in attempts))
 
