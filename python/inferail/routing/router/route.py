@@ -172,6 +172,8 @@ class Lane:
     def __init__(self, index: int, name: str, route: Route, health: Health, earlier: Mapping[int, Endpoint]) -> None:
         self.index, self.name, self.route = index, name, route
         self.endpoints = tuple(earlier.get(id(spec.model)) or Endpoint(spec, health) for spec in route.deployments())
+        self.healths = [endpoint.health for endpoint in self.endpoints]
+        self.weights = [endpoint.spec.weight for endpoint in self.endpoints]
         first: Any = self.endpoints[0].model
         self.model_name: str = getattr(first, "model", None) or first.name
         facts = known(self.model_name)
@@ -254,8 +256,7 @@ class Lane:
         key = (share, prompt_tokens.bit_length(), streamed)
         kept = self._predicted.get(key)
         if kept is None or not kept[0] <= now < kept[0] + _FRESH:
-            healths = [endpoint.health for endpoint in self.endpoints]
-            told = [(*self._first(health, share, prompt_tokens, streamed=streamed), health) for health in healths]
+            told = [(*self._first(health, share, prompt_tokens, streamed=streamed), health) for health in self.healths]
             rested = [(taken, paced, max(0.0, health.ready_at(now) - now)) for taken, paced, health in told]
             kept = self._predicted[key] = (now, *min(rested, key=lambda each: each[0] + each[2]))
         _, taken, paced, rest = kept
