@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from inferail.core import Tokenizer
-from inferail.errors import ConfigError
+from inferail.errors import ConfigError, RequestError
+from inferail.routing.health import clock_of
 from inferail.routing.router.known import known
 from inferail.telemetry.estimate import estimate_usage
 from inferail.telemetry.prices import Price, PriceTable, Tiered
 from inferail.types.registry import resolve
+from inferail.types.scope import current_scope
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -272,6 +274,19 @@ class Lane:
             return self._unseen if taken is None else taken, streamed
         taken = health.quantile(share, input_tokens=prompt_tokens, minimum=_ENOUGH)
         return self._unseen if taken is None else taken, True
+
+    async def measure(self) -> list[float]:
+        """Seconds that a new connection to each endpoint takes; infinite where there is none."""
+        clock = clock_of(current_scope())
+        for endpoint in self.endpoints:
+            if (warm := getattr(endpoint.model, "warm", None)) is not None:
+                began = clock.now()
+                try:
+                    await warm(1)
+                    endpoint.rtt = clock.now() - began
+                except RequestError:
+                    endpoint.rtt = math.inf
+        return [endpoint.rtt for endpoint in self.endpoints]
 
     def keep(self, earlier: Lane | None) -> None:
         """Takes over what was learned of the same models under an earlier configuration."""

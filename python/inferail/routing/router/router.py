@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -297,10 +296,11 @@ class Router:
                 self._plan.learned(lane, windows.get(lane.model_name))
 
     async def warm(self, connections: int = 1) -> None:
-        """Makes connections for the first endpoint of each route."""
+        """Makes connections for the first endpoint of each route; routes with `balance="rtt"` measure all of theirs."""
         for lane in self._plan.lanes:
-            warm = getattr(lane.endpoints[0].model, "warm", None)
-            if warm is not None:
+            if lane.route.balance == "rtt":
+                await lane.measure()
+            elif (warm := getattr(lane.endpoints[0].model, "warm", None)) is not None:
                 await warm(connections)
 
     async def probe(self) -> dict[str, list[float]]:
@@ -309,20 +309,7 @@ class Router:
         Returns:
             Seconds by route, one for each deployment; infinite where there was no connection.
         """
-        clock = clock_of(current_scope())
-        for lane in self._plan.lanes:
-            for endpoint in lane.endpoints:
-                warm = getattr(endpoint.model, "warm", None)
-                if warm is None:
-                    continue
-                began = clock.now()
-                try:
-                    await warm(1)
-                except RequestError:
-                    endpoint.rtt = math.inf
-                else:
-                    endpoint.rtt = clock.now() - began
-        return {lane.name: [endpoint.rtt for endpoint in lane.endpoints] for lane in self._plan.lanes}
+        return {lane.name: await lane.measure() for lane in self._plan.lanes}
 
     def savings(self, baseline: str) -> tuple[float, float]:
         """What all calls so far cost, and what the same tokens would have cost on the route `baseline`, in US dollars.
