@@ -11,6 +11,7 @@ from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
 from inferail._core_stubs.index import GraphIndex, VectorIndex
 from inferail._core_stubs.kv import KVCache, PageView, Plan, Sequence
+from inferail._core_stubs.policy import EndpointHealth, pick
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -40,6 +41,9 @@ _Kind: TypeAlias = Literal[
     "usage",
     "finish",
     "error",
+    "seam",
+    "restart",
+    "upgrade",
 ]
 _PartKind: TypeAlias = Literal["text", "reasoning", "redacted", "refusal", "tool_call"]
 _Reason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "unknown"]
@@ -72,6 +76,7 @@ __all__ = [
     "Delta",
     "Encoder",
     "Encoding",
+    "EndpointHealth",
     "EventStreamMessage",
     "EventStreamParser",
     "Grammar",
@@ -104,6 +109,7 @@ __all__ = [
     "__version__",
     "dump_json",
     "load_json",
+    "pick",
     "sample_each",
     "verify_draft",
 ]

@@ -6,6 +6,7 @@ from inferail._core import (
     Delta,
     Encoder,
     Encoding,
+    EndpointHealth,
     EventStreamMessage,
     EventStreamParser,
     Grammar,
@@ -38,6 +39,7 @@ from inferail._core import (
     __version__,
     dump_json,
     load_json,
+    pick,
     sample_each,
     verify_draft,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "Delta",
     "Encoder",
     "Encoding",
+    "EndpointHealth",
     "EventStreamMessage",
     "EventStreamParser",
     "Grammar",
@@ -80,6 +83,7 @@ __all__ = [
     "__version__",
     "dump_json",
     "load_json",
+    "pick",
     "sample_each",
     "verify_draft",
 ]

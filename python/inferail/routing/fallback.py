@@ -3,46 +3,103 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from inferail.errors import CancelledError, ConfigError, RequestError, RouteError
+from inferail.errors import (
+    CancelledError,
+    CapacityError,
+    ConfigError,
+    ContentFilteredError,
+    ContextLengthError,
+    DeadlineError,
+    RateLimitError,
+    RequestError,
+    RouteError,
+)
+from inferail.routing.broken import FallbackStream
+from inferail.routing.health import Health, Watched, clock_of
+from inferail.transport.cancellation import Watch
+from inferail.types.message import Refusal
 from inferail.types.registry import resolve
-from inferail.types.response import Attempt, Partial, text_message
+from inferail.types.response import Attempt, Partial
 from inferail.types.scope import current_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Iterable
 
-    from inferail.core import Delta
-    from inferail.types.model import DeltaStream, Model, ModelInfo
+    from inferail.types.model import Model, ModelInfo
     from inferail.types.request import Request
     from inferail.types.response import Response
     from inferail.types.scope import Scope
 
-__all__ = ["Fallback"]
+__all__ = ["Chain", "Fallback", "OnBreak"]
 
-_SILENT = frozenset({"start", "usage"})
+OnBreak: TypeAlias = Literal["resume", "restart", "error"]
+Failure: TypeAlias = RequestError | CapacityError
+
+_REASONS: Final[tuple[tuple[str, tuple[type[Exception], ...]], ...]] = (
+    ("rate_limit", (RateLimitError, CapacityError)),
+    ("deadline", (DeadlineError,)),
+    ("context", (ContextLengthError,)),
+    ("content_policy", (ContentFilteredError,)),
+    ("error", (RequestError,)),
+)
+_KNOWN: Final = frozenset({"refusal", *(name for name, _ in _REASONS)})
+# Seconds that a call without a deadline waits for a model that rests.
+_PATIENCE: Final = 60.0
 
 
 class Fallback:
     """Asks its models in order until one answers.
 
-    Any error of a request moves on to the next model: a rate limit, an outage, a refused key, a missed deadline, a
-    stream that breaks. While another model is left nobody waits to retry, and a call deadline is shared out so that
-    the last model still has its part. A stream moves on only while nothing of it has been shown; after that it raises
-    its error with `.partial`. A `ConfigError`, `BudgetError` or `CancelledError` is the caller's and is raised at once.
+    Any error of a request moves on to the next model: a rate limit, an outage, a refused key, a missed deadline, a prompt
+    too long, a content policy, a stream that breaks. After a failure a model of another provider is asked first, while
+    there is one. While another model is left nobody waits to retry, and a call deadline is shared out so that the last
+    model still has its part. A `ConfigError`, `BudgetError` or `CancelledError` is the caller's and is raised at once.
+
+    A model that keeps failing rests (see `Health`): it is asked again when its time has come. Where every model rests, a
+    call waits for the first of them, as long as its deadline allows.
+
+    A stream that breaks after it has begun goes on (`on_break="resume"`): the same model is asked to go on from its own
+    words where its provider can, then another one, and what it repeats is left out. Text that was shown is never shown
+    again and never taken back. JSON and tool calls cannot be spliced: they begin anew, which a `restart` delta tells.
+    `Response.seams` and `.warnings` say what happened.
     """
 
-    def __init__(self, *models: str | Model) -> None:
+    def __init__(
+        self,
+        *models: str | Model,
+        health: Health | None = None,
+        on: Iterable[str] = ("error", "rate_limit", "deadline", "context", "content_policy"),
+        accept: Callable[[Response[Any]], bool] | None = None,
+        on_break: OnBreak = "resume",
+    ) -> None:
         """Takes `provider:model` strings and Models, the preferred one first.
 
+        Args:
+            models: In the order in which they are asked.
+            health: Shared with other combiners; its own by default.
+            on: What moves on to the next model, of `error`, `rate_limit`, `deadline`, `context` (a prompt too long),
+                `content_policy` (also an answer that a filter ended) and `refusal` (the model declines).
+            accept: Says whether an answer will do; another model is asked where not. A stream is then held back until it
+                is whole: nothing that was shown can be taken back.
+            on_break: What becomes of a stream that breaks after something was shown: `resume`; `restart`, which asks
+                another model for the whole answer and goes on where that agrees with what was shown; or `error`.
+
         Raises:
-            ConfigError: No model, or a string that names none.
+            ConfigError: No model, a string that names none, or an unknown option.
         """
         if not models:
             raise ConfigError("Fallback needs at least one model")
+        if on_break not in ("resume", "restart", "error"):
+            raise ConfigError(f"on_break must be 'resume', 'restart' or 'error', not {on_break!r}")
+        self.on = frozenset(on)
+        if isinstance(on, str) or not self.on <= _KNOWN:
+            raise ConfigError(f"on holds some of {', '.join(sorted(_KNOWN))}")
         self.models: tuple[Model, ...] = tuple(resolve(model) for model in models)
+        self.health = health if health is not None else Health()
+        self.accept = accept
+        self.on_break: OnBreak = on_break
 
     @property
     def name(self) -> str:
@@ -56,28 +113,43 @@ class Fallback:
         """The first whole answer; its `.attempts` holds those that failed before it.
 
         Raises:
-            RouteError: Every model failed.
+            RouteError: Every model failed, or rests for longer than there is time.
         """
-        scope = current_scope()
-        attempts: list[Attempt] = []
-        errors: list[RequestError] = []
-        for number, model in enumerate(self.models):
+        chain = Chain(self, current_scope())
+        while (model := await chain.next()) is not None:
+            watched = Watched(self.health.of(model), chain.clock, request)
             try:
-                with _scope_of(self, number, scope).enter():
+                with chain.scope_for(model).enter():
                     response = await model.generate(request)
-            except CancelledError as error:
-                error.attempts = (*attempts, *error.attempts)
+            except (RequestError, CapacityError) as error:
+                watched.failed(error)
+                chain.failed(model, error)
+            except BaseException as error:
+                watched.failed(error)
                 raise
-            except RequestError as error:
-                attempts += error.attempts or (_unlisted(model, error),)
-                errors.append(error)
             else:
-                return replace(response, attempts=(*attempts, *response.attempts))
-        raise _exhausted(attempts, errors[-1])
+                watched.succeeded()
+                if (why := self.unacceptable(response)) is None:
+                    return chain.told(response, model)
+                chain.rejected(model, response, why)
+        raise chain.exhausted()
 
     def stream(self, request: Request) -> FallbackStream:
         """The answer while it arrives, from the first model that brings any content."""
-        return FallbackStream(self, request, current_scope())
+        return FallbackStream(self, request, Chain(self, current_scope()))
+
+    def unacceptable(self, response: Response[Any]) -> str | None:
+        """Why another model is to be asked although this one answered, in a word; None where it is not."""
+        if "refusal" in self.on and any(isinstance(part, Refusal) for part in response.message.parts):
+            return "refusal"
+        if "content_policy" in self.on and response.finish_reason == "content_filter":
+            return "content_policy"
+        return "rejected" if self.accept is not None and not self.accept(response) else None
+
+    @property
+    def judges(self) -> bool:
+        """Whether an answer is judged once it is whole."""
+        return self.accept is not None or "refusal" in self.on
 
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """What each model would send, in the order in which they are asked."""
@@ -110,107 +182,142 @@ class Fallback:
                 await close()
 
 
-class FallbackStream:
-    """The stream of a Fallback; see `inferail.types.model.DeltaStream`."""
+class Chain:
+    """The models of one call: who is next, and what became of the others."""
 
-    def __init__(self, fallback: Fallback, request: Request, scope: Scope) -> None:
+    def __init__(self, fallback: Fallback, scope: Scope) -> None:
+        """Nobody has been asked yet."""
+        self.scope = scope
+        self.clock = clock_of(scope)
+        self.attempts: list[Attempt] = []
         self._fallback = fallback
-        self._request = request
-        self._scope = scope
-        self._stream: DeltaStream | None = None
-        self._held: list[list[Delta]] = []
-        self._failed: list[Attempt] = []
+        self._left = list(fallback.models)
+        self._errors: list[Failure] = []
+        self._asked = 0
+        self._failed_provider: str | None = None
+        self._ready_in: float | None = None
+        self._late: str | None = None
+        self._again: list[Model] = []
+        self._first: Model | None = None
 
     @property
-    def partial(self) -> Partial:
-        """What has arrived of the answer that is being shown."""
-        return self._stream.partial if self._stream is not None else Partial(text_message(""))
+    def left(self) -> int:
+        """Models that have not been asked."""
+        return len(self._left)
 
-    @property
-    def attempts(self) -> Sequence[Attempt]:
-        """The attempts that have ended, of every model."""
-        return (*self._failed, *(self._stream.attempts if self._stream is not None else ()))
+    async def next(self) -> Model | None:
+        """The model to ask now, after a wait where all of them rest; None where there is none in time.
 
-    async def __aenter__(self) -> Self:
-        if self._stream is not None:
-            raise ConfigError("a stream is entered once: ask for a new one")
-        errors: list[RequestError] = []
-        for number, model in enumerate(self._fallback.models):
-            with _scope_of(self._fallback, number, self._scope).enter():
-                stream = model.stream(self._request)
-                try:
-                    self._held = await _until_content(stream)
-                except CancelledError as error:
-                    self._failed += error.attempts
-                    error.attempts = tuple(self._failed)
-                    raise
-                except RequestError as error:
-                    self._failed += error.attempts or (_unlisted(model, error),)
-                    errors.append(error)
-                else:
-                    self._stream = stream
-                    return self
-        raise _exhausted(self._failed, errors[-1])
+        Raises:
+            CancelledError: The call was cancelled meanwhile.
+        """
+        if not self._left:
+            return None
+        if self._first is not None:
+            chosen, self._first = self._first, None
+            self._left.remove(chosen)
+            return chosen
+        now = self.clock.now()
+        ordered = self._fallback.health.ordered(self._left, now) if self._asked or len(self._left) > 1 else self._left
+        chosen = ordered[0]
+        ready_at = self._fallback.health.of(chosen).ready_at(now)
+        if ready_at > now and len(self._fallback.models) > 1:
+            if not await self._rest_ends(ready_at, now):
+                return None
+        elif self._failed_provider is not None:
+            for model in ordered:
+                well = self._fallback.health.of(model).ready_at(now) <= now
+                if well and provider_of(model) != self._failed_provider:
+                    chosen = model
+                    break
+        self._left.remove(chosen)
+        self._asked += 1
+        return chosen
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._stream is not None:
-            await self._stream.__aexit__(kind, error, traceback)
+    def again(self, model: Model, *, first: bool) -> None:
+        """Lets a model be asked once more, before or after the others; at most twice, for it may break each time."""
+        if self._again.count(model) < 2:
+            self._again.append(model)
+            self._left.append(model)
+            self._first = model if first else None
 
-    def __aiter__(self) -> Self:
-        return self
+    def scope_for(self, model: Model, reason: str = "fallback") -> Scope:
+        """The Scope in which `model` is asked: how many are left after it, and why it is asked."""
+        del model
+        scope = self.scope
+        if not self._left and self._asked == 1:
+            return scope
+        return scope.but(
+            alternatives=scope.alternatives + len(self._left), reason=reason if self._asked > 1 else scope.reason
+        )
 
-    async def __anext__(self) -> list[Delta]:
-        if self._held:
-            return self._held.pop(0)
-        try:
-            return await self._chosen().__anext__()
-        except RequestError as error:
-            error.attempts = (*self._failed, *error.attempts)
-            raise
+    def failed(self, model: Model, error: Failure) -> None:
+        """Notes a failure, and raises it where it does not move on."""
+        attempts = getattr(error, "attempts", ()) or (_unlisted(model, error),)
+        self.attempts += attempts
+        reason = next(name for name, kinds in _REASONS if isinstance(error, kinds))
+        if isinstance(error, CancelledError) or reason not in self._fallback.on:
+            if isinstance(error, RequestError):
+                error.attempts = tuple(self.attempts)
+            raise error
+        self._errors.append(error)
+        if reason == "deadline":
+            self._late = model.name
+        # A prompt that is too long is no fault of the provider: its larger model is as good as any.
+        self._failed_provider = None if reason == "context" else provider_of(model)
 
-    async def final(self) -> Response[Any]:
-        """The whole answer, with the attempts of every model."""
-        self._held.clear()
-        try:
-            response = await self._chosen().final()
-        except RequestError as error:
-            error.attempts = (*self._failed, *error.attempts)
-            raise
-        return replace(response, attempts=(*self._failed, *response.attempts))
+    def rejected(self, model: Model, response: Response[Any], why: str) -> None:
+        """Notes an answer that will not do."""
+        self.attempts += response.attempts
+        sentence = f"the answer of {model.name} was not accepted: {why}"
+        self._errors.append(RequestError(sentence, partial=Partial(response.message, response.usage)))
+        self._failed_provider = provider_of(model)
 
-    def _chosen(self) -> DeltaStream:
-        if self._stream is None:
-            raise ConfigError("the stream has not been entered: use it in a `with` block")
-        return self._stream
+    def told(self, response: Response[Any], model: Model) -> Response[Any]:
+        """The answer with what came before it."""
+        if not self.attempts:
+            return response
+        warnings = response.warnings
+        if self._late is not None:
+            warnings = (*warnings, f"degraded: {self._late} missed its deadline, {model.name} answered")
+        return replace(response, attempts=(*self.attempts, *response.attempts), warnings=warnings)
+
+    def exhausted(self) -> RouteError:
+        """The error when nobody is left."""
+        told = [f"{attempt.provider}:{attempt.model} {attempt.error or 'not accepted'}" for attempt in self.attempts]
+        if self._ready_in is not None:
+            told.append(
+                f"the next model rests after failures for another {self._ready_in:.3g} s, longer than there is time"
+            )
+        last = self._errors[-1] if self._errors else None
+        return RouteError(
+            f"every model failed: {', '.join(told)}",
+            attempts=self.attempts,
+            detail=last.message if last else None,
+            partial=getattr(last, "partial", None),
+        )
+
+    async def _rest_ends(self, ready_at: float, now: float) -> bool:
+        """Waits until a model may be asked, unless the deadline comes first."""
+        deadlines = [until for until in (self.scope.deadline, self.scope.default_deadline) if until is not None]
+        until = min(deadlines, default=now + _PATIENCE)
+        if ready_at >= until:
+            self._ready_in = ready_at - now
+            return False
+        blocking = self.scope.transport is not None and self.scope.transport.blocking
+        with Watch(self.scope.cancellation, blocking):
+            await self.clock.sleep(ready_at - now)
+        return True
 
 
-def _scope_of(fallback: Fallback, number: int, scope: Scope) -> Scope:
-    left = len(fallback.models) - 1 - number
-    return scope.but(alternatives=scope.alternatives + left, reason="fallback" if number else scope.reason)
+def provider_of(model: Model) -> str:
+    """Who is asked; a combination of models counts as a provider of its own."""
+    provider: str = getattr(model, "provider", "") or model.name
+    return provider
 
 
-async def _until_content(stream: DeltaStream) -> list[list[Delta]]:
-    """Enters `stream` and reads until there is something to show; leaves it again if it fails before that."""
-    await stream.__aenter__()
-    held: list[list[Delta]] = []
-    try:
-        async for deltas in stream:
-            held.append(deltas)
-            if any(delta.kind not in _SILENT for delta in deltas):
-                break
-    except BaseException as error:
-        await stream.__aexit__(type(error), error, error.__traceback__)
-        raise
-    return held
-
-
-def _unlisted(model: Model, error: RequestError) -> Attempt:
+def _unlisted(model: Model, error: Failure) -> Attempt:
     """An attempt for a Model that keeps none of its own."""
-    return Attempt(provider=error.provider or model.name, model=error.model or model.name, error=type(error).__name__)
-
-
-def _exhausted(attempts: list[Attempt], last: RequestError) -> RouteError:
-    told = ", ".join(f"{attempt.provider}:{attempt.model} {attempt.error}" for attempt in attempts)
-    return RouteError(f"every model failed: {told}", attempts=attempts, detail=last.message, partial=last.partial)
+    provider, name = getattr(error, "provider", None), getattr(error, "model", None)
+    retry_after = getattr(error, "retry_after", None)
+    return Attempt(provider or model.name, name or model.name, type(error).__name__, retry_after=retry_after)

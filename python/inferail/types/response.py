@@ -10,7 +10,7 @@ from inferail.frozen import quick
 from inferail.types.message import Message, Reasoning, Refusal, Text, ToolCall
 from inferail.types.usage import Usage
 
-__all__ = ["Attempt", "FinishReason", "Partial", "Response", "Timing"]
+__all__ = ["Attempt", "FinishReason", "Partial", "Response", "Seam", "Timing"]
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "unknown"]
 if TYPE_CHECKING:
@@ -80,6 +80,26 @@ class Attempt:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """A place in an answer where another attempt went on.
+
+    Attributes:
+        at: Characters of text before it.
+        model: Who went on.
+        error: Class name of the error that broke the attempt before.
+        how: `prefill` (the model went on from its own words), `asked` (it was asked to, in words), or `restart` (it gave the
+            whole answer, and what had been shown of it was left out).
+        trimmed: Characters of the new attempt that repeated what was shown, and were left out.
+    """
+
+    at: int
+    model: str
+    error: str
+    how: str
+    trimmed: int = 0
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class Partial:
@@ -122,6 +142,7 @@ class Response(Generic[OutputT]):
         headers: Headers of the HTTP answer, names in lower case; `inferail.providers.rate_limits` reads limits in them.
         cache: How a cache answered, or None where a provider did. `usage` then has the tokens of the answer as it was
             made, at a cost of 0, and `attempts` is empty.
+        seams: Where another attempt went on after one broke, in order. Empty for nearly all answers.
     """
 
     message: Message = field(repr=False)
@@ -140,6 +161,12 @@ class Response(Generic[OutputT]):
     warnings: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     cache: CacheHit | None = None
+    seams: tuple[Seam, ...] = ()
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a smaller model answered because a larger one was late or failed; `warnings` says which."""
+        return any(warning.startswith("degraded:") for warning in self.warnings)
 
     @property
     def text(self) -> str:

@@ -62,6 +62,8 @@ mod core_module {
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]
+    use super::policy::health::{PyEndpointHealth, pick};
+    #[pymodule_export]
     use super::sampler::draw::{PySampler, sample_each};
     #[pymodule_export]
     use super::sampler::history::PyHistory;

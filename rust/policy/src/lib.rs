@@ -2,3 +2,7 @@
 //!
 //! Moments are seconds on a monotonic clock that the caller reads: nothing here knows the time.
 #![forbid(unsafe_code)]
+
+pub mod health;
+pub mod pick;
+pub mod sketch;

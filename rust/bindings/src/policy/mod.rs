@@ -1,1 +1,3 @@
 //! Hot-path decisions as Python sees them.
+
+pub(crate) mod health;
