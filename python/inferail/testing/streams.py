@@ -140,6 +140,7 @@ class ScriptStream:
             started=self._started,
             timing=Timing(first_token=self._first, total=self._clock.now() - self._started),
             usage=self._accumulator.usage or Usage(),
+            reason=self._scope.reason,
         )
         self._attempts = (attempt,)
         if isinstance(error, RequestError):
