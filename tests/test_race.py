@@ -54,7 +54,7 @@ def saying(seconds: float, answer: Any, log: list[str] | None = None) -> Callabl
 def driven(work: Awaitable[Any]) -> Any:
     """Runs what may not suspend."""
     with pytest.raises(StopIteration) as done:
-        work.__await__().send(None)  # type: ignore[attr-defined]
+        work.__await__().send(None)
     return done.value.value
 
 
@@ -268,7 +268,12 @@ def test_race_in_threads_ends_its_wait_when_the_reader_is_told_to():
         go.wait(10)
 
     contest = race(blocking=True, check=cancellation.check)
-    contest.start(work, stop=lambda: go.set() or True)
+
+    def stop() -> bool:
+        go.set()
+        return True
+
+    contest.start(work, stop=stop)
 
     with pytest.raises(ir.CancelledError):
         driven(contest.next())

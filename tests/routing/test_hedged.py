@@ -7,48 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.providers.bodies import OPENAI, STREAM_HEADERS, TEXT, UNARY
+from tests.routing.scripts import END, about, call, model, said
 
 import inferail as ir
-from inferail.core import Delta
 from inferail.routing.health import Health
 from inferail.routing.hedged import ExtraLoad, Hedged, HedgeStatistics
 from inferail.testing import LoopClock, ScriptedModel, ScriptedReply, ScriptedTransport, run_virtual
 
-END = Delta("finish", reason="stop", raw_reason="stop")
-FREE = {"max_extra": 1.0}
 
-
-def said(text: str, *gaps: float) -> list[Any]:
-    """A script that says `text` word by word, each after its gap."""
-    steps: list[Any] = []
-    for number, word in enumerate(text.split(" ")):
-        steps += [gaps[number] if number < len(gaps) else 0.0, f"{word} "]
-    return [*steps, END]
-
-
-def model(name: str, *answers: Any) -> ScriptedModel:
-    return ScriptedModel(answers, name)
-
-
-async def asked(
-    hedged: Any, *, stream: bool, request: Any = "Hello", **options: Any
-) -> tuple[ir.Response, float, float]:
+async def asked(hedged: Any, *, stream: bool, **options: Any) -> tuple[Any, float, float]:
     """The answer, the moment of its first content, and the moment of its end."""
-    transport = ScriptedTransport([], clock=LoopClock())
-    async with ir.AsyncClient(hedged, transport=transport, timeout=60.0) as client:
-        clock = LoopClock()
-        began = clock.now()
-        if not stream:
-            response = await client.complete(request, **options)
-            return response, clock.now() - began, clock.now() - began
-        first = None
-        async with client.stream(request, **options) as reading:
-            async for _ in reading.batches():
-                first = clock.now() - began if first is None else first
-            response = await reading.final()
-        assert first is not None
-        assert len(asyncio.all_tasks()) == 1
-        return response, first, clock.now() - began
+    seen = await call(hedged, stream=stream, **options)
+    if seen.error is not None:
+        raise seen.error
+    return seen.response, seen.first, seen.ended
 
 
 def attempts(response: Any) -> list[tuple[str, str | None, str]]:
@@ -62,7 +34,7 @@ def test_hedged_asks_nobody_else_when_the_first_is_in_time(stream):
 
     response, _, ended = run_virtual(asked(hedged, stream=stream))
 
-    assert (response.text, ended) == ("One two ", pytest.approx(0.7))
+    assert (response.text, ended) == ("One two ", about(0.7))
     assert attempts(response) == [("a", None, "first")]
     assert second.requests == []
     assert hedged.statistics == HedgeStatistics(requests=1)
@@ -75,7 +47,7 @@ def test_hedged_stream_is_won_by_first_content_and_the_loser_is_billed():
     response, first, ended = run_virtual(asked(hedged, stream=True))
 
     assert response.text == "Quick answer "
-    assert (first, ended) == (pytest.approx(1.1), pytest.approx(3.1))
+    assert (first, ended) == (about(1.1), about(3.1))
     assert attempts(response) == [("a", "CancelledError", "first"), ("b", None, "hedge")]
     assert hedged.statistics == HedgeStatistics(requests=1, hedged=1, won=1)
 
@@ -86,7 +58,7 @@ def test_hedged_answer_is_won_by_the_first_whole_one():
 
     response, _, ended = run_virtual(asked(hedged, stream=False))
 
-    assert (response.text, ended) == ("Whole. ", pytest.approx(2.8))
+    assert (response.text, ended) == ("Whole. ", about(2.8))
     assert attempts(response) == [("a", "CancelledError", "first"), ("b", None, "hedge")]
 
 
@@ -95,7 +67,7 @@ def test_hedged_stays_with_the_first_when_it_wins_after_all():
 
     response, first, _ = run_virtual(asked(hedged, stream=True))
 
-    assert (response.text, first) == ("First. ", pytest.approx(1.0))
+    assert (response.text, first) == ("First. ", about(1.0))
     assert attempts(response) == [("a", None, "first"), ("b", "CancelledError", "hedge")]
     assert hedged.statistics == HedgeStatistics(requests=1, hedged=1, won=0)
 
@@ -107,7 +79,7 @@ def test_hedged_asks_the_next_at_once_when_the_first_fails(stream):
 
     response, _, ended = run_virtual(asked(hedged, stream=stream))
 
-    assert (response.text, ended) == ("Fine. ", pytest.approx(0.3))
+    assert (response.text, ended) == ("Fine. ", about(0.3))
     assert attempts(response) == [("a", "ServerError", "first"), ("b", None, "fallback")]
 
 
@@ -118,7 +90,7 @@ def test_hedged_lets_one_answer_when_the_other_fails(loser):
 
     response, first, _ = run_virtual(asked(hedged, stream=True))
 
-    assert (response.text, first) == ("Fine. ", pytest.approx(3.0 if loser == "b" else 3.5))
+    assert (response.text, first) == ("Fine. ", about(3.0 if loser == "b" else 3.5))
     assert sorted(error or "" for _, error, _ in attempts(response)) == ["", "ServerError"]
 
 
@@ -136,11 +108,11 @@ def test_hedged_lists_every_attempt_when_all_fail(stream):
 
 def test_hedged_asks_one_more_after_each_delay():
     third = model("c", said("Third.", 0.1))
-    hedged = Hedged(model("a", said("A.", 9.0)), model("b", said("B.", 9.0)), third, after=1.0, **FREE)
+    hedged = Hedged(model("a", said("A.", 9.0)), model("b", said("B.", 9.0)), third, after=1.0, max_extra=1.0)
 
     response, first, _ = run_virtual(asked(hedged, stream=True))
 
-    assert (response.text, first) == ("Third. ", pytest.approx(2.1))
+    assert (response.text, first) == ("Third. ", about(2.1))
     assert [reason for _, _, reason in attempts(response)] == ["first", "hedge", "hedge"]
 
 
@@ -170,7 +142,7 @@ def test_hedged_goes_on_when_the_budget_refuses_the_second():
 
     response, first, _ = run_virtual(asked(hedged, stream=True))
 
-    assert (response.text, first) == ("Fine. ", pytest.approx(2.0))
+    assert (response.text, first) == ("Fine. ", about(2.0))
     assert "BudgetError" in response.warnings[0]
 
 
@@ -253,16 +225,16 @@ def test_hedged_learns_its_delay_from_what_the_first_took():
 
     seen = run_virtual(main())
 
-    assert seen[:20] == [(pytest.approx(0.2), "Usual. ")] * 20
-    assert seen[20] == (pytest.approx(0.2 + 0.1, rel=0.02), "Second. ")
+    assert seen[:20] == [(about(0.2), "Usual. ")] * 20
+    assert seen[20] == (about(0.2 + 0.1, rel=0.02), "Second. ")
 
 
 def test_hedged_waits_its_default_until_it_knows_better():
     hedged = Hedged(model("a", said("Slow.", 90.0)), model("b", said("Quick.", 0.5)), after="p95", default=2.0)
     whole = Hedged(model("a", said("Slow.", 90.0)), model("b", said("Quick.", 0.5)), after="p95", default=2.0)
 
-    assert run_virtual(asked(hedged, stream=True))[1] == pytest.approx(2.5)
-    assert run_virtual(asked(whole, stream=False))[1] == pytest.approx(20.5)
+    assert run_virtual(asked(hedged, stream=True))[1] == about(2.5)
+    assert run_virtual(asked(whole, stream=False))[2] == about(20.5)
 
 
 def test_hedged_asks_a_model_that_rests_last_and_for_no_hedge():
@@ -274,7 +246,7 @@ def test_hedged_asks_a_model_that_rests_last_and_for_no_hedge():
 
     response, first, _ = run_virtual(asked(Hedged(resting, well, after=0.5, health=health), stream=True))
 
-    assert (response.text, first) == ("Well. ", pytest.approx(2.0))
+    assert (response.text, first) == ("Well. ", about(2.0))
     assert resting.requests == []
 
 
@@ -332,7 +304,7 @@ def test_hedged_targets_leave_one_record_each_and_an_estimate_for_the_loser(stre
     response, records, now = run_virtual(main())
     by_model = {record.model: record for record in records}
 
-    assert (response.text, now) == (TEXT, pytest.approx(0.7))
+    assert (response.text, now) == (TEXT, about(0.7))
     assert [(a.model, a.error, a.reason) for a in response.attempts] == [
         ("one", "CancelledError", "first"),
         ("two", None, "hedge"),
@@ -414,7 +386,7 @@ def test_hedged_nests_in_a_fallback_and_in_itself():
 
     response, first, _ = run_virtual(asked(ir.Fallback(model("x", ir.ServerError("down")), outer), stream=True))
 
-    assert (response.text, first) == ("C. ", pytest.approx(1.0))
+    assert (response.text, first) == ("C. ", about(1.0))
     assert attempts(response) == [
         ("x", "ServerError", "first"),
         ("a", "CancelledError", "fallback"),
@@ -477,7 +449,7 @@ def test_hedged_gives_one_whole_answer_whatever_the_order_of_events(plans, after
 
     async def main() -> tuple[str | None, Any]:
         try:
-            response, _, _ = await asked(Hedged(*models, after=after / 10 + 0.05, **FREE), stream=stream)
+            response, _, _ = await asked(Hedged(*models, after=after / 10 + 0.05, max_extra=1.0), stream=stream)
         except ir.RequestError as error:
             assert len(asyncio.all_tasks()) == 1
             return None, error

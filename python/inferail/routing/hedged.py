@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from inferail.errors import BudgetError, ConfigError, RequestError
+from inferail.errors import ConfigError, RequestError
 from inferail.routing.fallback import Fallback
 from inferail.routing.health import Health, rough_tokens
 from inferail.routing.racing import Contest, Entrant, explained
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from inferail.types.response import Attempt, Response
     from inferail.types.scope import Scope
 
-__all__ = ["ExtraLoad", "HedgeBudget", "HedgeStatistics", "Hedged", "HedgedStream"]
+__all__ = ["ExtraLoad", "HedgeBudget", "HedgeStatistics", "Hedged", "HedgedStream", "seconds"]
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)\Z", re.ASCII)
 # A whole answer takes about so many times as long as its first word.
@@ -128,7 +128,7 @@ class Hedged:
         self._chain = Fallback(*models, health=self.health)
         self.models: tuple[Model, ...] = self._chain.models
         self._quantile = _quantile(after)
-        self._after = _seconds("default" if self._quantile else "after", default if self._quantile else after)
+        self._after = seconds("default" if self._quantile else "after", default if self._quantile else after)
         if budget is not None and not (hasattr(budget, "deposit") and hasattr(budget, "withdraw")):
             raise ConfigError("budget needs deposit() and withdraw(), as an inferail.core.RetryBudget has them")
         if isinstance(max_extra, bool) or not isinstance(max_extra, int | float) or not 0 <= max_extra <= 1:
@@ -341,26 +341,18 @@ class _Hedge:
         return replace(response, attempts=self.contest.attempts, warnings=(*response.warnings, *self.contest.warnings))
 
     async def _first(self) -> Entrant | None:
-        refused: BudgetError | None = None
         self._ask(self.contest.scope.reason)
-        while True:
-            try:
-                happening = await self.contest.next(self._by)
-            except BudgetError as error:  # it keeps one model from being asked, not another from answering
-                refused = error
-            else:
-                if happening is None:
-                    self._hedge()
-                    continue
-                entrant = self.contest.entrants[happening.runner]
-                if entrant.error is None:
-                    return entrant
-                if self._left:
-                    self._ask("fallback")
-            if not self.contest.running:
-                if refused is not None:
-                    raise refused
-                return None
+        while self.contest.running:
+            happening = await self.contest.next(self._by)
+            if happening is None:
+                self._hedge()
+                continue
+            entrant = self.contest.entrants[happening.runner]
+            if entrant.error is None:
+                return entrant
+            if self._left:
+                self._ask("fallback")
+        return None
 
     def _hedge(self) -> None:
         """The delay is over: asks the next model too, if that is allowed and sensible."""
@@ -399,7 +391,8 @@ def _quantile(after: float | str) -> float | None:
     return float(match[1]) / 100.0
 
 
-def _seconds(name: str, value: Any) -> float:
+def seconds(name: str, value: Any) -> float:
+    """A checked number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ConfigError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
     return float(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from inferail.concurrency import race
-from inferail.errors import CancelledError, CapacityError, RequestError, RouteError
+from inferail.errors import BudgetError, CancelledError, CapacityError, RequestError, RouteError
 from inferail.routing.fallback import provider_of
 from inferail.routing.health import Health, Watched, clock_of
 from inferail.transport.cancellation import Watch
@@ -112,6 +112,11 @@ class Entrant:
             return made
         kind = type(self.error).__name__
         return (Attempt(provider_of(self.model), self.model.name, kind, reason=self._scope.reason),)
+
+    @property
+    def alive(self) -> bool:
+        """Whether an answer may still come of it."""
+        return self.running and not self.branch.cut
 
     async def answer(self, _: Emit) -> None:
         """Asks for the whole answer."""
@@ -258,8 +263,11 @@ class Contest:
             if isinstance(entrant.error, Exception) and not isinstance(entrant.error, RequestError | CapacityError)
         )
 
-    def exhausted(self) -> RouteError:
+    def exhausted(self) -> RouteError | BudgetError:
         """The error when nobody is left."""
+        for entrant in self.entrants:
+            if isinstance(entrant.error, BudgetError):
+                return entrant.error
         told = ", ".join(f"{attempt.provider}:{attempt.model} {attempt.error}" for attempt in self.attempts)
         errors = [entrant.error for entrant in self.entrants if isinstance(entrant.error, RequestError)]
         return RouteError(
@@ -292,5 +300,8 @@ def explained(headline: str, models: Sequence[Model], request: Request, *, strea
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether another model may still answer. A cancelled Scope, a wrong request and a bug are the caller's."""
-    return isinstance(error, RequestError | CapacityError) and not isinstance(error, CancelledError)
+    """Whether another model may still answer. A cancelled Scope, a wrong request and a bug are the caller's.
+
+    A spent budget keeps a model from being asked, not one that was asked from answering.
+    """
+    return isinstance(error, RequestError | CapacityError | BudgetError) and not isinstance(error, CancelledError)
