@@ -13,9 +13,9 @@ from inferail.testing import LoopClock, ScriptedModel, ScriptedTransport
 END = Delta("finish", reason="stop", raw_reason="stop")
 
 
-def about(seconds: float, **tolerance: float) -> Any:
+def about(seconds: float, abs: float | None = None) -> Any:  # noqa: A002 - as pytest calls it
     """`pytest.approx`, of which the type checker says that it never equals a number."""
-    return pytest.approx(seconds, **tolerance)
+    return pytest.approx(seconds, abs=abs)
 
 
 def said(text: str, *gaps: float) -> list[Any]:

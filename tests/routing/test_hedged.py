@@ -226,7 +226,7 @@ def test_hedged_learns_its_delay_from_what_the_first_took():
     seen = run_virtual(main())
 
     assert seen[:20] == [(about(0.2), "Usual. ")] * 20
-    assert seen[20] == (about(0.2 + 0.1, rel=0.02), "Second. ")
+    assert seen[20] == (about(0.2 + 0.1, abs=0.006), "Second. ")
 
 
 def test_hedged_waits_its_default_until_it_knows_better():

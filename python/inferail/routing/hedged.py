@@ -44,19 +44,22 @@ class HedgeBudget(Protocol):
 
 
 class ExtraLoad:
-    """Extra requests as a share of all: never more than `1 + share * requests`, nor more than `burst` in a row. Thread-safe."""
+    """Extra requests as a share of all: never more than `1 + share * requests`. Thread-safe.
 
-    def __init__(self, share: float, *, burst: float = 10.0) -> None:
+    What is not used is saved up for as many as a hundred requests pay for. A share of 1 allows every one.
+    """
+
+    def __init__(self, share: float) -> None:
         """Begins with one extra request in hand."""
         self._share = share
-        self._burst = burst
+        self._most = 1.0 + 100.0 * share if share < 1.0 else float("inf")
         self._in_hand = 1.0
         self._lock = threading.Lock()
 
     def deposit(self) -> None:
         """A request was made."""
         with self._lock:
-            self._in_hand = min(self._burst, self._in_hand + self._share)
+            self._in_hand = min(self._most, self._in_hand + self._share)
 
     def withdraw(self) -> bool:
         """Whether an extra one may be made; it is counted then."""
