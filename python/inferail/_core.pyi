@@ -11,6 +11,14 @@ from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
 from inferail._core_stubs.index import GraphIndex, VectorIndex
 from inferail._core_stubs.kv import KVCache, PageView, Plan, Sequence
+from inferail._core_stubs.limits import (
+    AdaptiveConcurrency,
+    Limiter,
+    Refusal,
+    Reservation,
+    RetryBudget,
+    WaitQueue,
+)
 from inferail._core_stubs.policy import EndpointHealth, pick
 from inferail._core_stubs.sampler import (
     History,
@@ -23,6 +31,7 @@ from inferail._core_stubs.sampler import (
     sample_each,
     verify_draft,
 )
+from inferail._core_stubs.text import SentenceGate, StallDetector
 from inferail._core_stubs.tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
@@ -73,6 +82,7 @@ _Grammar: TypeAlias = Literal[
 __all__ = [
     "BUILD_INFO",
     "Accumulator",
+    "AdaptiveConcurrency",
     "Delta",
     "Encoder",
     "Encoding",
@@ -87,17 +97,23 @@ __all__ = [
     "HttpSettings",
     "KVCache",
     "LexicalEncoder",
+    "Limiter",
     "Matcher",
     "NDJSONParser",
     "PageView",
     "PartialJSON",
     "Plan",
     "PromptLookup",
+    "Refusal",
+    "Reservation",
+    "RetryBudget",
     "SSEEvent",
     "SSEParser",
     "Sampler",
     "Samples",
+    "SentenceGate",
     "Sequence",
+    "StallDetector",
     "StopCheck",
     "StopScanner",
     "StopStrings",
@@ -106,6 +122,7 @@ __all__ = [
     "Tokenizer",
     "VectorIndex",
     "Vocabulary",
+    "WaitQueue",
     "__version__",
     "dump_json",
     "load_json",

@@ -62,7 +62,15 @@ mod core_module {
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]
+    use super::policy::concurrency::PyAdaptiveConcurrency;
+    #[pymodule_export]
     use super::policy::health::{PyEndpointHealth, pick};
+    #[pymodule_export]
+    use super::policy::limiter::{PyLimiter, PyRefusal, PyReservation};
+    #[pymodule_export]
+    use super::policy::queue::PyWaitQueue;
+    #[pymodule_export]
+    use super::policy::retry_budget::PyRetryBudget;
     #[pymodule_export]
     use super::sampler::draw::{PySampler, sample_each};
     #[pymodule_export]
@@ -81,6 +89,10 @@ mod core_module {
     use super::sampler::verify::verify_draft;
     #[pymodule_export]
     use super::sse_parser::{PySseEvent, PySseParser};
+    #[pymodule_export]
+    use super::text::sentence_gate::PySentenceGate;
+    #[pymodule_export]
+    use super::text::stall_detector::PyStallDetector;
     #[pymodule_export]
     use super::tokenizer::encoding::PyEncoding;
     #[pymodule_export]
