@@ -124,7 +124,7 @@ def test_tiered_stream_takes_over_in_a_loop(sandbox, whole, run, transport, deep
     async def main() -> tuple[list[str], Any, list[Any]]:
         async with ir.AsyncClient(tiered(sandbox, fast, deep), transport=transport) as client:
             async with client.stream(QUESTION) as stream:
-                kinds = [delta.kind async for delta in stream.deltas()]
+                kinds = [str(delta.kind) async for delta in stream.deltas()]
             return kinds, stream.response, client.records
 
     kinds, response, records = run(main())
@@ -139,7 +139,7 @@ def test_tiered_stream_takes_over_in_threads(sandbox, whole, transport, deep):
     fast = "docs@stall-3" if deep != "docs@503" else "docs"
     with ir.Client(tiered(sandbox, fast, deep), transport=transport) as client:
         with client.stream(QUESTION) as stream:
-            kinds = [delta.kind for delta in stream.deltas()]
+            kinds = [str(delta.kind) for delta in stream.deltas()]
         records = client.records
 
     _check(kinds, stream.response, records, whole, deep)

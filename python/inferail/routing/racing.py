@@ -99,7 +99,7 @@ class Entrant:
         self._scope = scope.but(cancellation=self.branch)
         self._watched = watched
         self._first_token: float | None = None
-        self._left = False
+        self._began = self._left = False
 
     @property
     def attempts(self) -> Sequence[Attempt]:
@@ -108,7 +108,7 @@ class Entrant:
             return self.response.attempts
         made = tuple(self.stream.attempts) if self.stream is not None else ()
         made = made or tuple(getattr(self.error, "attempts", ()))
-        if made or self.error is None:
+        if made or self.error is None or not self._began:  # one that was given up before its task ran sent nothing
             return made
         kind = type(self.error).__name__
         return (Attempt(provider_of(self.model), self.model.name, kind, reason=self._scope.reason),)
@@ -120,11 +120,13 @@ class Entrant:
 
     async def answer(self, _: Emit) -> None:
         """Asks for the whole answer."""
+        self._began = True
         with self._scope.enter():
             self.response = await self.model.generate(self._request)
 
     async def open(self, _: Emit) -> None:
         """Reads until there is something to show."""
+        self._began = True
         with self._scope.enter():
             stream = self.model.stream(self._request)
         await stream.__aenter__()
