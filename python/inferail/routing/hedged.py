@@ -46,14 +46,14 @@ class HedgeBudget(Protocol):
 class ExtraLoad:
     """Extra requests as a share of all: never more than `1 + share * requests`. Thread-safe.
 
-    What is not used is saved up for as many as a hundred requests pay for. A share of 1 allows every one.
+    What is not used is saved up, as much as a hundred requests pay in. A share of 1 allows every extra request.
     """
 
     def __init__(self, share: float) -> None:
         """Begins with one extra request in hand."""
         self._share = share
-        self._most = 1.0 + 100.0 * share if share < 1.0 else float("inf")
-        self._in_hand = 1.0
+        self._most = 1.0 + 100.0 * share if share < 1.0 else math.inf
+        self._in_hand = 1.0 if share < 1.0 else math.inf
         self._lock = threading.Lock()
 
     def deposit(self) -> None:
@@ -117,7 +117,7 @@ class Hedged:
                 model took for prompts of about this length, as its health knows it.
             default: Seconds to wait where `after` is a quantile and fewer than 20 calls are known; ten times as long for
                 an answer that is not streamed.
-            max_extra: The largest share of requests that may be hedged, 0 to 1: never more than `1 + max_extra * requests`.
+            max_extra: The largest share of extra requests, 0 to 1: never more than `1 + max_extra * requests`; 1 is no limit.
             budget: Decides that instead, for several models together.
             health: Shared with other combiners; its own by default.
 
