@@ -1,18 +1,20 @@
 """The next model is asked too when the first is late, and whoever answers first wins. All on virtual time."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.providers.bodies import OPENAI, STREAM_HEADERS, TEXT, UNARY
-from tests.routing.scripts import END, about, call, model, said
+from tests.routing.scripts import END, about, call, model, said, virtual_scope
 
 import inferail as ir
 from inferail.routing.health import Health
 from inferail.routing.hedged import ExtraLoad, Hedged, HedgeStatistics
 from inferail.testing import LoopClock, ScriptedModel, ScriptedReply, ScriptedTransport, run_virtual
+from inferail.types.model import DeltaStream
 
 
 async def asked(hedged: Any, *, stream: bool, **options: Any) -> tuple[Any, float, float]:
@@ -227,6 +229,55 @@ def test_hedged_learns_its_delay_from_what_the_first_took():
 
     assert seen[:20] == [(about(0.2), "Usual. ")] * 20
     assert seen[20] == (about(0.2 + 0.1, abs=0.006), "Second. ")
+
+
+class Endpoint:
+    """A model whose every answer takes as long as `seconds` says at its beginning."""
+
+    def __init__(self, name: str, seconds: Callable[[float], float]) -> None:
+        self.name = name
+        self.asked = 0
+        self._seconds = seconds
+
+    async def generate(self, request: ir.Request) -> ir.Response:
+        async with self.stream(request) as stream:
+            return await stream.final()
+
+    def stream(self, request: ir.Request) -> DeltaStream:
+        self.asked += 1
+        return model(self.name, said("Fine.", self._seconds(LoopClock().now()))).stream(request)
+
+
+def test_hedged_routes_around_a_latency_spike_within_five_seconds_and_bounds_the_extra_load():
+    """Ten requests a second; after ten seconds one endpoint is ten times slower.
+
+    Serves R55.
+    """
+    spiking = Endpoint("a", lambda now: 0.2 if now < 10.0 else 2.0)
+    steady = Endpoint("b", lambda _: 0.25)
+    hedged = Hedged(spiking, steady, after="p95", default=1.0)
+    seen: list[tuple[float, float]] = []
+
+    async def request() -> None:
+        began = LoopClock().now()
+        async with hedged.stream(ir.Request((ir.user("Hello"),))) as stream:
+            await stream.final()
+        seen.append((began, LoopClock().now() - began))
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(300):
+                group.create_task(request())
+                await asyncio.sleep(0.1)
+
+    with virtual_scope():
+        run_virtual(main())
+
+    assert max(took for began, took in seen if began < 10.0) == about(0.2)
+    assert max(took for began, took in seen if 10.0 <= began < 15.0) == about(2.0)
+    assert max(took for began, took in seen if began >= 15.0) == about(0.25)
+    assert hedged.statistics.hedged <= 1 + 0.05 * 300
+    assert spiking.asked + steady.asked == 300 + hedged.statistics.hedged
 
 
 def test_hedged_waits_its_default_until_it_knows_better():
