@@ -301,6 +301,20 @@ def test_hedged_asks_a_model_that_rests_last_and_for_no_hedge():
     assert resting.requests == []
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_hedged_waits_for_the_first_to_recover_when_all_rest(stream):
+    health = Health(cooldown=2.0)
+    models = model("a", said("Never.", 0.1)), model("b", said("Back.", 0.5))
+    for number, resting in enumerate(models):
+        for _ in range(3):
+            health.of(resting).started(0.0)
+            health.of(resting).failed(-number)
+
+    response, _, ended = run_virtual(asked(Hedged(*models, after=0.2, health=health), stream=stream))
+
+    assert (response.text, ended) == ("Back. ", about(1.5))
+
+
 def test_hedged_lets_go_of_both_when_its_reader_leaves_early():
     transport = ScriptedTransport(
         [
