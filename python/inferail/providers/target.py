@@ -228,7 +228,7 @@ class Caller:
                 made.append(exchange.close(error))
                 wait = (
                     None
-                    if scope.alternatives
+                    if scope.alternatives or scope.rivals
                     else self._retries.delay(len(made), error, exchange.headers, self._random)
                 )
                 if wait is None or not deadlines.fits(wait):
