@@ -19,6 +19,7 @@ from inferail._core_stubs.limits import (
     RetryBudget,
     WaitQueue,
 )
+from inferail._core_stubs.policy import EndpointHealth, pick
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -84,6 +85,7 @@ __all__ = [
     "Delta",
     "Encoder",
     "Encoding",
+    "EndpointHealth",
     "EventStreamMessage",
     "EventStreamParser",
     "Grammar",
@@ -121,6 +123,7 @@ __all__ = [
     "__version__",
     "dump_json",
     "load_json",
+    "pick",
     "sample_each",
     "verify_draft",
 ]
