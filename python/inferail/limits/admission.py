@@ -94,7 +94,7 @@ class Admissions:
             self._check(got, ask, left)
         else:
             got = None
-        if scope.alternatives or not self._queue:  # while another model is left nobody waits
+        if scope.alternatives or scope.rivals or not self._queue:  # while another model is left nobody waits
             raise self._refusal(got, ask, "no queue")
         return await self._wait(ask, scope, clock, _priority(request, scope), got)
 

@@ -217,7 +217,9 @@ class Caller:
             except RequestError as error:
                 made.append(exchange.close(error))
                 wait = (
-                    None if scope.alternatives else self.retries.delay(len(made), error, exchange.headers, self._random)
+                    None
+                    if scope.alternatives or scope.rivals
+                    else self.retries.delay(len(made), error, exchange.headers, self._random)
                 )
                 if wait is None or not deadlines.fits(wait) or not self.retries.allows():
                     _locate(error, self, exchange.request_id, made)
