@@ -218,7 +218,10 @@ class Chain:
             self._left.remove(chosen)
             return chosen
         now = self.clock.now()
-        ordered = self._fallback.health.ordered(self._left, now) if self._asked or len(self._left) > 1 else self._left
+        if not self._asked and self._fallback.health.of(self._left[0]).available(now):
+            self._asked = 1
+            return self._left.pop(0)
+        ordered = self._fallback.health.ordered(self._left, now)
         chosen = ordered[0]
         ready_at = self._fallback.health.of(chosen).ready_at(now)
         if ready_at > now and len(self._fallback.models) > 1:

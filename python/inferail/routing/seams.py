@@ -29,7 +29,7 @@ _GO_ON: Final = (
 _HELD: Final = 8_192
 # A repetition shorter than this may be the answer's own ("very very"), unless it is all that was shown; of a model that goes
 # on from the exact character, a longer one is.
-_SHORTEST: Final = 4
+_SHORTEST: Final = 3
 _SHORTEST_EXACT: Final = 16
 # So many characters in common with the beginning of the answer mean that it was begun anew.
 _BEGUN_ANEW: Final = 12
