@@ -7,7 +7,7 @@ that run. `l` has the leases by id, `x` their ids by expiry. A window is 60 slot
 
 from __future__ import annotations
 
-__all__ = ["RESERVE", "SETTLE"]
+__all__ = ["RESERVE", "SETTLE", "USED"]
 
 # A rule is four arguments: unit, most, seconds (-1 is ever), key.
 _BEGIN = """
@@ -145,5 +145,19 @@ if at > 0 then
   end
 end
 return 0
+"""
+)
+
+# Gives for each rule what is charged, and how much of that is held.
+USED = (
+    _BEGIN
+    + """
+local found = {}
+for _, rule in ipairs(rules) do
+  local held = redis.call('HGET', rule.name, 'held') or '0'
+  found[#found + 1] = rule.unit == 'calls' and held or text(used(rule.name, rule.seconds))
+  found[#found + 1] = held
+end
+return found
 """
 )
