@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.reference_limiter import ReferenceLimiter
 
 from inferail import core, errors
+from tests.core.reference_limiter import ReferenceLimiter
 
 # Wrong arguments are part of what is tested.
 Limiter: Any = core.Limiter
@@ -175,8 +176,8 @@ def test_queue_serves_by_what_entered_when_and_how_important(entries, capacity, 
         waiting = sorted([*(pair for pair in waiting if pair[1] != displaced), (now + priority * ageing, ticket)])
         assert len(queue) == len(waiting) <= capacity
         assert queue.first() == waiting[0][1]
-        assert all(queue.after(one[1]) == other[1] for one, other in zip(waiting, waiting[1:], strict=False))
-        assert all(queue.is_before(one[1], other[1]) for one, other in zip(waiting, waiting[1:], strict=False))
+        assert all(queue.after(one[1]) == other[1] for one, other in pairwise(waiting))
+        assert all(queue.is_before(one[1], other[1]) for one, other in pairwise(waiting))
 
 
 @given(st.integers(1, 9), st.floats(0.1, 20), st.floats(0.01, 1))
