@@ -70,7 +70,13 @@ PARAGRAPHS: Final[list[tuple[str, str, list[str]]]] = [
     (
         "portuguese",
         " ",
-        ["O Sr. Lima e a Sra. Souza chegaram às 8.30 horas.", "Você viu?", "Que dia!", "Foi o art. 5 da lei.", "Acabou."],
+        [
+            "O Sr. Lima e a Sra. Souza chegaram às 8.30 horas.",
+            "Você viu?",
+            "Que dia!",
+            "Foi o art. 5 da lei.",
+            "Acabou.",
+        ],
     ),
     (
         "dutch",
@@ -80,7 +86,13 @@ PARAGRAPHS: Final[list[tuple[str, str, list[str]]]] = [
     (
         "polish",
         " ",
-        ["Prof. Nowak mieszka przy ul. Długiej, tzn. blisko.", "Czy to prawda?", "Tak!", "To było w 1989 r. jesienią.", "Koniec."],
+        [
+            "Prof. Nowak mieszka przy ul. Długiej, tzn. blisko.",
+            "Czy to prawda?",
+            "Tak!",
+            "To było w 1989 r. jesienią.",
+            "Koniec.",
+        ],
     ),
     (
         "russian",
@@ -99,8 +111,16 @@ PARAGRAPHS: Final[list[tuple[str, str, list[str]]]] = [
     ("swedish", " ", ["Han kom kl. 8 på morgonen, bl.a. för kaffet, dvs. ofta.", "Verkligen?", "Ja!", "Det var allt."]),
     ("vietnamese", " ", ["TP. Hồ Chí Minh rất đông, theo ThS. Nguyễn.", "Thật không?", "Vâng!", "Hết rồi."]),
     ("indonesian", " ", ["Bpk. Budi tinggal di Jl. Merdeka, no. 5 di peta.", "Benarkah?", "Ya!", "Selesai."]),
-    ("korean", " ", ["저는 3.5킬로미터를 걸었습니다.", "정말요?", "네.", "그는 “좋아요.”라고 말했습니다.", "끝입니다."]),
-    ("chinese", "", ["今天的气温是3.5度。", "真的吗？", "他说：“我不去。”然后走了。", "太好了！", "等等……我再想想。", "结束了。"]),
+    (
+        "korean",
+        " ",
+        ["저는 3.5킬로미터를 걸었습니다.", "정말요?", "네.", "그는 “좋아요.”라고 말했습니다.", "끝입니다."],
+    ),
+    (
+        "chinese",
+        "",
+        ["今天的气温是3.5度。", "真的吗？", "他说：“我不去。”然后走了。", "太好了！", "等等……我再想想。", "结束了。"],
+    ),
     ("japanese", "", ["気温は3.5度です。", "本当ですか？", "「はい。」と彼女は答えました。", "すごい！", "以上です。"]),
     ("hindi", " ", ["आज तापमान 3.5 डिग्री है।", "क्या यह सच है?", "हाँ!", "बस इतना ही।"]),
     ("bengali", " ", ["আজ তাপমাত্রা 3.5 ডিগ্রি।", "সত্যি?", "হ্যাঁ।", "শেষ।"]),

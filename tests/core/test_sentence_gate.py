@@ -52,7 +52,9 @@ def test_gate_finds_the_end_of_each_sentence(between, sentences):
         assert whole == text
 
 
-@given(text=st.text(alphabet="aA.!? \n\"`1。」é", max_size=40), cuts=st.lists(st.integers(0, 40)), most=st.integers(1, 30))
+@given(
+    text=st.text(alphabet='aA.!? \n"`1。」é', max_size=40), cuts=st.lists(st.integers(0, 40)), most=st.integers(1, 30)
+)
 def test_gate_decides_the_same_however_the_text_is_cut(text, cuts, most):
     """Serves R94."""
     by_character, _ = first_shown(list(text), max_chars=most) if text else ("", "")
