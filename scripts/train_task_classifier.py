@@ -109,7 +109,8 @@ def fit(
     *,
     bits: int = BITS,
     logistic: bool = False,
-    epochs: int = 30,
+    epochs: int = 15,
+    dropped: float = 0.0,
     rate: float = 0.5,
     decay: float = 2e-5,
     batch: int = 64,
@@ -122,6 +123,7 @@ def fit(
         bits: Of a bucket's number.
         logistic: Each output for itself instead of a softmax over all.
         epochs: How often each example is seen.
+        dropped: Share of an example's features that are left out each time it is seen, so that no few of them decide.
         rate: Of learning.
         decay: What a weight loses of itself at each step in which it is used.
         batch: Examples in a step.
@@ -136,12 +138,16 @@ def fit(
         for begin in range(0, len(shuffled), batch):
             chosen = shuffled[begin : begin + batch]
             sets = [features[each] for each in chosen]
+            if dropped:
+                sets = [buckets[order.random(len(buckets)) >= dropped] for buckets in sets]
             used, place = np.unique(np.concatenate(sets), return_inverse=True)
             rows = np.repeat(np.arange(len(sets)), [len(buckets) for buckets in sets])
             dense = np.zeros((len(sets), len(used)), dtype=np.float32)
-            dense[rows, place] = np.repeat([1 / np.sqrt(len(buckets)) for buckets in sets], [len(b) for b in sets])
+            dense[rows, place] = np.repeat(
+                [1 / np.sqrt(max(1, len(buckets))) for buckets in sets], [len(buckets) for buckets in sets]
+            )
             guess = dense @ weights[used] + bias
-            wrong = (_sigmoid(guess) if logistic else _softmax(guess)) - targets[chosen]
+            wrong: F32 = (_sigmoid(guess) if logistic else _softmax(guess)) - targets[chosen]
             slope = dense.T @ wrong + decay * len(sets) * weights[used]
             squares[used] += slope * slope
             weights[used] -= rate * slope / np.sqrt(squares[used])
@@ -179,7 +185,7 @@ def written(tasks: Sequence[str], of_tasks: Linear, of_complexity: Linear) -> by
     body = MAGIC + bytes([BITS, len(tasks)])
     body += b"".join(bytes([len(task.encode())]) + task.encode() for task in tasks)
     body += b"".join(struct.pack("<ff", float(b), float(s)) for b, s in zip(bias, scale, strict=True))
-    body += rounded.tobytes()
+    body += bytes(rounded.tobytes())
     return body + struct.pack("<I", zlib.crc32(body))
 
 
