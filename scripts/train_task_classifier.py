@@ -109,8 +109,8 @@ def fit(
     *,
     bits: int = BITS,
     logistic: bool = False,
-    epochs: int = 15,
-    dropped: float = 0.0,
+    epochs: int = 10,
+    smoothing: float = 0.1,
     rate: float = 0.5,
     decay: float = 2e-5,
     batch: int = 64,
@@ -123,12 +123,14 @@ def fit(
         bits: Of a bucket's number.
         logistic: Each output for itself instead of a softmax over all.
         epochs: How often each example is seen.
-        dropped: Share of an example's features that are left out each time it is seen, so that no few of them decide.
+        smoothing: Share of each target that is spread over all outputs, so that the shares it gives are not all near 1.
         rate: Of learning.
         decay: What a weight loses of itself at each step in which it is used.
         batch: Examples in a step.
     """
     outputs = targets.shape[1]
+    if not logistic:
+        targets = np.asarray(targets * (1 - smoothing) + smoothing / outputs, dtype=np.float32)
     weights = np.zeros((1 << bits, outputs), dtype=np.float32)
     squares = np.full((1 << bits, outputs), 1e-2, dtype=np.float32)
     bias, bias_squares = np.zeros(outputs, dtype=np.float32), np.full(outputs, 1e-2, dtype=np.float32)
@@ -138,8 +140,6 @@ def fit(
         for begin in range(0, len(shuffled), batch):
             chosen = shuffled[begin : begin + batch]
             sets = [features[each] for each in chosen]
-            if dropped:
-                sets = [buckets[order.random(len(buckets)) >= dropped] for buckets in sets]
             used, place = np.unique(np.concatenate(sets), return_inverse=True)
             rows = np.repeat(np.arange(len(sets)), [len(buckets) for buckets in sets])
             dense = np.zeros((len(sets), len(used)), dtype=np.float32)
@@ -147,7 +147,7 @@ def fit(
                 [1 / np.sqrt(max(1, len(buckets))) for buckets in sets], [len(buckets) for buckets in sets]
             )
             guess = dense @ weights[used] + bias
-            wrong: F32 = (_sigmoid(guess) if logistic else _softmax(guess)) - targets[chosen]
+            wrong = np.subtract(_sigmoid(guess) if logistic else _softmax(guess), targets[chosen])
             slope = dense.T @ wrong + decay * len(sets) * weights[used]
             squares[used] += slope * slope
             weights[used] -= rate * slope / np.sqrt(squares[used])

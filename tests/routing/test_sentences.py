@@ -310,8 +310,9 @@ def test_gated_takes_nothing_back_and_shows_nothing_twice(cut, delays, options):
     client, transport = gated(streamed(*[*pieces, *END][:cut]), WHOLE, **options)
     shown = ""
     failed: ir.RequestError | None = None
+    stream = client.stream("Hello")
     try:
-        with client.stream("Hello") as stream:
+        with stream:
             for text in stream.text():
                 shown += text
     except ir.RequestError as error:

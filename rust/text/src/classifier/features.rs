@@ -43,12 +43,10 @@ pub fn features(text: &str, bits: u32) -> Vec<u32> {
             found.add(5, *token);
         }
     }
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let lines = text.bytes().filter(|byte| *byte == b'\n').count();
-    for (shape, count) in [text.len(), lines, digits * 64 / text.len().max(1)]
-        .into_iter()
-        .enumerate()
-    {
+    let count = |what: fn(&u8) -> bool| head.bytes().chain(tail.bytes()).filter(what).count();
+    let digits = count(u8::is_ascii_digit) * 64 / (head.len() + tail.len()).max(1);
+    let lines = count(|byte| *byte == b'\n');
+    for (shape, count) in [text.len(), lines, digits].into_iter().enumerate() {
         let rounded = usize::BITS - count.leading_zeros();
         found.add(6, (shape as u64) << 32 | u64::from(rounded));
     }
