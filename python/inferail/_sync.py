@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
-from inferail.client import BaseClient, CallOptions, Prompt, ResponseStream, Schema
+from inferail.client import BaseClient, CallOptions, Prompt, ResponseStream, Schema, begun_anew, voids
 from inferail.core import PartialJSON
 from inferail.embedding import BaseEmbedder, EmbedOptions
 from inferail.errors import ConfigError
@@ -132,16 +132,22 @@ class Stream(Generic[OutputT]):
         return self.deltas()
 
     def text(self) -> Iterator[str]:
-        """The pieces of text, without reasoning and tool calls."""
+        """The pieces of text, without reasoning and tool calls; raises what `ResponseStream.text` does."""
+        begun = False
         for deltas in self.batches():
             for delta in deltas:
                 if delta.kind == "text" and delta.text:
+                    begun = True
                     yield delta.text
+                elif begun and voids(delta):
+                    raise begun_anew(self.partial)
 
     def objects(self) -> Iterator[Any]:
         """The structured output while it grows; gives and raises what `ResponseStream.objects` does."""
         parser = PartialJSON()
         for deltas in self.batches():
+            if any(map(voids, deltas)):
+                parser = PartialJSON()
             yield from self._stream.grown(parser, deltas)
 
     def final(self) -> Response[OutputT]:

@@ -374,13 +374,22 @@ class ResponseStream(Generic[OutputT]):
         return self.deltas()
 
     async def text(self) -> AsyncIterator[str]:
-        """The pieces of text, without reasoning and tool calls."""
+        """The pieces of text, without reasoning and tool calls.
+
+        Raises:
+            StreamError: The answer began anew after text of it had been given out (a broken answer in JSON, a tier that
+                replaces another): read `deltas()`, whose `restart` and `upgrade` say so, or `final()`.
+        """
+        begun = False
         async for deltas in self._stream:
             for delta in deltas:
                 if delta.kind == "text":
                     text = delta.text
                     if text:
+                        begun = True
                         yield text
+                elif begun and voids(delta):
+                    raise begun_anew(self.partial)
         self._ended = True
 
     async def objects(self) -> AsyncIterator[Any]:
@@ -394,13 +403,16 @@ class ResponseStream(Generic[OutputT]):
         """
         parser = PartialJSON()
         async for deltas in self._stream:
+            if any(map(voids, deltas)):
+                parser = PartialJSON()
             for value in self.grown(parser, deltas):
                 yield value
         self._ended = True
 
     def grown(self, parser: PartialJSON, deltas: list[Delta]) -> Iterator[Any]:
         """What `parser` makes of the text with that of `deltas`, where they bring some."""
-        text = "".join([delta.text for delta in deltas if delta.kind == "text" and delta.text])
+        last = max([0, *(at + 1 for at, delta in enumerate(deltas) if voids(delta))])
+        text = "".join([delta.text for delta in deltas[last:] if delta.kind == "text" and delta.text])
         try:
             parser.feed(text)
         except OutputValidationError as error:
@@ -448,6 +460,16 @@ class ResponseStream(Generic[OutputT]):
                 self._response = done.value
         assert self._response is not None  # noqa: S101 - `final` of an ended stream returns or raises
         return self._response
+
+
+def voids(delta: Delta) -> bool:
+    """Whether what came before this delta is void."""
+    return delta.kind == "restart" or (delta.kind == "upgrade" and delta.text == "replace")
+
+
+def begun_anew(partial: Partial) -> StreamError:
+    """The error for a reader of pieces of text, which cannot be taken back."""
+    return StreamError("the answer began anew after text was given out: read deltas() or final()", partial=partial)
 
 
 _CALL_OPTIONS = CallOptions.__annotations__.keys()

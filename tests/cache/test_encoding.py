@@ -12,7 +12,7 @@ import inferail as ir
 from inferail.cache.encoding import VERSION, decode, encode_error, encode_response
 from inferail.cache.policy import CacheHit
 from inferail.types.message import Audio, File, Image, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
-from inferail.types.response import Attempt, FinishReason, Response, Timing
+from inferail.types.response import Attempt, FinishReason, Response, Seam, Timing
 from inferail.types.usage import Usage
 
 PARTS = (
@@ -40,7 +40,7 @@ FULL = answer(
     raw_finish_reason="tool_use",
 )
 # What belongs to the attempt or the call, and not to the answer.
-OF_THE_CALL = {"attempts", "timing", "headers", "cache", "output"}
+OF_THE_CALL = {"attempts", "timing", "headers", "cache", "output", "seams"}
 
 
 def test_answer_comes_back_complete():
@@ -69,6 +69,7 @@ def test_every_field_of_an_answer_is_kept_or_known_not_to_be():
         ("w",),
         {"h": "v"},
         CacheHit("exact"),
+        (Seam(3, "m", "StreamError", "asked"),),
     )
     default = Response(Message("assistant", ()), "stop")
 

@@ -11,6 +11,7 @@ from tests.providers.bodies import ANTHROPIC, GEMINI, OPENAI, STREAM_HEADERS, TE
 
 import inferail as ir
 from inferail.core import Delta
+from inferail.routing.fallback import OnBreak
 from inferail.testing import ScriptedModel, ScriptedReply, ScriptedTransport
 
 RATE_LIMITED = ScriptedReply([error_body()], 429, {"retry-after": "20"})
@@ -21,9 +22,12 @@ def stream_of(pieces: Iterable[Any], **options: Any) -> ScriptedReply:
     return ScriptedReply(list(pieces), headers=STREAM_HEADERS, **options)
 
 
-def three(*replies: ScriptedReply | BaseException, **options: Any) -> tuple[ir.Client, ScriptedTransport]:
+def three(
+    *replies: ScriptedReply | BaseException, on_break: OnBreak = "resume", **options: Any
+) -> tuple[ir.Client, ScriptedTransport]:
     transport = ScriptedTransport(replies, blocking=True)
-    model = ir.Fallback(*(ir.Target(f"{name}:m-1", api_key="k") for name in ("openai", "anthropic", "gemini")))
+    targets = (ir.Target(f"{name}:m-1", api_key="k") for name in ("openai", "anthropic", "gemini"))
+    model = ir.Fallback(*targets, on_break=on_break)
     return ir.Client(model, transport=transport, **options), transport
 
 
@@ -58,7 +62,7 @@ def test_fallback_streams_from_the_third_when_two_fail_before_content():
 
 def test_fallback_raises_when_a_stream_breaks_after_something_was_shown():
     """Serves R93."""
-    client, transport = three(stream_of(OPENAI[:3]), stream_of(ANTHROPIC))
+    client, transport = three(stream_of(OPENAI[:3]), stream_of(ANTHROPIC), on_break="error")
     shown = ""
 
     with pytest.raises(ir.StreamError) as caught, client.stream("Hello") as stream:
@@ -176,7 +180,7 @@ def test_fallback_shows_nothing_twice_whatever_breaks(broken, words):
 
     async def main() -> tuple[str, bool]:
         shown = ""
-        async with ir.AsyncClient(ir.Fallback(*models)) as client:
+        async with ir.AsyncClient(ir.Fallback(*models, on_break="error")) as client:
             try:
                 async with client.stream("Hello") as stream:
                     async for piece in stream.text():
@@ -211,7 +215,7 @@ def test_fallback_asks_nobody_else_when_the_scope_is_cancelled():
 
 def test_fallback_lists_every_attempt_when_the_last_stream_breaks():
     """Serves R53."""
-    client, _ = three(RATE_LIMITED, stream_of(ANTHROPIC[:4]))
+    client, _ = three(RATE_LIMITED, stream_of(ANTHROPIC[:4]), on_break="error")
 
     with pytest.raises(ir.StreamError) as caught, client.stream("Hello") as stream:
         stream.final()

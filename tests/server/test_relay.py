@@ -265,6 +265,29 @@ def test_relay_ends_a_broken_stream_with_one_error_event(at, shape):
     assert b"done" not in answer.content
 
 
+@pytest.mark.parametrize("shape", ["deltas", "text", "openai", "anthropic"])
+def test_relay_takes_back_an_answer_only_where_the_format_has_a_word_for_it(at, shape):
+    """Serves R92."""
+    said = [
+        Delta("text", text="One "),
+        Delta("seam", name="m"),
+        Delta("restart", name="m"),
+        Delta("text", text="Two."),
+        Delta("upgrade", name="m", text="continue"),
+        Delta("finish", reason="stop", raw_reason="stop"),
+    ]
+
+    answer = get(at, ScriptedModel([said]), format=shape)
+
+    if shape == "deltas":
+        kinds = [one["type"] for one in objects(answer.content)]
+        assert kinds[2:] == ["text", "seam", "restart", "text", "upgrade", "done"]
+    else:
+        last = SSEParser().feed(answer.content)[-1]
+        assert "error" in last.event + last.data
+        assert b"Two." not in answer.content
+
+
 def test_relay_never_shows_an_unexpected_exception(at, caplog):
     class Crashing(GatedModel):
         async def _say(self, gate):

@@ -24,6 +24,8 @@ def why_not(request: Request, response: Response[Any]) -> str | None:
     """
     if response.finish_reason not in _WELL:
         return response.finish_reason
+    if response.seams:
+        return "spliced"  # one attempt went on where another broke: good enough to show, not to show again
     parts = response.message.parts
     if any(isinstance(part, Refusal) for part in parts):
         return "refusal"

@@ -197,6 +197,8 @@ class Chain:
         self._failed_provider: str | None = None
         self._ready_in: float | None = None
         self._late: str | None = None
+        self._again: list[Model] = []
+        self._first: Model | None = None
 
     @property
     def left(self) -> int:
@@ -211,8 +213,15 @@ class Chain:
         """
         if not self._left:
             return None
+        if self._first is not None:
+            chosen, self._first = self._first, None
+            self._left.remove(chosen)
+            return chosen
         now = self.clock.now()
-        ordered = self._fallback.health.ordered(self._left, now) if self._asked or len(self._left) > 1 else self._left
+        if not self._asked and self._fallback.health.of(self._left[0]).available(now):
+            self._asked = 1
+            return self._left.pop(0)
+        ordered = self._fallback.health.ordered(self._left, now)
         chosen = ordered[0]
         ready_at = self._fallback.health.of(chosen).ready_at(now)
         if ready_at > now and len(self._fallback.models) > 1:
@@ -229,8 +238,11 @@ class Chain:
         return chosen
 
     def again(self, model: Model, *, first: bool) -> None:
-        """Lets a model be asked once more, before or after the others."""
-        self._left.insert(0 if first else len(self._left), model)
+        """Lets a model be asked once more, before or after the others; at most twice, for it may break each time."""
+        if self._again.count(model) < 2:
+            self._again.append(model)
+            self._left.append(model)
+            self._first = model if first else None
 
     def scope_for(self, model: Model, reason: str = "fallback") -> Scope:
         """The Scope in which `model` is asked: how many are left after it, and why it is asked."""

@@ -29,7 +29,7 @@ _GO_ON: Final = (
 _HELD: Final = 8_192
 # A repetition shorter than this may be the answer's own ("very very"), unless it is all that was shown; of a model that goes
 # on from the exact character, a longer one is.
-_SHORTEST: Final = 4
+_SHORTEST: Final = 3
 _SHORTEST_EXACT: Final = 16
 # So many characters in common with the beginning of the answer mean that it was begun anew.
 _BEGUN_ANEW: Final = 12
@@ -113,7 +113,7 @@ class Overlap:
                 repeated = len(blanks)
                 fresh = fresh[repeated:]
             # A model that was asked in words begins with a word, not with the blank before it.
-            elif not self._exact and _is_word(self._shown[-1:]) and _is_word(fresh[:1]):
+            elif not self._exact and _wants_blank(self._shown[-1:], fresh[:1]):
                 fresh = f" {fresh}"
         self.trimmed = repeated
         return fresh
@@ -147,7 +147,7 @@ class Overlap:
                 place = len(self._shown) - length
                 if not self._shown.endswith(lean[:length]) or not _begins_word(self._shown, place):
                     continue
-                cut = not self._exact and all(map(_is_word, lean[:length]))  # one word, repeated to be finished
+                cut = not self._exact and all(map(_is_word, lean[:length].rstrip()))  # one word, repeated
                 if length >= shortest or place == 0 or cut:
                     self.whole = place == 0
                     return blanks + length
@@ -160,3 +160,16 @@ def _begins_word(text: str, place: int) -> bool:
 
 def _is_word(character: str) -> bool:
     return character.isalnum() or character == "_"
+
+
+def _wants_blank(before: str, after: str) -> bool:
+    """Whether two words meet here, in a script that puts blanks between words."""
+    return _is_spaced(after) and (_is_spaced(before) or (before != "" and before in ".,;:!?)]}"))
+
+
+def _is_spaced(character: str) -> bool:
+    # Chinese, Japanese, Thai, Lao, Burmese and Khmer write without blanks; Korean, above them, does not.
+    code = ord(character or " ")
+    return character.isalnum() and (
+        code < 0x0E00 or 0x10A0 <= code < 0x1780 or 0x1E00 <= code < 0x2E80 or 0xAC00 <= code < 0xD7B0
+    )

@@ -88,6 +88,8 @@ def error_body(error: InferailError) -> dict[str, Any]:
 class JsonMessages:
     """Deltas to JSON texts, a list of them per list of deltas."""
 
+    revises = True
+
     def feed(self, deltas: list[Delta]) -> list[str]:
         """One text per run of deltas that continue each other."""
         return list(_messages(deltas))
@@ -112,6 +114,8 @@ class JsonMessages:
 
 class JsonEvents:
     """The same as server-sent events, numbered from 1."""
+
+    revises = True
 
     def __init__(self) -> None:
         self._messages = JsonMessages()
@@ -148,6 +152,8 @@ class JsonEvents:
 class TextEvents:
     """Only the text, as it is, in events without a name; then `event: done`, or `event: error` with a sentence."""
 
+    revises = False
+
     def __init__(self) -> None:
         self._number = 0
 
@@ -183,6 +189,8 @@ class TextEvents:
 
 class FacadeEvents:
     """A provider's own stream format, with comments for signs of life and no states."""
+
+    revises = False
 
     def __init__(self, encoder: StreamEncoder) -> None:
         self.feed: Callable[[list[Delta]], bytes] = encoder.feed
@@ -253,6 +261,10 @@ def _other(delta: Delta) -> str | None:
             return _json({"type": "tool_end", "block": delta.block})
         case "citation":
             return _json({"type": "citation", "citation": json.loads(delta.text or "null")})
+        case "seam" | "restart":
+            return _json({"type": delta.kind})
+        case "upgrade":
+            return _json({"type": "upgrade", "mode": delta.text})
         case "usage" if delta.usage is not None:
             return _json({"type": "usage", "usage": _usage(delta.usage)})
         case _:

@@ -12,7 +12,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
-from inferail.client import ResponseStream
+from inferail.client import ResponseStream, begun_anew, voids
 from inferail.errors import ConfigError, InferailError, ServerError
 
 if TYPE_CHECKING:
@@ -30,7 +30,14 @@ _LONGEST_TURN = 0.02  # seconds
 
 
 class RelayEncoder(Protocol[WrittenT_co]):
-    """Deltas to what a reader gets (bytes of events, messages of a socket)."""
+    """Deltas to what a reader gets (bytes of events, messages of a socket).
+
+    Attributes:
+        revises: Whether the format has a word for an answer that begins anew. Where it has none, such an answer is an error:
+            its reader would take both for one.
+    """
+
+    revises: bool
 
     def feed(self, deltas: list[Delta], /) -> WrittenT_co:
         """What these deltas say; may be empty."""
@@ -138,6 +145,8 @@ class Relaying(Generic[PayloadT]):
         try:
             async with stream:
                 async for deltas in _batches(stream):
+                    if not encoder.revises and self._active and any(map(voids, deltas)):
+                        raise begun_anew(stream.partial)  # noqa: TRY301 - answered where every failure is
                     if not self._active:
                         await self._put(encoder.state, "active")
                         self._active = True
