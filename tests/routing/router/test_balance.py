@@ -10,6 +10,7 @@ from tests.providers.bodies import OPENAI, STREAM_HEADERS, TEXT, UNARY, error_bo
 from tests.routing.router.parts import Paced, ask, on, request
 
 import inferail as ir
+from inferail.limits import Limited, Limits
 from inferail.routing.health import Health
 from inferail.routing.router import Deployment, KeyPool, Route, Router, keyed, local_first
 from inferail.routing.router.route import Balance
@@ -105,6 +106,21 @@ def test_keyed_leaves_the_providers_own_faults_to_another_provider():
         response = client.complete("Hello")
 
     assert [attempt.provider for attempt in response.attempts] == ["openai", "compatible"]
+
+
+def test_keyed_obeys_a_limit_per_key():
+    """Serves R40."""
+    transport = ScriptedTransport([ScriptedReply([UNARY])] * 2, blocking=True)
+
+    def limited_to_one(model: ir.Target) -> Limited:
+        return Limited(model, Limits(requests_per_minute=1), queue=0)
+
+    with ir.Client(keyed("openai:gpt-5", KEYS, each=limited_to_one), transport=transport) as client:
+        assert [client.complete("Hello").text for _ in range(2)] == [TEXT] * 2
+        with pytest.raises(ir.CapacityError):
+            client.complete("Hello")
+
+    assert sent_with(transport) == KEYS
 
 
 def test_key_pool_spreads_calls_that_run_at_once():
