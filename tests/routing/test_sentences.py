@@ -257,6 +257,27 @@ def test_gated_shows_what_it_holds_when_something_else_than_text_comes(delta):
     assert batches == [["text", delta.kind], ["text"], ["finish"]]
 
 
+@pytest.mark.parametrize(
+    ("deltas", "kinds"),
+    [
+        pytest.param(["Void. Yes", Delta("restart", name="b"), "Good. Yes"], ["text", "restart", "text"], id="shown"),
+        pytest.param(["Void", Delta("restart", name="b"), "Good. Yes"], ["text"], id="held"),
+        pytest.param(
+            ["Void", Delta("upgrade", name="b", text="replace"), "Good. Yes"], ["upgrade", "text"], id="upgrade"
+        ),
+        pytest.param(["Go", Delta("seam", name="b"), "od. Yes"], ["text", "seam", "text"], id="seam"),
+    ],
+)
+def test_gated_never_shows_what_was_void_before_it_was_shown(deltas, kinds):
+    """Serves R94."""
+    script = [Delta("text", text=each) if isinstance(each, str) else each for each in deltas]
+    with ir.Client(Gated(ScriptedModel([[*script, FINISH]]))) as client, client.stream("Hello") as stream:
+        shown = list(stream)
+
+    assert [delta.kind for delta in shown] == [*kinds, "finish"]
+    assert stream.response.text == "Good. Yes"
+
+
 def test_gated_shows_an_answer_without_a_sentence_at_its_end():
     """Serves R94."""
     client, _ = gated(streamed(word("yes"), word(" and no"), *END))
