@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import inferail
@@ -42,6 +42,7 @@ def test_features_are_those_of_the_twin(text, bits):
     assert set(found) == features(text, bits)
 
 
+@settings(max_examples=30)
 @given(text=TEXTS, times=st.integers(1, 30))
 def test_features_of_a_long_text_are_those_of_its_ends(text, times):
     long = f"begin {text * times} {'é' * 1_500} {text} end"

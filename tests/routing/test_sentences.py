@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.providers.bodies import OPENAI, STREAM_HEADERS, UNARY, chunk, error_body, event
 from tests.providers.bodies import TEXT as WHOLE_TEXT
@@ -317,6 +317,7 @@ def test_gated_refuses_limits_that_are_none(option, wrong):
         Gated(ScriptedModel([]), **{option: wrong})
 
 
+@settings(max_examples=50)
 @given(
     cut=st.integers(0, 12),
     delays=st.lists(st.sampled_from([0.0, 0.2, 2.0, 4.0]), min_size=12, max_size=12),
