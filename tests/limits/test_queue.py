@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.limits.models import ask, asynchronous, finish, scripted, trio_run
+from tests.limits.models import ask, asynchronous, blocking, finish, scripted, trio_run
 
 from inferail.errors import CancelledError, CapacityError
 from inferail.limits import Limited, Limits
