@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inferail as ir
+from inferail import concurrency
 from inferail.concurrency import Emit, Happening, Race, race
 from inferail.testing import run_virtual
 
@@ -54,7 +55,7 @@ def saying(seconds: float, answer: Any, log: list[str] | None = None) -> Callabl
 def driven(work: Awaitable[Any]) -> Any:
     """Runs what may not suspend."""
     with pytest.raises(StopIteration) as done:
-        work.__await__().send(None)  # type: ignore[attr-defined]
+        work.__await__().send(None)
     return done.value.value
 
 
@@ -268,12 +269,34 @@ def test_race_in_threads_ends_its_wait_when_the_reader_is_told_to():
         go.wait(10)
 
     contest = race(blocking=True, check=cancellation.check)
-    contest.start(work, stop=lambda: go.set() or True)
+
+    def stop() -> bool:
+        go.set()
+        return True
+
+    contest.start(work, stop=stop)
 
     with pytest.raises(ir.CancelledError):
         driven(contest.next())
     driven(contest.close())
     assert not _threads()
+
+
+def test_race_leaves_a_thread_to_itself_that_does_not_stop(monkeypatch):
+    monkeypatch.setattr(concurrency, "_PATIENCE", 0.01)
+    go = threading.Event()
+
+    async def deaf(_: Emit) -> None:
+        go.wait(10)
+
+    contest = race(blocking=True)
+    contest.start(deaf, stop=never)
+
+    assert driven(contest.close()) == []
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == "inferail-job")
+    assert thread.daemon
+    go.set()
+    thread.join(10)
 
 
 def test_race_in_threads_holds_a_runner_back_and_loses_nothing():

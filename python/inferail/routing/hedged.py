@@ -8,9 +8,9 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from inferail.errors import BudgetError, ConfigError, RequestError
+from inferail.errors import ConfigError, RequestError
 from inferail.routing.fallback import Fallback
-from inferail.routing.health import Health, rough_tokens
+from inferail.routing.health import Health, clock_of, rough_tokens
 from inferail.routing.racing import Contest, Entrant, explained
 from inferail.types.response import Partial, text_message
 from inferail.types.scope import current_scope
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.core import Delta
-    from inferail.types.model import Model, ModelInfo
+    from inferail.types.model import DeltaStream, Model, ModelInfo
     from inferail.types.request import Request
     from inferail.types.response import Attempt, Response
     from inferail.types.scope import Scope
 
-__all__ = ["ExtraLoad", "HedgeBudget", "HedgeStatistics", "Hedged", "HedgedStream"]
+__all__ = ["ExtraLoad", "HedgeBudget", "HedgeStatistics", "Hedged", "HedgedStream", "seconds"]
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)\Z", re.ASCII)
 # A whole answer takes about so many times as long as its first word.
@@ -44,19 +44,22 @@ class HedgeBudget(Protocol):
 
 
 class ExtraLoad:
-    """Extra requests as a share of all: never more than `1 + share * requests`, nor more than `burst` in a row. Thread-safe."""
+    """Extra requests as a share of all: never more than `1 + share * requests`. Thread-safe.
 
-    def __init__(self, share: float, *, burst: float = 10.0) -> None:
+    What is not used is saved up, as much as a hundred requests pay in. A share of 1 allows every extra request.
+    """
+
+    def __init__(self, share: float) -> None:
         """Begins with one extra request in hand."""
         self._share = share
-        self._burst = burst
-        self._in_hand = 1.0
+        self._most = 1.0 + 100.0 * share if share < 1.0 else math.inf
+        self._in_hand = 1.0 if share < 1.0 else math.inf
         self._lock = threading.Lock()
 
     def deposit(self) -> None:
         """A request was made."""
         with self._lock:
-            self._in_hand = min(self._burst, self._in_hand + self._share)
+            self._in_hand = min(self._most, self._in_hand + self._share)
 
     def withdraw(self) -> bool:
         """Whether an extra one may be made; it is counted then."""
@@ -92,7 +95,7 @@ class Hedged:
     were asked second.
 
     Extra requests are bounded by `max_extra`. A request with a tool that has side effects is never hedged: its models are
-    asked one after another, as by a `Fallback`. Models that rest (see `Health`) come last.
+    asked one after another, as by a `Fallback`. Models that rest (see `Health`) come last, and are never asked as extra ones.
 
     Without streaming, a synchronous call waits up to 0.1 s for the loser's thread to notice that it has lost.
     """
@@ -114,7 +117,7 @@ class Hedged:
                 model took for prompts of about this length, as its health knows it.
             default: Seconds to wait where `after` is a quantile and fewer than 20 calls are known; ten times as long for
                 an answer that is not streamed.
-            max_extra: The largest share of requests that may be hedged, 0 to 1: never more than `1 + max_extra * requests`.
+            max_extra: The largest share of extra requests, 0 to 1: never more than `1 + max_extra * requests`; 1 is no limit.
             budget: Decides that instead, for several models together.
             health: Shared with other combiners; its own by default.
 
@@ -128,7 +131,7 @@ class Hedged:
         self._chain = Fallback(*models, health=self.health)
         self.models: tuple[Model, ...] = self._chain.models
         self._quantile = _quantile(after)
-        self._after = _seconds("default" if self._quantile else "after", default if self._quantile else after)
+        self._after = seconds("default" if self._quantile else "after", default if self._quantile else after)
         if budget is not None and not (hasattr(budget, "deposit") and hasattr(budget, "withdraw")):
             raise ConfigError("budget needs deposit() and withdraw(), as an inferail.core.RetryBudget has them")
         if isinstance(max_extra, bool) or not isinstance(max_extra, int | float) or not 0 <= max_extra <= 1:
@@ -158,9 +161,10 @@ class Hedged:
             RouteError: Every model failed.
         """
         self.count(requests=1)
-        if not may_be_asked_twice(request):
+        scope = current_scope()
+        if not self.may_hedge(request, scope):
             return await self._chain.generate(request)
-        hedge = _Hedge(self, request, current_scope(), streamed=False)
+        hedge = _Hedge(self, request, scope, streamed=False)
         winner = await hedge.winner()
         if winner is None or winner.response is None:
             raise hedge.contest.exhausted()
@@ -170,9 +174,17 @@ class Hedged:
         """The answer while it arrives, from the first model that brings any content."""
         return HedgedStream(self, request, current_scope())
 
-    def one_after_another(self, request: Request) -> Any:
+    def one_after_another(self, request: Request, scope: Scope) -> DeltaStream:
         """A stream of the models in their order, for a request that may not be hedged."""
-        return self._chain.stream(request)
+        with scope.enter():
+            return self._chain.stream(request)
+
+    def may_hedge(self, request: Request, scope: Scope) -> bool:
+        """Whether nothing happens twice if two models answer, and one of them does not rest (a Fallback waits for it)."""
+        if any(tool.side_effects for tool in request.tools):
+            return False
+        now = clock_of(scope).now()
+        return any(self.health.of(model).ready_at(now) <= now for model in self.models)
 
     def delay(self, model: Model, request: Request, *, streamed: bool) -> float:
         """Seconds to wait for `model` before another one is asked too."""
@@ -191,7 +203,10 @@ class Hedged:
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """What each model would send, in the order in which they are asked."""
         after = f"{self._after:g} s" if self._quantile is None else f"its {self._quantile:.0%} quantile"
-        how = f"the next if one has brought nothing after {after}" if may_be_asked_twice(request) else "one at a time"
+        hedges = self.may_hedge(request, current_scope())
+        how = (
+            f"the next if one has brought nothing after {after}" if hedges else "each only if the ones before it failed"
+        )
         return explained(f"# {self.name}: in this order, {how}", self.models, request, stream=stream)
 
     async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
@@ -219,16 +234,13 @@ class HedgedStream:
         self._scope = scope
         self._hedge: _Hedge | None = None
         self._winner: Entrant | None = None
-        self._plain: Any = None
-        if not may_be_asked_twice(request):
-            self._plain = hedged.one_after_another(request)
+        self._plain: DeltaStream | None = None
 
     @property
     def partial(self) -> Partial:
         """What has arrived of the answer that is being shown."""
         if self._plain is not None:
-            partial: Partial = self._plain.partial
-            return partial
+            return self._plain.partial
         return self._winner.reading.partial if self._winner is not None else Partial(text_message(""))
 
     @property
@@ -239,10 +251,11 @@ class HedgedStream:
         return self._hedge.contest.attempts if self._hedge is not None else ()
 
     async def __aenter__(self) -> Self:
-        if self._hedge is not None:
+        if self._hedge is not None or self._plain is not None:
             raise ConfigError("a stream is entered once: ask for a new one")
         self._hedged.count(requests=1)
-        if self._plain is not None:
+        if not self._hedged.may_hedge(self._request, self._scope):
+            self._plain = self._hedged.one_after_another(self._request, self._scope)
             await self._plain.__aenter__()
             return self
         self._hedge = _Hedge(self._hedged, self._request, self._scope, streamed=True)
@@ -268,8 +281,7 @@ class HedgedStream:
 
     async def __anext__(self) -> list[Delta]:
         if self._plain is not None:
-            deltas: list[Delta] = await self._plain.__anext__()
-            return deltas
+            return await self._plain.__anext__()
         winner, hedge = self._begun()
         if winner.held:
             return winner.held.pop(0)
@@ -288,8 +300,7 @@ class HedgedStream:
     async def final(self) -> Response[Any]:
         """The whole answer, with the attempts of every model."""
         if self._plain is not None:
-            response: Response[Any] = await self._plain.final()
-            return response
+            return await self._plain.final()
         async for _ in self:
             pass
         winner, hedge = self._begun()
@@ -341,26 +352,18 @@ class _Hedge:
         return replace(response, attempts=self.contest.attempts, warnings=(*response.warnings, *self.contest.warnings))
 
     async def _first(self) -> Entrant | None:
-        refused: BudgetError | None = None
         self._ask(self.contest.scope.reason)
-        while True:
-            try:
-                happening = await self.contest.next(self._by)
-            except BudgetError as error:  # it keeps one model from being asked, not another from answering
-                refused = error
-            else:
-                if happening is None:
-                    self._hedge()
-                    continue
-                entrant = self.contest.entrants[happening.runner]
-                if entrant.error is None:
-                    return entrant
-                if self._left:
-                    self._ask("fallback")
-            if not self.contest.running:
-                if refused is not None:
-                    raise refused
-                return None
+        while self.contest.running:
+            happening = await self.contest.next(self._by)
+            if happening is None:
+                self._hedge()
+                continue
+            entrant = self.contest.entrants[happening.runner]
+            if entrant.error is None:
+                return entrant
+            if self._left:
+                self._ask("fallback")
+        return None
 
     def _hedge(self) -> None:
         """The delay is over: asks the next model too, if that is allowed and sensible."""
@@ -385,11 +388,6 @@ class _Hedge:
         return self.contest.clock.now()
 
 
-def may_be_asked_twice(request: Request) -> bool:
-    """Whether nothing happens twice if two models answer."""
-    return not any(tool.side_effects for tool in request.tools)
-
-
 def _quantile(after: float | str) -> float | None:
     if not isinstance(after, str):
         return None
@@ -399,7 +397,8 @@ def _quantile(after: float | str) -> float | None:
     return float(match[1]) / 100.0
 
 
-def _seconds(name: str, value: Any) -> float:
+def seconds(name: str, value: Any) -> float:
+    """A checked number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ConfigError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
     return float(value)

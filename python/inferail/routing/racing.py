@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from inferail.concurrency import race
-from inferail.errors import CancelledError, CapacityError, RequestError, RouteError
+from inferail.errors import BudgetError, CancelledError, CapacityError, RequestError, RouteError
 from inferail.routing.fallback import provider_of
 from inferail.routing.health import Health, Watched, clock_of
 from inferail.transport.cancellation import Watch
@@ -86,7 +86,9 @@ class Entrant:
         error: Why it has none.
     """
 
-    def __init__(self, number: int, model: Model, request: Request, scope: Scope, watched: Watched) -> None:
+    def __init__(
+        self, number: int, model: Model, request: Request, *, scope: Scope, branch: Branch, watched: Watched
+    ) -> None:
         self.number = number
         self.model = model
         self.running = True
@@ -94,12 +96,12 @@ class Entrant:
         self.held: list[list[Delta]] = []
         self.response: Response[Any] | None = None
         self.error: BaseException | None = None
-        self.branch = Branch(scope.cancellation)
+        self.branch = branch
         self._request = request
-        self._scope = scope.but(cancellation=self.branch)
+        self._scope = scope
         self._watched = watched
         self._first_token: float | None = None
-        self._left = False
+        self._began = self._left = False
 
     @property
     def attempts(self) -> Sequence[Attempt]:
@@ -108,18 +110,25 @@ class Entrant:
             return self.response.attempts
         made = tuple(self.stream.attempts) if self.stream is not None else ()
         made = made or tuple(getattr(self.error, "attempts", ()))
-        if made or self.error is None:
+        if made or self.error is None or not self._began:  # one that was given up before its task ran sent nothing
             return made
         kind = type(self.error).__name__
         return (Attempt(provider_of(self.model), self.model.name, kind, reason=self._scope.reason),)
 
+    @property
+    def alive(self) -> bool:
+        """Whether an answer may still come of it."""
+        return self.running and not self.branch.cut
+
     async def answer(self, _: Emit) -> None:
         """Asks for the whole answer."""
+        self._began = True
         with self._scope.enter():
             self.response = await self.model.generate(self._request)
 
     async def open(self, _: Emit) -> None:
         """Reads until there is something to show."""
+        self._began = True
         with self._scope.enter():
             stream = self.model.stream(self._request)
         await stream.__aenter__()
@@ -198,7 +207,9 @@ class Contest:
         """Asks one more model, in the Scope with these `changes`."""
         request = request or self._request
         watched = Watched(self._health.of(model), self.clock, request)
-        entrant = Entrant(len(self.entrants), model, request, self.scope.but(**changes), watched)
+        branch = Branch(self.scope.cancellation)
+        scope = self.scope.but(cancellation=branch, **changes)
+        entrant = Entrant(len(self.entrants), model, request, scope=scope, branch=branch, watched=watched)
         self.entrants.append(entrant)
         self._race.start(lambda emit: work(entrant, emit), stop=entrant.branch.cut_off)
         return entrant
@@ -258,8 +269,11 @@ class Contest:
             if isinstance(entrant.error, Exception) and not isinstance(entrant.error, RequestError | CapacityError)
         )
 
-    def exhausted(self) -> RouteError:
+    def exhausted(self) -> RouteError | BudgetError:
         """The error when nobody is left."""
+        for entrant in self.entrants:
+            if isinstance(entrant.error, BudgetError):
+                return entrant.error
         told = ", ".join(f"{attempt.provider}:{attempt.model} {attempt.error}" for attempt in self.attempts)
         errors = [entrant.error for entrant in self.entrants if isinstance(entrant.error, RequestError)]
         return RouteError(
@@ -292,5 +306,8 @@ def explained(headline: str, models: Sequence[Model], request: Request, *, strea
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether another model may still answer. A cancelled Scope, a wrong request and a bug are the caller's."""
-    return isinstance(error, RequestError | CapacityError) and not isinstance(error, CancelledError)
+    """Whether another model may still answer. A cancelled Scope, a wrong request and a bug are the caller's.
+
+    A spent budget keeps a model from being asked, not one that was asked from answering.
+    """
+    return isinstance(error, RequestError | CapacityError | BudgetError) and not isinstance(error, CancelledError)
