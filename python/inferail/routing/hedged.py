@@ -92,13 +92,14 @@ class HedgeStatistics:
 class Hedged:
     """Asks its first model, and the next one too if no answer has begun after a while; the first to answer wins.
 
-    First is the first content of a stream, or the first whole answer where it is not streamed. A model that fails does not
-    end the others, and one that fails before the delay is over is followed by the next at once. Losers are cancelled, their
-    connections closed; what they cost is in `Response.attempts` and in the Records, with `reason="hedge"` for those that
-    were asked second.
+    First is the first content of a stream, or the first whole answer where it is not streamed. A model that fails does
+    not end the others, and one that fails before the delay is over is followed by the next at once. Losers are
+    cancelled, their connections closed; what they cost is in `Response.attempts` and in the Records, with
+    `reason="hedge"` for those that were asked second.
 
-    Extra requests are bounded by `max_extra`. A request with a tool that has side effects is never hedged: its models are
-    asked one after another, as by a `Fallback`. Models that rest (see `Health`) come last, and are never asked as extra ones.
+    Extra requests are bounded by `max_extra`. A request with a tool that has side effects is never hedged: its models
+    are asked one after another, as by a `Fallback`. Models that rest (see `Health`) come last, and are never asked as
+    extra ones.
 
     Without streaming, a synchronous call waits up to 0.1 s for the loser's thread to notice that it has lost.
     """
@@ -120,7 +121,8 @@ class Hedged:
                 model took for prompts of about this length, as its health knows it.
             default: Seconds to wait where `after` is a quantile and fewer than 20 calls are known; ten times as long for
                 an answer that is not streamed.
-            max_extra: The largest share of extra requests, 0 to 1: never more than `1 + max_extra * requests`; 1 is no limit.
+            max_extra: The largest share of extra requests, 0 to 1: never more than `1 + max_extra * requests`. 1 is no
+                limit.
             budget: Decides that instead, for several models together.
             health: Shared with other combiners; its own by default.
 

@@ -76,15 +76,17 @@ class Tiered:
     """Asks a fast and a deep model: the fast one is shown until the deep one is ready.
 
     The fast tier has `fast_timeout` seconds for its first content; after that it is given up and the deep tier alone is
-    waited for, `deep_timeout` seconds from the beginning. Where the deep tier fails or is late, the fast answer is carried to
-    its end, and `Response.warnings` says `degraded: …`; one that rests after failures (see `Health`) is not asked. Both tiers are in `Response.attempts` and in the Records, with the
-    reasons `fast` and `deep` and what each cost. A reader who leaves early stops both.
+    waited for, `deep_timeout` seconds from the beginning. Where the deep tier fails or is late, the fast answer is
+    carried to its end, and `Response.warnings` says `degraded: …`; one that rests after failures (see `Health`) is not
+    asked. Both tiers are in `Response.attempts` and in the Records, with the reasons `fast` and `deep` and what each
+    cost. A reader who leaves early stops both.
 
-    `mode="replace"`: both are asked at once. When the deep tier has content, one `upgrade` delta (text `replace`) says that
-    what was shown is void, and its answer follows from the beginning.
+    `mode="replace"`: both are asked at once. When the deep tier has content, one `upgrade` delta (text `replace`) says
+    that what was shown is void, and its answer follows from the beginning.
 
-    `mode="continue"`: the fast tier's first sentence is shown and stays; the deep tier is asked to go on from it, and its
-    words follow one `upgrade` delta (text `continue`). Answers in JSON and with tools cannot be joined and are replaced.
+    `mode="continue"`: the fast tier's first sentence is shown and stays; the deep tier is asked to go on from it, and
+    its words follow one `upgrade` delta (text `continue`). Answers in JSON and with tools cannot be joined and are
+    replaced.
 
     Without streaming the answer is the deep tier's, or the fast one's where that fails or is late.
     """
