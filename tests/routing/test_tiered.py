@@ -11,6 +11,7 @@ from tests.routing.scripts import END, Call, about, call, model, said
 
 import inferail as ir
 from inferail.core import Delta
+from inferail.routing.health import Health
 from inferail.routing.tiered import Mode, Tiered, TieredStatistics
 from inferail.testing import LoopClock, ScriptedModel, ScriptedReply, ScriptedTransport, run_virtual
 
@@ -195,6 +196,45 @@ def test_tiered_answers_with_the_fast_tier_when_the_deep_one(why):
     assert seen.response.warnings[-1].startswith("degraded: deep ")
     assert seen.attempts[1][1] == ("CancelledError" if why == "late" else "ServerError")
     assert tiered.statistics == TieredStatistics(requests=1, degraded=1)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("mode", ["replace", "continue"])
+def test_tiered_does_not_ask_a_deep_tier_that_rests_after_missed_deadlines(stream, mode):
+    """Serves R51, R70."""
+    fast = ScriptedModel([said("A quick guess. Really.", 0.1)], "fast", cycles=True)
+    deep = ScriptedModel([said("Too late.", 99.0)], "deep", cycles=True)
+    tiered = tiers(fast, deep, mode=mode)
+
+    async def main() -> list[Call]:
+        return [await call(tiered, stream=stream) for _ in range(4)]
+
+    *slow, last = run_virtual(main())
+
+    assert [seen.ended for seen in slow] == [about(15.0)] * 3
+    assert last.ended == about(0.1)
+    assert last.response.text == "A quick guess. Really. "
+    assert last.response.warnings == ("degraded: deep rests after failures, fast answered",)
+    assert len(deep.requests) == 3
+    assert tiered.statistics.degraded == 4
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_tiered_asks_a_deep_tier_again_once_it_has_rested(stream):
+    health = Health(cooldown=2.0)
+    fast, deep = ScriptedModel([said("Quick.", 0.1)], "fast", cycles=True), model("deep", said(DEEP_ANSWER, 1.0))
+    for _ in range(3):
+        health.of(deep).started(0.0)
+        health.of(deep).failed(0.0)
+    tiered = tiers(fast, deep, health=health)
+
+    async def main() -> list[str]:
+        first = await call(tiered, stream=stream)
+        await asyncio.sleep(2.0)
+        second = await call(tiered, stream=stream)
+        return [first.response.text, second.response.text]
+
+    assert run_virtual(main()) == ["Quick. ", f"{DEEP_ANSWER} "]
 
 
 def test_tiered_tells_the_deep_targets_below_how_much_time_there_is():

@@ -20,7 +20,9 @@ def stack() -> tuple[ir.Limited, list[ScriptedModel]]:
         rules=[Rule(complexity=(0.7, 1.0), to="large"), Rule(to="small")],
     )
     cached = ir.Cached(router, ir.ExactCache())
-    return ir.Limited(cached, ir.Limits(requests_per_minute=10_000, concurrent=32, tokens_per_minute=10_000_000)), models
+    return ir.Limited(
+        cached, ir.Limits(requests_per_minute=10_000, concurrent=32, tokens_per_minute=10_000_000)
+    ), models
 
 
 def test_every_request_of_a_crowd_is_answered_once_through_the_whole_stack():

@@ -32,7 +32,10 @@ _WHOLE = 10.0
 
 
 class HedgeBudget(Protocol):
-    """Decides whether one more request may be made beside another one (`inferail.core.RetryBudget` is one)."""
+    """Decides whether one more request may be made beside another one (`inferail.core.RetryBudget` is one).
+
+    Where it has a method `spend(usd)`, that is told what the extra requests cost.
+    """
 
     def deposit(self) -> None:
         """A request was made."""
@@ -89,13 +92,14 @@ class HedgeStatistics:
 class Hedged:
     """Asks its first model, and the next one too if no answer has begun after a while; the first to answer wins.
 
-    First is the first content of a stream, or the first whole answer where it is not streamed. A model that fails does not
-    end the others, and one that fails before the delay is over is followed by the next at once. Losers are cancelled, their
-    connections closed; what they cost is in `Response.attempts` and in the Records, with `reason="hedge"` for those that
-    were asked second.
+    First is the first content of a stream, or the first whole answer where it is not streamed. A model that fails does
+    not end the others, and one that fails before the delay is over is followed by the next at once. Losers are
+    cancelled, their connections closed; what they cost is in `Response.attempts` and in the Records, with
+    `reason="hedge"` for those that were asked second.
 
-    Extra requests are bounded by `max_extra`. A request with a tool that has side effects is never hedged: its models are
-    asked one after another, as by a `Fallback`. Models that rest (see `Health`) come last, and are never asked as extra ones.
+    Extra requests are bounded by `max_extra`. A request with a tool that has side effects is never hedged: its models
+    are asked one after another, as by a `Fallback`. Models that rest (see `Health`) come last, and are never asked as
+    extra ones.
 
     Without streaming, a synchronous call waits up to 0.1 s for the loser's thread to notice that it has lost.
     """
@@ -117,7 +121,8 @@ class Hedged:
                 model took for prompts of about this length, as its health knows it.
             default: Seconds to wait where `after` is a quantile and fewer than 20 calls are known; ten times as long for
                 an answer that is not streamed.
-            max_extra: The largest share of extra requests, 0 to 1: never more than `1 + max_extra * requests`; 1 is no limit.
+            max_extra: The largest share of extra requests, 0 to 1: never more than `1 + max_extra * requests`. 1 is no
+                limit.
             budget: Decides that instead, for several models together.
             health: Shared with other combiners; its own by default.
 
@@ -274,7 +279,7 @@ class HedgedStream:
             try:
                 await self._winner.leave()
             finally:
-                await self._hedge.contest.close()
+                await self._hedge.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -289,11 +294,11 @@ class HedgedStream:
             return await winner.reading.__anext__()
         except StopAsyncIteration:
             winner.succeeded()
-            await hedge.contest.close(winner)
+            await hedge.close(winner)
             raise
         except RequestError as error:
             winner.failed(error)
-            await hedge.contest.close(winner)
+            await hedge.close(winner)
             error.attempts = hedge.contest.attempts
             raise
 
@@ -333,16 +338,16 @@ class _Hedge:
         try:
             winner = await self._first()
         except BaseException as error:
-            await self.contest.close()
+            await self.close()
             if isinstance(error, RequestError):
                 error.attempts = self.contest.attempts
             raise
-        if winner is None or not self._streamed:
-            await self.contest.close(winner)
-        else:
-            self.contest.stop(*self.contest.entrants)
         if winner is not None and winner.number in self._late:
             self._hedged.count(won=1)
+        if winner is None or not self._streamed:
+            await self.close(winner)
+        else:
+            self.contest.stop(*self.contest.entrants)
         return winner
 
     def told(self, response: Response[Any]) -> Response[Any]:
@@ -350,6 +355,15 @@ class _Hedge:
         if len(self.contest.entrants) == 1:
             return response
         return replace(response, attempts=self.contest.attempts, warnings=(*response.warnings, *self.contest.warnings))
+
+    async def close(self, winner: Entrant | None = None) -> None:
+        """Lets go of everything but the winner, and tells a budget of money what the extra requests cost."""
+        await self.contest.close(winner)
+        late, self._late = self._late, set()
+        spend = getattr(self._hedged.budget, "spend", None)
+        if spend is not None and late:
+            made = [attempt for number in late for attempt in self.contest.entrants[number].attempts]
+            spend(sum(attempt.usage.cost_usd or 0.0 for attempt in made))
 
     async def _first(self) -> Entrant | None:
         self._ask(self.contest.scope.reason)

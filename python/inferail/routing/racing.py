@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from inferail.concurrency import race
-from inferail.errors import BudgetError, CancelledError, CapacityError, RequestError, RouteError
+from inferail.errors import BudgetError, CancelledError, CapacityError, DeadlineError, RequestError, RouteError
 from inferail.routing.fallback import provider_of
 from inferail.routing.health import Health, Watched, clock_of
 from inferail.transport.cancellation import Watch
@@ -169,6 +169,10 @@ class Entrant:
     def succeeded(self) -> None:
         """Notes that it brought content, or all of it."""
         self._watched.succeeded(self._first_token)
+
+    def late(self) -> None:
+        """Notes that it missed a deadline that is not its target's own: for its health that is a failure like any other."""
+        self._watched.failed(DeadlineError("no content in time", phase="first_token"))
 
     async def leave(self) -> None:
         """Lets go of its connection; only the first call counts."""

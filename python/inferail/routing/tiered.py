@@ -36,6 +36,7 @@ Mode: TypeAlias = Literal["replace", "continue"]
 _SENTENCE: Final = re.compile(r"[.!?…][\"'”’)\]]*\s|[。！？]|\n")
 _LONGEST_OPENING: Final = 400
 _SHORTEST_OPENING: Final = 12
+_RESTS: Final = "rests after failures"
 # What a continuation does not add to an answer that has begun.
 _DROPPED: Final = frozenset({"start", "reasoning", "reasoning_signature", "reasoning_redacted"})
 
@@ -75,12 +76,14 @@ class Tiered:
     """Asks a fast and a deep model: the fast one is shown until the deep one is ready.
 
     The fast tier has `fast_timeout` seconds for its first content; after that it is given up and the deep tier alone is
-    waited for, `deep_timeout` seconds from the beginning. Where the deep tier fails or is late, the fast answer is carried to
-    its end, and `Response.warnings` says `degraded: …`. Both tiers are in `Response.attempts` and in the Records, with the
-    reasons `fast` and `deep` and what each cost. A reader who leaves early stops both.
+    waited for, `deep_timeout` seconds from the beginning. Where the deep tier fails or is late, the fast answer is
+    carried to its end, and `Response.warnings` says `degraded: …`; one that rests after failures (see `Health`) is not
+    asked. Both tiers are in `Response.attempts` and in the Records, with the reasons `fast` and `deep` and what each
+    cost. A reader who leaves early stops both.
 
-    `mode="continue"`: the fast tier's first sentence is shown and stays; the deep tier is asked to go on from it, and its
-    words follow one `upgrade` delta (text `continue`). Answers in JSON and with tools cannot be joined and are replaced.
+    `mode="continue"`: the fast tier's first sentence is shown and stays; the deep tier is asked to go on from it, and
+    its words follow one `upgrade` delta (text `continue`). Answers in JSON and with tools cannot be joined and are
+    replaced.
 
     `mode="replace"`: both are asked at once. When the deep tier has content, one `upgrade` delta (text `replace`) says that
     what was shown is void, and its answer follows from the beginning. That is for readers of `deltas()`, who can take back what
@@ -158,9 +161,9 @@ class Tiered:
         if winner is None or winner.response is None:
             self.count("failed")
             raise contest.exhausted()
-        fast, deep = contest.entrants
+        fast, *deep = contest.entrants
         self.count("degraded" if winner is fast else "deep")
-        return self.told(contest, winner.response, _why(deep) if winner is fast else None)
+        return self.told(contest, winner.response, (_why(deep[0]) if deep else _RESTS) if winner is fast else None)
 
     def stream(self, request: Request) -> TieredStream:
         """The answer while it arrives."""
@@ -178,6 +181,11 @@ class Tiered:
     def ask_deep(self, contest: Contest, work: Any, request: Request | None = None, **changes: Any) -> Entrant:
         """Asks the deep tier."""
         return contest.ask(self.deep, work, request, reason="deep", **changes)
+
+    def deep_rests(self, contest: Contest) -> bool:
+        """Whether the deep tier is not to be asked now, after failures, and the fast one is."""
+        now = contest.clock.now()
+        return self.health.of(self.deep).ready_at(now) > now >= self.health.of(self.fast).ready_at(now)
 
     def told(self, contest: Contest, response: Response[Any], degraded: str | None) -> Response[Any]:
         """The answer with what both tiers did; `degraded` says why it is the fast one's."""
@@ -219,9 +227,13 @@ class Tiered:
         until = contest.clock.now() + self.deep_timeout
         outer = contest.scope.deadline
         fast = self.ask_fast(contest, Entrant.answer)
+        if self.deep_rests(contest):
+            await contest.next(None)
+            return fast if fast.response is not None else None
         deep = self.ask_deep(contest, Entrant.answer, deadline=until if outer is None else min(outer, until))
         while deep.response is None:
             if await contest.next(by) is None:
+                deep.late()
                 contest.stop(deep)
                 by = None
             if deep.branch.cut or deep.error is not None:
@@ -282,7 +294,9 @@ class TieredStream:
         self._began = self._contest.now()
         self._fast = self._tiered.ask_fast(self._contest, Entrant.play)
         try:
-            if self._opening is None:
+            if self._tiered.deep_rests(self._contest):
+                self._degraded = _RESTS
+            elif self._opening is None:
                 self._ask_deep(Entrant.open)
             while not (self._out or self._over or self._lead):
                 await self._step(self._fast)
@@ -372,6 +386,7 @@ class TieredStream:
                 self._ask_deep(Entrant.open)
         else:
             if self._deep is not None:
+                self._deep.late()
                 self._contest.stop(self._deep)
             self._degrade(fast, "missed its deadline")
 
