@@ -21,11 +21,11 @@ def numbers(seed: int, *shape: int) -> np.ndarray:
 def filled(device: str, storage: str, **options: object) -> tuple[KVCache, list]:
     """A cache with two sequences, of which one continues the other's blocks, written in every layer."""
     cache = KVCache(blocks=32, format=storage, device=device, **GEOMETRY, **options)  # type: ignore[arg-type]
-    prompt = list(range(40))
+    prompt = list(range(48))
     first = cache.open(prompt)
     for layer in range(LAYERS):
-        cache.write(layer, first.slots(), numbers(layer, 40, HEADS, DIM), numbers(10 + layer, 40, HEADS, DIM))
-    first.commit(40)
+        cache.write(layer, first.slots(), numbers(layer, 48, HEADS, DIM), numbers(10 + layer, 48, HEADS, DIM))
+    first.commit(48)
     second = cache.open([*prompt[:37], 900, 901])  # shares two blocks, and copies the slots of a third
     assert second.cached_tokens == 37, second.cached_tokens
     for layer in range(LAYERS):
@@ -108,4 +108,4 @@ def errors() -> None:
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         globals()[name]()
-        print("ran", name)
+        sys.stdout.write(f"ran {name}\n")

@@ -43,7 +43,6 @@ def run(driver: Path, name: str, **environment: str) -> subprocess.CompletedProc
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["same_as_in_memory", "views", "tiers", "errors"])
 def test_pages_on_a_device_are_those_in_memory(driver, name):
-    """Serves R11."""
     done = run(driver, name)
 
     assert done.returncode == 0, done.stderr
