@@ -56,10 +56,17 @@ if TYPE_CHECKING:
     from inferail.client import ResponseStream as ResponseStream
     from inferail.core import Delta
     from inferail.embedding import AsyncEmbedder
+    from inferail.limits.limited import Limited
+    from inferail.limits.limits import Limits
     from inferail.one_line import acomplete, complete
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
-    from inferail.telemetry.prices import Price, PriceTable
+    from inferail.routing.hedged import Hedged
+    from inferail.routing.router import Router
+    from inferail.routing.sentences import Gated
+    from inferail.routing.tiered import Tiered
+    from inferail.telemetry.prices import Price as Price
+    from inferail.telemetry.prices import PriceTable
     from inferail.telemetry.records import Record
     from inferail.telemetry.sinks import JsonlSink, MemorySink
     from inferail.transport.deadlines import Timeouts
@@ -69,21 +76,33 @@ if TYPE_CHECKING:
         File,
         Image,
         Message,
-        Reasoning,
-        Refusal,
         Text,
         ToolCall,
-        ToolResult,
         assistant,
         system,
         tool_result,
         user,
     )
-    from inferail.types.model import DeltaStream, Model
+    from inferail.types.message import (
+        Reasoning as Reasoning,
+    )
+    from inferail.types.message import (
+        Refusal as Refusal,
+    )
+    from inferail.types.message import (
+        ToolResult as ToolResult,
+    )
+    from inferail.types.model import DeltaStream as DeltaStream
+    from inferail.types.model import Model
     from inferail.types.registry import resolve
-    from inferail.types.request import OutputSchema, Request, Sampling
-    from inferail.types.response import Attempt, Partial, Response, Timing
-    from inferail.types.scope import Budget, Cancellation, Scope, scope
+    from inferail.types.request import OutputSchema as OutputSchema
+    from inferail.types.request import Request, Sampling
+    from inferail.types.response import Attempt as Attempt
+    from inferail.types.response import Partial as Partial
+    from inferail.types.response import Response
+    from inferail.types.response import Timing as Timing
+    from inferail.types.scope import Budget, Cancellation, scope
+    from inferail.types.scope import Scope as Scope
     from inferail.types.tools import Tool
     from inferail.types.usage import Usage
     from inferail.wrapping.wrap import wrap
@@ -97,8 +116,14 @@ _HOMES = {
     "inferail.client": ("AsyncClient", "ResponseStream"),
     "inferail.core": ("Delta",),
     "inferail.embedding": ("AsyncEmbedder",),
+    "inferail.limits.limited": ("Limited",),
+    "inferail.limits.limits": ("Limits",),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
+    "inferail.routing.hedged": ("Hedged",),
+    "inferail.routing.router": ("Router",),
+    "inferail.routing.sentences": ("Gated",),
+    "inferail.routing.tiered": ("Tiered",),
     "inferail.telemetry.prices": ("Price", "PriceTable"),
     "inferail.telemetry.records": ("Record",),
     "inferail.telemetry.sinks": ("JsonlSink", "MemorySink"),
@@ -133,7 +158,6 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "AsyncClient",
     "AsyncEmbedder",
-    "Attempt",
     "Audio",
     "AuthenticationError",
     "Budget",
@@ -149,7 +173,6 @@ __all__ = [
     "ContextLengthError",
     "DeadlineError",
     "Delta",
-    "DeltaStream",
     "DeviceError",
     "Embedder",
     "EngineError",
@@ -157,49 +180,47 @@ __all__ = [
     "Fallback",
     "File",
     "FormatError",
+    "Gated",
     "GrammarError",
     "GuardrailError",
+    "Hedged",
     "Image",
     "InferailError",
     "InvalidRequestError",
     "JsonlSink",
+    "Limited",
+    "Limits",
     "MemorySink",
     "Message",
     "Model",
     "NotFoundError",
     "OutOfBlocksError",
     "OutputError",
-    "OutputSchema",
     "OutputValidationError",
     "OverloadedError",
-    "Partial",
     "PermissionDeniedError",
-    "Price",
     "PriceTable",
     "ProviderError",
     "RateLimitError",
-    "Reasoning",
     "Record",
-    "Refusal",
     "Request",
     "RequestError",
     "Response",
     "RetryPolicy",
     "RouteError",
+    "Router",
     "Sampling",
     "SamplingError",
-    "Scope",
     "SemanticCache",
     "ServerError",
     "StreamError",
     "Target",
     "Text",
+    "Tiered",
     "Timeouts",
-    "Timing",
     "Tool",
     "ToolCall",
     "ToolError",
-    "ToolResult",
     "TransportError",
     "Usage",
     "acomplete",

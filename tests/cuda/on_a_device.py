@@ -108,4 +108,4 @@ def errors() -> None:
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         globals()[name]()
-        print("ran", name)
+        sys.stdout.write(f"ran {name}\n")

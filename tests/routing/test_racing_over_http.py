@@ -44,7 +44,9 @@ def hedged(sandbox: Sandbox, first: str, second: str = "docs", after: float = 0.
 
 
 def tiered(sandbox: Sandbox, fast: str, deep: str, **options: Any) -> Tiered:
-    return Tiered(target(sandbox, fast), target(sandbox, deep, "anthropic"), fast_timeout=5.0, **options)
+    return Tiered(
+        target(sandbox, fast), target(sandbox, deep, "anthropic"), fast_timeout=5.0, mode="replace", **options
+    )
 
 
 def told(attempts: Any) -> list[tuple[str, str | None, str]]:

@@ -12,10 +12,15 @@ from tests.routing.scripts import END, Call, about, call, model, said
 import inferail as ir
 from inferail.core import Delta
 from inferail.routing.health import Health
-from inferail.routing.tiered import Tiered, TieredStatistics
+from inferail.routing.tiered import Mode, Tiered, TieredStatistics
 from inferail.testing import LoopClock, ScriptedModel, ScriptedReply, ScriptedTransport, run_virtual
 
 DEEP_ANSWER = "The deep answer."
+
+
+def tiers(*models: str | ir.Model, mode: Mode = "replace", **options: Any) -> Tiered:
+    """Most of the tests here are about what takes the place of what."""
+    return Tiered(*models, mode=mode, **options)
 
 
 def kinds(seen: Call) -> list[str]:
@@ -29,7 +34,7 @@ def moment_of(seen: Call, kind: str) -> float:
 
 def test_tiered_shows_the_fast_tier_and_upgrades_once_the_deep_one_is_ready():
     """Serves R49."""
-    tiered = Tiered(model("fast", said("A quick guess.", 0.1, 0.2, 0.2)), model("deep", said(DEEP_ANSWER, 3.0, 0.5)))
+    tiered = tiers(model("fast", said("A quick guess.", 0.1, 0.2, 0.2)), model("deep", said(DEEP_ANSWER, 3.0, 0.5)))
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -47,7 +52,7 @@ def test_tiered_shows_the_fast_tier_and_upgrades_once_the_deep_one_is_ready():
 
 def test_tiered_stops_a_fast_tier_that_still_speaks_when_it_is_replaced():
     """Serves R49."""
-    tiered = Tiered(model("fast", said("On and on.", 0.1, 2.0, 2.0)), model("deep", said(DEEP_ANSWER, 1.0)))
+    tiered = tiers(model("fast", said("On and on.", 0.1, 2.0, 2.0)), model("deep", said(DEEP_ANSWER, 1.0)))
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -61,7 +66,7 @@ def test_tiered_cuts_the_fast_tier_at_its_deadline(mode):
     reply = ScriptedReply([(9.0, OPENAI[0])], headers=STREAM_HEADERS)
     deep = ScriptedReply([(2.0, b"".join(OPENAI))], headers=STREAM_HEADERS)
     transport = ScriptedTransport([reply, deep], clock=LoopClock())
-    tiered = Tiered(ir.Target("openai:fast", api_key="k"), ir.Target("openai:deep", api_key="k"), mode=mode)
+    tiered = tiers(ir.Target("openai:fast", api_key="k"), ir.Target("openai:deep", api_key="k"), mode=mode)
 
     seen = run_virtual(call(tiered, stream=True, transport=transport))
 
@@ -80,7 +85,7 @@ def test_tiered_gives_the_deep_tier_up_at_its_deadline_and_carries_the_fast_one_
     late = ScriptedReply([(99.0, b"")], headers=STREAM_HEADERS)
     transport = ScriptedTransport([late], clock=LoopClock())
     fast = model("fast", said("It goes on.", 0.1, 10.0, 10.0))
-    tiered = Tiered(fast, ir.Target("openai:deep", api_key="k"))
+    tiered = tiers(fast, ir.Target("openai:deep", api_key="k"))
 
     seen = run_virtual(call(tiered, stream=True, transport=transport))
 
@@ -94,7 +99,7 @@ def test_tiered_gives_the_deep_tier_up_at_its_deadline_and_carries_the_fast_one_
 
 def test_tiered_keeps_the_end_of_the_fast_answer_until_the_deep_one_has_failed():
     """Serves R49."""
-    tiered = Tiered(model("fast", said("A quick guess.", 0.1)), model("deep", [4.0, ir.ServerError("down")]))
+    tiered = tiers(model("fast", said("A quick guess.", 0.1)), model("deep", [4.0, ir.ServerError("down")]))
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -106,7 +111,7 @@ def test_tiered_keeps_the_end_of_the_fast_answer_until_the_deep_one_has_failed()
 
 def test_tiered_waits_for_a_fast_tier_without_its_deadline_once_the_deep_one_has_failed():
     """Serves R51."""
-    tiered = Tiered(model("fast", said("Late but whole.", 3.0)), model("deep", [0.05, ir.ServerError("down")]))
+    tiered = tiers(model("fast", said("Late but whole.", 3.0)), model("deep", [0.05, ir.ServerError("down")]))
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -115,7 +120,7 @@ def test_tiered_waits_for_a_fast_tier_without_its_deadline_once_the_deep_one_has
 
 
 def test_tiered_shows_the_deep_tier_alone_when_it_is_first():
-    tiered = Tiered(model("fast", said("Slow today.", 0.15)), model("deep", said(DEEP_ANSWER, 0.1)))
+    tiered = tiers(model("fast", said("Slow today.", 0.15)), model("deep", said(DEEP_ANSWER, 0.1)))
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -126,7 +131,7 @@ def test_tiered_shows_the_deep_tier_alone_when_it_is_first():
 
 def test_tiered_replaces_a_fast_answer_that_broke():
     """Serves R49."""
-    tiered = Tiered(model("fast", [0.1, "Half ", 0.1, ir.ServerError("down")]), model("deep", said(DEEP_ANSWER, 1.0)))
+    tiered = tiers(model("fast", [0.1, "Half ", 0.1, ir.ServerError("down")]), model("deep", said(DEEP_ANSWER, 1.0)))
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -139,7 +144,7 @@ def test_tiered_replaces_a_fast_answer_that_broke():
 def test_tiered_raises_what_came_when_a_shown_fast_answer_and_the_deep_tier_fail(first, mode):
     """Serves R93."""
     moments = (0.1, 0.5) if first == "fast" else (0.5, 0.1)
-    tiered = Tiered(
+    tiered = tiers(
         model("fast", [0.1, "Half a ", moments[0], ir.ServerError("down")]),
         model("deep", [moments[1], ir.RateLimitError("busy")]),
         mode=mode,
@@ -156,8 +161,8 @@ def test_tiered_raises_what_came_when_a_shown_fast_answer_and_the_deep_tier_fail
 @pytest.mark.parametrize("stream", [True, False])
 def test_tiered_lists_both_attempts_when_nobody_answers(stream):
     """Serves R53."""
-    tiered = Tiered(model("fast", [9.0, "Late", END]), model("deep", [1.0, ir.ServerError("down")]))
-    broken = Tiered(model("fast", ir.RateLimitError("busy")), model("deep", [1.0, ir.ServerError("down")]))
+    tiered = tiers(model("fast", [9.0, "Late", END]), model("deep", [1.0, ir.ServerError("down")]))
+    broken = tiers(model("fast", ir.RateLimitError("busy")), model("deep", [1.0, ir.ServerError("down")]))
 
     late, seen = run_virtual(call(tiered, stream=stream)), run_virtual(call(broken, stream=stream))
 
@@ -171,7 +176,7 @@ def test_tiered_lists_both_attempts_when_nobody_answers(stream):
 
 def test_tiered_answers_with_the_deep_tier_where_it_is_not_streamed():
     """Serves R49, R51."""
-    tiered = Tiered(model("fast", said("Quick.", 0.1)), model("deep", said(DEEP_ANSWER, 9.0)))
+    tiered = tiers(model("fast", said("Quick.", 0.1)), model("deep", said(DEEP_ANSWER, 9.0)))
 
     seen = run_virtual(call(tiered, stream=False))
 
@@ -183,7 +188,7 @@ def test_tiered_answers_with_the_deep_tier_where_it_is_not_streamed():
 def test_tiered_answers_with_the_fast_tier_when_the_deep_one(why):
     """Serves R51."""
     deep = said(DEEP_ANSWER, 99.0) if why == "late" else [1.0, ir.ServerError("down")]
-    tiered = Tiered(model("fast", said("Quick.", 0.5)), model("deep", deep))
+    tiered = tiers(model("fast", said("Quick.", 0.5)), model("deep", deep))
 
     seen = run_virtual(call(tiered, stream=False))
 
@@ -221,7 +226,7 @@ def test_tiered_asks_a_deep_tier_again_once_it_has_rested(stream):
     for _ in range(3):
         health.of(deep).started(0.0)
         health.of(deep).failed(0.0)
-    tiered = Tiered(fast, deep, health=health)
+    tiered = Tiered(fast, deep, mode="replace", health=health)
 
     async def main() -> list[str]:
         first = await call(tiered, stream=stream)
@@ -237,7 +242,7 @@ def test_tiered_tells_the_deep_targets_below_how_much_time_there_is():
     transport = ScriptedTransport([ScriptedReply([(99.0, b"")]), ScriptedReply([(99.0, b"")])], clock=LoopClock())
     deep = ir.Fallback(*(ir.Target(f"openai:{name}", api_key="k") for name in ("one", "two")))
 
-    seen = run_virtual(call(Tiered(model("fast", said("Quick.", 0.5)), deep), stream=False, transport=transport))
+    seen = run_virtual(call(tiers(model("fast", said("Quick.", 0.5)), deep), stream=False, transport=transport))
 
     assert seen.response.text == "Quick. "
     assert [attempt.timing.total for attempt in seen.response.attempts[1:]] == [about(7.5)] * 2
@@ -246,7 +251,7 @@ def test_tiered_tells_the_deep_targets_below_how_much_time_there_is():
 def test_tiered_continues_from_the_opening_of_the_fast_tier():
     """Serves R49."""
     deep = model("deep", said("It is the Doppler effect.", 2.0))
-    tiered = Tiered(model("fast", said("Good question. I guess so.", 0.1, 0.1, 0.1, 0.1)), deep, mode="continue")
+    tiered = tiers(model("fast", said("Good question. I guess so.", 0.1, 0.1, 0.1, 0.1)), deep, mode="continue")
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -260,7 +265,7 @@ def test_tiered_continues_from_the_opening_of_the_fast_tier():
 
 def test_tiered_leaves_out_what_a_continuation_repeats():
     deep = model("deep", said("Good question. It is light.", 2.0))
-    tiered = Tiered(model("fast", said("Good question. I guess so.", 0.1)), deep, mode="continue")
+    tiered = tiers(model("fast", said("Good question. I guess so.", 0.1)), deep, mode="continue")
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -278,7 +283,7 @@ def test_tiered_leaves_out_what_a_continuation_repeats():
 def test_tiered_goes_on_with_the_fast_tier_when_there_is_no_continuation(deep):
     """Serves R49, R51."""
     fast = model("fast", said("Good question. I guess so.", 0.1))
-    tiered = Tiered(fast, model("deep", deep), mode="continue")
+    tiered = tiers(fast, model("deep", deep), mode="continue")
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -288,7 +293,7 @@ def test_tiered_goes_on_with_the_fast_tier_when_there_is_no_continuation(deep):
 
 
 def test_tiered_replaces_where_an_answer_cannot_be_continued():
-    tiered = Tiered(model("fast", said('{"a": 1}', 0.1, 0.1)), model("deep", said('{"a": 2}', 2.0)), mode="continue")
+    tiered = tiers(model("fast", said('{"a": 1}', 0.1, 0.1)), model("deep", said('{"a": 2}', 2.0)), mode="continue")
 
     seen = run_virtual(call(tiered, stream=True, output={"type": "object"}))
 
@@ -298,7 +303,7 @@ def test_tiered_replaces_where_an_answer_cannot_be_continued():
 
 def test_tiered_raises_when_the_deep_tier_breaks_after_it_took_over():
     """Serves R93."""
-    tiered = Tiered(model("fast", said("Quick.", 0.1)), model("deep", [1.0, "Deep ", 0.5, ir.ServerError("down")]))
+    tiered = tiers(model("fast", said("Quick.", 0.1)), model("deep", [1.0, "Deep ", 0.5, ir.ServerError("down")]))
 
     seen = run_virtual(call(tiered, stream=True))
 
@@ -313,7 +318,7 @@ def test_tiered_lets_go_of_both_when_its_reader_leaves_early(words, mode):
     stream = ScriptedReply([b"".join(OPENAI[:3]), (9.0, b"".join(OPENAI[3:]))], headers=STREAM_HEADERS)
     deep = ScriptedReply([(1.0, b"".join(OPENAI[:2])), (9.0, b"")], headers=STREAM_HEADERS)
     transport = ScriptedTransport([stream, deep], clock=LoopClock())
-    tiered = Tiered(*(ir.Target(f"openai:{name}", api_key="k") for name in ("fast", "deep")), mode=mode)
+    tiered = tiers(*(ir.Target(f"openai:{name}", api_key="k") for name in ("fast", "deep")), mode=mode)
 
     async def main() -> list[Any]:
         async with ir.AsyncClient(tiered, transport=transport) as client:
@@ -337,7 +342,7 @@ def test_tiered_ends_with_both_when_its_call_is_cancelled(stream, how, moment):
     fast = ScriptedReply([(0.1, b"".join(OPENAI[:3])), (30.0, b"")], headers=STREAM_HEADERS)
     deep = ScriptedReply([(1.0, b"".join(OPENAI[:3])), (30.0, b"")], headers=STREAM_HEADERS)
     transport = ScriptedTransport([fast, deep], clock=LoopClock())
-    tiered = Tiered(*(ir.Target(f"openai:{name}", api_key="k") for name in ("fast", "deep")))
+    tiered = tiers(*(ir.Target(f"openai:{name}", api_key="k") for name in ("fast", "deep")))
     cancellation = ir.Cancellation()
 
     async def main() -> tuple[Any, list[Any]]:
@@ -372,7 +377,7 @@ def test_tiered_records_both_costs():
     fast = ScriptedReply([(0.1, body)], headers=STREAM_HEADERS)
     deep = ScriptedReply([(1.0, body)], headers=STREAM_HEADERS)
     transport = ScriptedTransport([fast, deep], clock=LoopClock())
-    tiered = Tiered(ir.Target("openai:gpt-5-nano", api_key="k"), ir.Target("openai:gpt-5", api_key="k"))
+    tiered = tiers(ir.Target("openai:gpt-5-nano", api_key="k"), ir.Target("openai:gpt-5", api_key="k"))
 
     seen = run_virtual(call(tiered, stream=True, transport=transport))
 
@@ -385,7 +390,7 @@ def test_tiered_records_both_costs():
 
 def test_tiered_explains_both_tiers_and_names_them(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "k")
-    tiered = Tiered(fast="openai:gpt-5-nano", deep="openai:gpt-5")
+    tiered = tiers(fast="openai:gpt-5-nano", deep="openai:gpt-5")
 
     text = tiered.explain(ir.Request((ir.user("Hello"),)), stream=True)
 
@@ -397,7 +402,7 @@ def test_tiered_explains_both_tiers_and_names_them(monkeypatch):
 
 def test_tiered_nests_in_a_fallback():
     """Serves R34."""
-    tiered = Tiered(model("fast", ir.ServerError("down")), model("deep", [1.0, ir.ServerError("down")]))
+    tiered = tiers(model("fast", ir.ServerError("down")), model("deep", [1.0, ir.ServerError("down")]))
 
     seen = run_virtual(call(ir.Fallback(tiered, model("last", said("Fine.", 0.1))), stream=True))
 
@@ -416,12 +421,12 @@ def test_tiered_nests_in_a_fallback():
 )
 def test_tiered_refuses_what_makes_no_sense(options, match):
     with pytest.raises(ir.ConfigError, match=match):
-        Tiered(model("a"), model("b"), **options)
+        tiers(model("a"), model("b"), **options)
 
 
 def test_tiered_stream_says_so_when_it_was_not_entered_or_entered_twice():
     async def main() -> None:
-        stream = Tiered(model("a", "One."), model("b", "Two.")).stream(ir.Request((ir.user("Hello"),)))
+        stream = tiers(model("a", "One."), model("b", "Two.")).stream(ir.Request((ir.user("Hello"),)))
         assert stream.partial.text == ""
         assert stream.attempts == ()
         with pytest.raises(ir.ConfigError, match="not been entered"):
@@ -439,7 +444,7 @@ _PLAN = st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_s
 @given(fast=_PLAN, deep=_PLAN, mode=st.sampled_from(["replace", "continue"]), leave=st.none() | st.integers(0, 4))
 def test_tiered_shows_one_whole_answer_whatever_the_order_of_events(fast, deep, mode, leave):
     """Each plan is words with their gaps in 0.05 s; a False breaks the script there."""
-    tiered = Tiered(
+    tiered = tiers(
         ScriptedModel([_script("fast", fast)], "fast"),
         ScriptedModel([_script("deep", deep)], "deep"),
         mode=mode,

@@ -81,12 +81,13 @@ class Tiered:
     asked. Both tiers are in `Response.attempts` and in the Records, with the reasons `fast` and `deep` and what each
     cost. A reader who leaves early stops both.
 
-    `mode="replace"`: both are asked at once. When the deep tier has content, one `upgrade` delta (text `replace`) says
-    that what was shown is void, and its answer follows from the beginning.
-
     `mode="continue"`: the fast tier's first sentence is shown and stays; the deep tier is asked to go on from it, and
     its words follow one `upgrade` delta (text `continue`). Answers in JSON and with tools cannot be joined and are
     replaced.
+
+    `mode="replace"`: both are asked at once. When the deep tier has content, one `upgrade` delta (text `replace`) says that
+    what was shown is void, and its answer follows from the beginning. That is for readers of `deltas()`, who can take back what
+    they showed: `text()` raises a StreamError there.
 
     Without streaming the answer is the deep tier's, or the fast one's where that fails or is late.
     """
@@ -96,7 +97,7 @@ class Tiered:
         fast: str | Model,
         deep: str | Model,
         *,
-        mode: Mode = "replace",
+        mode: Mode = "continue",
         fast_timeout: float = 0.2,
         deep_timeout: float = 15.0,
         health: Health | None = None,
@@ -106,7 +107,7 @@ class Tiered:
         Args:
             fast: Shown until the deep one is ready.
             deep: Whose answer is wanted.
-            mode: What becomes of the fast tier's words: `replace` or `continue`.
+            mode: What becomes of the fast tier's words: `continue` or `replace`.
             fast_timeout: Seconds to the fast tier's first content.
             deep_timeout: Seconds to the deep tier's first content, or to its whole answer where it is not streamed.
             health: Shared with other combiners; its own by default.

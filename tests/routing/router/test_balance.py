@@ -10,6 +10,7 @@ from tests.providers.bodies import OPENAI, STREAM_HEADERS, TEXT, UNARY, error_bo
 from tests.routing.router.parts import Paced, ask, on, request
 
 import inferail as ir
+from inferail.limits import Limited, Limits
 from inferail.routing.health import Health
 from inferail.routing.router import Deployment, KeyPool, Route, Router, keyed, local_first
 from inferail.routing.router.route import Balance
@@ -105,6 +106,21 @@ def test_keyed_leaves_the_providers_own_faults_to_another_provider():
         response = client.complete("Hello")
 
     assert [attempt.provider for attempt in response.attempts] == ["openai", "compatible"]
+
+
+def test_keyed_obeys_a_limit_per_key():
+    """Serves R40."""
+    transport = ScriptedTransport([ScriptedReply([UNARY])] * 2, blocking=True)
+
+    def limited_to_one(model: ir.Target) -> Limited:
+        return Limited(model, Limits(requests_per_minute=1), queue=0)
+
+    with ir.Client(keyed("openai:gpt-5", KEYS, each=limited_to_one), transport=transport) as client:
+        assert [client.complete("Hello").text for _ in range(2)] == [TEXT] * 2
+        with pytest.raises(ir.CapacityError):
+            client.complete("Hello")
+
+    assert sent_with(transport) == KEYS
 
 
 def test_key_pool_spreads_calls_that_run_at_once():
@@ -242,6 +258,29 @@ def test_a_region_that_is_half_down_is_left_before_its_other_endpoints_are_tried
         health.of(models["eu1"]).failed(0.0)
 
     assert {ask(router, request(), on(clock)).text for _ in range(5)} == {"us1"}
+
+
+def test_failing_over_leaves_a_region_that_is_down_for_last():
+    """Serves R54."""
+    clock, health, tried = VirtualClock(), Health(), list[str]()
+
+    def fails(name: str) -> Exception:
+        tried.append(name)
+        return ir.ServerError("down")
+
+    models = {
+        name: Paced(name, clock, fails=partial(fails, name), provider="p") for name in ("eu1", "eu2", "us1", "us2")
+    }
+    places = [Deployment(models[name], region=name[:2]) for name in ("eu1", "eu2", "us1")]
+    router = Router({"m": Route(places), "other": Route(models["us2"], region="us")}, health=health)
+    for _ in range(3):
+        health.of(models["eu1"]).started(0.0)
+        health.of(models["eu1"]).failed(0.0)
+
+    with pytest.raises(ir.RouteError):
+        ask(router, request(), on(clock, deadline=1.0))
+
+    assert tried == ["us1", "us2", "eu2"]
 
 
 class Distant(ScriptedTransport):

@@ -8,7 +8,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from inferail.errors import AuthenticationError, ConfigError, PermissionDeniedError, RateLimitError, RequestError
+from inferail.errors import (
+    AuthenticationError,
+    CapacityError,
+    ConfigError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestError,
+)
 from inferail.routing.health import clock_of
 from inferail.routing.router.streams import Opened
 from inferail.transport.retries import RetryPolicy
@@ -107,8 +114,8 @@ class _RotatingRetries(RetryPolicy):
 class Keyed:
     """One model with several keys, as a Model.
 
-    429, 401, 402 and 403 are the fault of a key: it rests and the next one is asked at once. Everything else is the
-    provider's fault and raised, for whoever has another provider.
+    429, 401, 402 and 403 are the fault of a key: it rests and the next one is asked at once. A key that has reached a limit
+    of ours (`CapacityError`) is passed over. Everything else is the provider's fault and raised, for whoever has another.
 
     Attributes:
         name: `provider:model`.
@@ -119,13 +126,16 @@ class Keyed:
         targets: One for each key.
     """
 
-    def __init__(self, model: str, pool: KeyPool, **options: Any) -> None:
-        """Makes one target per key; `options` are those of `Target`."""
+    def __init__(
+        self, model: str, pool: KeyPool, *, each: Callable[[Any], Model] | None = None, **options: Any
+    ) -> None:
+        """Makes one target per key; the options are those of `keyed`."""
         retries = options.pop("retries", 3)
         policy = retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries)
         rotating = _RotatingRetries(**{name: getattr(policy, name) for name in RetryPolicy.__dataclass_fields__})
         self.pool = pool
         self.targets: list[Any] = pool.each(lambda key: resolve(model, api_key=key, retries=rotating, **options))
+        self._asked: list[Model] = self.targets if each is None else [each(target) for target in self.targets]
         first = self.targets[0]
         self.name: str = first.name
         self.provider: str = first.provider
@@ -140,6 +150,7 @@ class Keyed:
 
         Raises:
             RateLimitError: Every key rests; `.retry_after` says how long.
+            CapacityError: Every key has reached a limit of ours.
             RequestError: What the last key, or the provider, answered.
         """
 
@@ -182,12 +193,14 @@ class Keyed:
         clock = clock_of(scope)
         tried: set[int] = set()
         attempts: tuple[Attempt, ...] = ()
-        last: RequestError | None = None
+        last: RequestError | CapacityError | None = None
         while (number := self.pool.take(clock.now(), tried)) is not None:
             tried.add(number)
             try:
                 with scope.but(reason="retry" if last is not None else scope.reason).enter():
-                    return await ask(self.targets[number], number), attempts
+                    return await ask(self._asked[number], number), attempts
+            except CapacityError as error:
+                last = error
             except _OF_THE_KEY as error:
                 self.pool.rest(number, clock.now(), error)
                 attempts = (*attempts, *error.attempts)
@@ -201,7 +214,8 @@ class Keyed:
                 f"every key rests; the first is free in {wait:.1f} s",
                 retry_after=wait, provider=self.provider, model=self.model,
             )  # fmt: skip
-        last.attempts = attempts
+        if isinstance(last, RequestError):
+            last.attempts = attempts
         raise last
 
     def explain(self, request: Request, *, stream: bool = False) -> str:
@@ -224,15 +238,19 @@ class Keyed:
             await target.aclose()
 
 
-def keyed(model: str, keys: KeyPool | Sequence[str], **options: Any) -> Keyed:
+def keyed(
+    model: str, keys: KeyPool | Sequence[str], *, each: Callable[[Any], Model] | None = None, **options: Any
+) -> Keyed:
     """A model with several keys: `keyed("openai:gpt-5", keys=[…])`.
 
     Args:
         model: `provider:model`.
         keys: The keys, or a `KeyPool` of them.
+        each: Makes something else of the target of each key, for example a limit per key that refuses instead of letting
+            calls wait: `lambda target: ir.Limited(target, ir.Limits(requests_per_minute=60), queue=0)`.
         options: Of `Target`.
 
     Raises:
         ConfigError: As `KeyPool` and `Target`.
     """
-    return Keyed(model, keys if isinstance(keys, KeyPool) else KeyPool(keys), **options)
+    return Keyed(model, keys if isinstance(keys, KeyPool) else KeyPool(keys), each=each, **options)

@@ -128,11 +128,13 @@ class StrengthTable:
 
     def of(self, lane: Lane, task: str | None) -> float:
         """The strength of a route at a task: what the table says of it, or else of its model, or else what the route says."""
+        said = lane.route.strength
+        if not self._scores and not said:
+            return UNKNOWN_STRENGTH
         if self._scores:
             for name in (lane.name, lane.model_name, lane.endpoints[0].model.name):
                 if (found := self.get(name, task)) is not None:
                     return found
-        said = lane.route.strength
         return said.get(task or "*", said.get("*", UNKNOWN_STRENGTH)) if said else UNKNOWN_STRENGTH
 
 

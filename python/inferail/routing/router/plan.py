@@ -297,24 +297,23 @@ class Plan:
     ) -> tuple[Lane, str, Scored, tuple[int, ...]]:
         """The best score; where there is a deadline, among those that are expected to meet it, or else the fastest."""
         share = QUANTILES.get(facts.labels.get("priority", "normal"), QUANTILES["normal"])
-        lanes, dearest = admitted.lanes, 0.0
+        lanes, dearest, strength_of = admitted.lanes, 0.0, self.strengths.of
         known: list[tuple[float | None, float, float]] = []
         for lane in lanes:
             usd = lane.usd(demand)
             if usd is not None and usd > dearest:
                 dearest = usd
-            known.append((usd, lane.seconds(share, demand, facts), self.strengths.of(lane, task)))
+            known.append((usd, lane.seconds(share, demand, facts), strength_of(lane, task)))
         # A route without a known price counts as the dearest one: a missing row in a table must not win by being missing.
         left = math.inf if facts.time_left is None else facts.time_left
         cent, second, point = objective.cost * 100.0, objective.latency, objective.strength * 10.0
-        totals: list[float] = []
-        ranked: list[tuple[bool, float, int]] = []
-        at = 0
-        for usd, seconds, strength in known:
-            total = cent * (dearest if usd is None else usd) + second * seconds + point * (1.0 - strength)
-            totals.append(total)
-            ranked.append((False, total, at) if seconds <= left else (True, seconds, at))
-            at += 1  # noqa: SIM113 - `enumerate` costs as much as the rest of the loop
+        totals = [
+            cent * (dearest if usd is None else usd) + second * seconds + point * (1.0 - strength)
+            for usd, seconds, strength in known
+        ]
+        ranked = [
+            (False, totals[at], at) if parts[1] <= left else (True, parts[1], at) for at, parts in enumerate(known)
+        ]
         ranked.sort()
         late, _, best = ranked[0]
         why = "lowest score" if facts.time_left is None else "lowest score in time"

@@ -184,7 +184,10 @@ class Lane:
             for kind in ("tools", "schema", "vision", "audio", "files")
         }
         self.context_tokens = route.context_tokens or facts.context_tokens
-        self.price = self._price()
+        self.price = price = self._price()
+        self._rates: tuple[Any, Any, float] | None = None
+        if price is not None and price.input_per_million is not None and price.output_per_million is not None:
+            self._rates = price.input_per_million, price.output_per_million, price.per_request or 0.0
         self.allowed = {
             label: frozenset((values,) if isinstance(values, str) else values) for label, values in route.labels.items()
         }
@@ -235,37 +238,42 @@ class Lane:
 
     def usd(self, demand: Demand) -> float | None:
         """What a request would cost; None where no price is known."""
-        prompt_tokens, answer_tokens = demand.prompt_tokens, min(self.answer_tokens, demand.answer_tokens)
-        price = self.price
-        if price is None:
+        if self._rates is None:
             return None
         # Written out: the whole arithmetic takes 2 µs, and this is done for each route.
-        prompt, answer = price.input_per_million, price.output_per_million
-        if prompt is None or answer is None:
-            return price.cost_usd(Usage(prompt_tokens, round(answer_tokens)))
-        if isinstance(prompt, Tiered):
+        prompt, answer, request = self._rates
+        prompt_tokens, usual = demand.prompt_tokens, self.answer_tokens
+        if prompt.__class__ is Tiered:
             prompt = prompt.at(prompt_tokens)
-        if isinstance(answer, Tiered):
+        if answer.__class__ is Tiered:
             answer = answer.at(prompt_tokens)
-        return (price.per_request or 0.0) + (prompt * prompt_tokens + answer * answer_tokens) * 1e-6
+        answer_tokens = min(demand.answer_tokens, usual)
+        total: float = (prompt * prompt_tokens + answer * answer_tokens) * 1e-6 + request
+        return total
 
     def seconds(self, share: float, demand: Demand, facts: Facts) -> float:
         """How long a whole answer takes in the `share` quantile, from what was measured, the wait for a recovery included.
 
         Streams are first content and then tokens at the pace of the route; whole answers are scaled by their length.
         """
-        now, streamed, prompt_tokens = facts.now, facts.streamed, demand.prompt_tokens
-        key = (share, prompt_tokens.bit_length(), streamed)
+        now, usual = facts.now, self.answer_tokens
+        key = (share, demand.prompt_tokens.bit_length(), facts.streamed)
         kept = self._predicted.get(key)
         if kept is None or not kept[0] <= now < kept[0] + _FRESH:
-            told = [(*self._first(health, share, prompt_tokens, streamed=streamed), health) for health in self.healths]
-            rested = [(taken, paced, max(0.0, health.ready_at(now) - now)) for taken, paced, health in told]
-            kept = self._predicted[key] = (now, *min(rested, key=lambda each: each[0] + each[2]))
+            kept = self._predicted[key] = self._predict(share, demand.prompt_tokens, now, streamed=facts.streamed)
         _, taken, paced, rest = kept
-        answer_tokens = min(self.answer_tokens, demand.answer_tokens)
+        answer_tokens = min(demand.answer_tokens, usual)
         if paced:
             return taken + rest + answer_tokens * self.seconds_per_token
-        return taken * answer_tokens / self.answer_tokens + rest
+        return taken * answer_tokens / usual + rest
+
+    def _predict(
+        self, share: float, prompt_tokens: int, now: float, *, streamed: bool
+    ) -> tuple[float, float, bool, float]:
+        """Of the endpoint that will be first: the moment of this prediction, `_first` of it, and how long it rests."""
+        told = [(*self._first(health, share, prompt_tokens, streamed=streamed), health) for health in self.healths]
+        rested = [(taken, paced, max(0.0, health.ready_at(now) - now)) for taken, paced, health in told]
+        return (now, *min(rested, key=lambda each: each[0] + each[2]))
 
     def _first(self, health: EndpointHealth, share: float, prompt_tokens: int, *, streamed: bool) -> tuple[float, bool]:
         """Seconds to the first content, or to the end, and whether it is the former."""

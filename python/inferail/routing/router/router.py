@@ -115,7 +115,7 @@ class Router:
         self._random = random.Random(seed)  # noqa: S311 - shares of the traffic, not a secret
         self._leaving: list[Plan] = []
         self._built: dict[Any, Any] = {}
-        self._fallback = {"health": self.health, **fallback}
+        self._fallback: dict[str, Any] = {"health": self.health, **fallback}
         self._plan = Plan(
             targets, fallback=self._fallback, rule=rule, rules=rules, weights=weights, objective=objective, profile=profile,
             profiles=profiles, strengths=strengths, policies=policies, shadows=shadows, canary=canary, version=version,

@@ -56,6 +56,34 @@ enum Code {
     Block(char, usize),
 }
 
+/// What is known of a line.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    /// Nothing but markers so far.
+    begins: bool,
+    /// Nothing but blanks so far.
+    blank: bool,
+    heading: bool,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            begins: true,
+            blank: true,
+            heading: false,
+        }
+    }
+}
+
+/// The backticks or tildes that stand together right now.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    mark: char,
+    count: usize,
+    begins_line: bool,
+}
+
 /// Finds the ends of sentences in a text that comes character by character.
 #[derive(Clone, Debug)]
 pub struct Scanner {
@@ -67,16 +95,11 @@ pub struct Scanner {
     content: bool,
     token: Token,
     led: bool,
-    /// Nothing but markers so far in this line.
-    line_begins: bool,
-    /// Nothing but blanks so far in this line.
-    line_blank: bool,
-    heading: bool,
+    line: Line,
     thai: usize,
     guillemet: bool,
     code: Code,
-    run: (char, usize),
-    run_begins_line: bool,
+    run: Run,
     pending: Option<Pending>,
 }
 
@@ -89,14 +112,11 @@ impl Default for Scanner {
             content: false,
             token: Token::default(),
             led: false,
-            line_begins: true,
-            line_blank: true,
-            heading: false,
+            line: Line::default(),
             thai: 0,
             guillemet: false,
             code: Code::None,
-            run: ('`', 0),
-            run_begins_line: false,
+            run: Run::default(),
             pending: None,
         }
     }
@@ -119,7 +139,7 @@ impl Scanner {
                 Verdict::No => {}
             }
         }
-        if self.run.1 > 0 && c != self.run.0 {
+        if self.run.count > 0 && c != self.run.mark {
             self.end_run();
         }
         let in_code = self.take(c);
@@ -133,9 +153,13 @@ impl Scanner {
 
     /// A run of backticks is over: it opens code, closes it, or is part of it.
     fn end_run(&mut self) {
-        let (mark, count) = (self.run.0, std::mem::take(&mut self.run.1));
+        let Run {
+            mark,
+            count,
+            begins_line,
+        } = std::mem::take(&mut self.run);
         self.code = match self.code {
-            Code::None if self.run_begins_line && count >= 3 => Code::Opening(mark, count),
+            Code::None if begins_line && count >= 3 => Code::Opening(mark, count),
             Code::None if mark == '`' => Code::Inline(count),
             Code::Inline(opened) if opened == count && mark == '`' => Code::None,
             // The line that opens a block has no other backticks: this one is code in prose.
@@ -146,9 +170,7 @@ impl Scanner {
                     Code::Inline(opened)
                 }
             }
-            Code::Block(opened, least)
-                if self.run_begins_line && mark == opened && count >= least =>
-            {
+            Code::Block(opened, least) if begins_line && mark == opened && count >= least => {
                 Code::None
             }
             other => other,
@@ -160,18 +182,21 @@ impl Scanner {
         if is_newline(c) {
             return self.end_line();
         }
-        let begins_line = self.line_blank;
-        self.line_blank &= is_blank(c);
-        let continues = self.run.1 > 0 && c == self.run.0;
+        let begins_line = self.line.blank;
+        self.line.blank &= is_blank(c);
+        let continues = self.run.count > 0 && c == self.run.mark;
         if c == '`' || (c == '~' && (begins_line || continues)) {
             if !continues {
-                self.run = (c, 0);
-                self.run_begins_line = begins_line;
+                self.run = Run {
+                    mark: c,
+                    count: 0,
+                    begins_line,
+                };
             }
-            self.run.1 += 1;
+            self.run.count += 1;
             self.led = false;
             self.token.clear();
-            self.line_begins = false;
+            self.line.begins = false;
             return None;
         }
         match self.code {
@@ -190,11 +215,11 @@ impl Scanner {
         }
         if c.is_alphanumeric() {
             if self.token.is_empty() {
-                self.token.begins_line = self.line_begins;
+                self.token.begins_line = self.line.begins;
             }
             self.token.push(c);
             self.content = true;
-            self.line_begins = false;
+            self.line.begins = false;
             self.thai += usize::from(is_thai(c));
             return;
         }
@@ -214,8 +239,8 @@ impl Scanner {
             self.token.clear();
             self.led = false;
         }
-        self.heading |= c == '#' && self.line_begins;
-        self.line_begins &= is_marker(c);
+        self.line.heading |= c == '#' && self.line.begins;
+        self.line.begins &= is_marker(c);
     }
 
     fn stop(&mut self, c: char) {
@@ -269,7 +294,7 @@ impl Scanner {
                     self.pending = Some(Pending {
                         end: self.visible,
                         kind: Kind::Line {
-                            heading: self.heading,
+                            heading: self.line.heading,
                         },
                         quoted: false,
                         spaced: false,
@@ -280,9 +305,7 @@ impl Scanner {
         }
         self.token.clear();
         self.led = false;
-        self.heading = false;
-        self.line_begins = true;
-        self.line_blank = true;
+        self.line = Line::default();
         ended
     }
 }
