@@ -75,7 +75,7 @@ class OneAtATime:
         return Response(text_message("done"), "stop", Usage(1, 1), "one", "one")
 
     def stream(self, request: ir.Request) -> Any:
-        raise NotImplementedError
+        raise AssertionError("it is not streamed")
 
 
 def trio_run(coroutine: Any) -> None:

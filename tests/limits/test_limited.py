@@ -11,6 +11,7 @@ from tests.limits.models import PRICES, OneAtATime, ask, blocking, finish, scrip
 from tests.providers.bodies import OPENAI, STREAM_HEADERS, TEXT, UNARY, error_body
 
 import inferail as ir
+from inferail.cache.identity import identity_of
 from inferail.concurrency import all_of
 from inferail.errors import BudgetError, CapacityError, ConfigError, RateLimitError, ServerError, StreamError
 from inferail.limits import Limited, Limits
@@ -313,6 +314,14 @@ def test_limited_is_a_model_like_any_other():
         finish(Limited(scripted(), Limits(concurrent=4)).list_models())
     finish(Limited(scripted(), Limits(concurrent=4)).warm())
     finish(limited.aclose())
+
+
+def test_a_cache_around_it_knows_which_server_is_asked():
+    targets = [ir.Target("compatible:m", api_key="k", base_url=f"http://127.0.0.1:{port}/v1") for port in (8001, 8002)]
+
+    one, other, again = (identity_of(Limited(target, Limits(concurrent=4))) for target in (*targets, targets[0]))
+
+    assert one == again != other
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class Provider:
         return Response(text_message("done"), "stop", Usage(1, 1), "provider", "provider")
 
     def stream(self, request: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("it is not streamed")
 
 
 async def offered(limited: Limited, per_second: float, seconds: float) -> int:

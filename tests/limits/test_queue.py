@@ -197,7 +197,7 @@ class Cancels:
         raise AssertionError("it was not cancelled")
 
     def stream(self, request: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("it is not streamed")
 
 
 @settings(deadline=None, max_examples=40)

@@ -204,7 +204,7 @@ def test_tiered_does_not_ask_a_deep_tier_that_rests_after_missed_deadlines(strea
     """Serves R51, R70."""
     fast = ScriptedModel([said("A quick guess. Really.", 0.1)], "fast", cycles=True)
     deep = ScriptedModel([said("Too late.", 99.0)], "deep", cycles=True)
-    tiered = Tiered(fast, deep, mode=mode)
+    tiered = tiers(fast, deep, mode=mode)
 
     async def main() -> list[Call]:
         return [await call(tiered, stream=stream) for _ in range(4)]
@@ -226,7 +226,7 @@ def test_tiered_asks_a_deep_tier_again_once_it_has_rested(stream):
     for _ in range(3):
         health.of(deep).started(0.0)
         health.of(deep).failed(0.0)
-    tiered = Tiered(fast, deep, mode="replace", health=health)
+    tiered = tiers(fast, deep, health=health)
 
     async def main() -> list[str]:
         first = await call(tiered, stream=stream)

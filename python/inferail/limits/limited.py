@@ -123,6 +123,11 @@ class Limited:
         return f"limited({self.model.name})"
 
     @property
+    def models(self) -> tuple[Model, ...]:
+        """The model inside, as a Fallback has several."""
+        return (self.model,)
+
+    @property
     def waiting(self) -> int:
         """How many calls wait for room."""
         return self._admissions.waiting

@@ -23,6 +23,7 @@ impl PyTaskModel {
     /// Reads a file of weights.
     #[new]
     #[pyo3(signature = (path, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "Python's argument")]
     fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         let file = std::fs::read(&path)?;
         let inner = TaskModel::read(&file).map_err(|error| text_error(py, &error, &path))?;
