@@ -67,7 +67,7 @@ impl Pool {
         }
     }
 
-    /// Kind and number, as DLPack has them.
+    /// Kind and number, as `DLPack` has them.
     pub(super) fn device(&self) -> (i32, i32) {
         match self {
             Self::Cpu(_) => (CPU, 0),
