@@ -23,6 +23,7 @@ from inferail._core_stubs.sampler import (
     sample_each,
     verify_draft,
 )
+from inferail._core_stubs.text import SentenceGate, StallDetector
 from inferail._core_stubs.tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
@@ -97,7 +98,9 @@ __all__ = [
     "SSEParser",
     "Sampler",
     "Samples",
+    "SentenceGate",
     "Sequence",
+    "StallDetector",
     "StopCheck",
     "StopScanner",
     "StopStrings",

@@ -82,6 +82,10 @@ mod core_module {
     #[pymodule_export]
     use super::sse_parser::{PySseEvent, PySseParser};
     #[pymodule_export]
+    use super::text::sentence_gate::PySentenceGate;
+    #[pymodule_export]
+    use super::text::stall_detector::PyStallDetector;
+    #[pymodule_export]
     use super::tokenizer::encoding::PyEncoding;
     #[pymodule_export]
     use super::tokenizer::streaming_decoder::PyStreamingDecoder;

@@ -1,2 +1,14 @@
-//! What a text is about and where its sentences end.
+//! Where sentences end, when a stream has stalled, and what a prompt is about.
+//!
+//! ```
+//! use inferail_text::sentence::SentenceGate;
+//!
+//! let mut gate = SentenceGate::new(1, 1_000);
+//! assert_eq!(gate.feed("Dr. Smith has 3.5 dogs."), "");
+//! assert_eq!(gate.feed(" They"), "Dr. Smith has 3.5 dogs. They");
+//! assert_eq!(gate.feed(" bark"), " bark");
+//! ```
 #![forbid(unsafe_code)]
+
+pub mod sentence;
+pub mod stall;

@@ -1,1 +1,4 @@
 //! Text analysis as Python sees it.
+
+pub(crate) mod sentence_gate;
+pub(crate) mod stall_detector;
