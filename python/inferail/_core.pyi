@@ -11,6 +11,14 @@ from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
 from inferail._core_stubs.index import GraphIndex, VectorIndex
 from inferail._core_stubs.kv import KVCache, PageView, Plan, Sequence
+from inferail._core_stubs.limits import (
+    AdaptiveConcurrency,
+    Limiter,
+    Refusal,
+    Reservation,
+    RetryBudget,
+    WaitQueue,
+)
 from inferail._core_stubs.policy import EndpointHealth, pick
 from inferail._core_stubs.sampler import (
     History,
@@ -74,6 +82,7 @@ _Grammar: TypeAlias = Literal[
 __all__ = [
     "BUILD_INFO",
     "Accumulator",
+    "AdaptiveConcurrency",
     "Delta",
     "Encoder",
     "Encoding",
@@ -88,12 +97,16 @@ __all__ = [
     "HttpSettings",
     "KVCache",
     "LexicalEncoder",
+    "Limiter",
     "Matcher",
     "NDJSONParser",
     "PageView",
     "PartialJSON",
     "Plan",
     "PromptLookup",
+    "Refusal",
+    "Reservation",
+    "RetryBudget",
     "SSEEvent",
     "SSEParser",
     "Sampler",
@@ -109,6 +122,7 @@ __all__ = [
     "Tokenizer",
     "VectorIndex",
     "Vocabulary",
+    "WaitQueue",
     "__version__",
     "dump_json",
     "load_json",

@@ -1,4 +1,4 @@
-"""`inferail demo`: five questions through a Fallback whose first two providers fail."""
+"""`inferail demo`: five questions through a Fallback of which one provider is rate-limited and one cuts its streams."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def demo(width: int, *arguments: str, **environment: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [44, 60, 80, 120])
-def test_demo_answers_every_question_after_two_failures_and_keeps_to_the_width(width):
+def test_demo_answers_every_question_and_keeps_to_the_width(width):
     """Serves R100."""
     shown = demo(width)
 
     assert f"{len(QUESTIONS)} of {len(QUESTIONS)} answered" in shown
-    assert shown.count("openai: 429, retry after 20 s, on to the next") == len(QUESTIONS)
-    assert shown.count("anthropic: cut before a word, on to the next") == len(QUESTIONS)
+    assert shown.count("openai: 429, retry after 20 s, on to the next") == 1  # then it rests for as long as it asked
+    assert "gemini goes on]" in " ".join(shown.split())
     assert not CONTROL.search(shown)
     report = shown[shown.index("What each question took") : shown.index("Next:")]
     assert max(map(len, report.splitlines())) <= width
@@ -50,8 +50,8 @@ def test_demo_prints_a_table_a_timeline_and_what_to_try_next():
     table, _, timeline = shown.partition("When each attempt ran")
     for heading in ("question", "answered", "attempts", "first", "total", "tokens", "USD"):
         assert heading in table
-    assert len(re.findall(r"gemini +openai 429, wait 20 s +\d+ ms", table)) == len(QUESTIONS)
-    assert len(re.findall(r"≈0\.0\d+$", table, re.MULTILINE)) == len(QUESTIONS)
+    assert len(re.findall(r"gemini +openai 429, wait 20 s +\d+ ms", table)) == 1
+    assert len(re.findall(r" 0\.0\d+$|≈0\.0\d+$", table, re.MULTILINE)) == len(QUESTIONS)
     assert "demo price" in table
     assert len(re.findall(r"^gemini +░*█+ +answered · ", timeline, re.MULTILINE)) == len(QUESTIONS)
     assert len(timeline.partition("Next:")[2].strip().splitlines()) == 3

@@ -140,6 +140,25 @@ def test_stream_misses_first_token_when_only_comments_arrive():
     assert transport.clock.now() == pytest.approx(3.5)
 
 
+def test_stream_that_is_far_more_silent_than_usual_has_stalled():
+    """Serves R92."""
+    steady = [*[(0.05, OPENAI[1])] * 40, (0.05, OPENAI[-3]), *OPENAI[-2:]]
+    silent = [*[(0.05, OPENAI[1])] * 3, (25.0, OPENAI[1])]
+    transport = ScriptedTransport([reply(steady), reply(silent)], blocking=True)
+    target = ir.Target("openai:m-1", api_key="k", timeout=ir.Timeouts(idle=30.0, stall=8.0))
+    client = ir.Client(target, transport=transport)
+    with client.stream("Hello") as stream:
+        stream.final()
+    began = transport.clock.now()
+
+    with pytest.raises(ir.DeadlineError, match="nothing new within 1 s") as caught, client.stream("Hello") as stream:
+        stream.final()
+
+    assert caught.value.phase == "idle"
+    assert transport.clock.now() - began == pytest.approx(1.15)
+    assert caught.value.partial.text == WORDS[0] * 3
+
+
 def test_stream_misses_idle_when_only_comments_follow_content():
     """Serves R92."""
     comments = [(1.0, b": keep-alive\n\n")] * 100

@@ -24,7 +24,9 @@ def clock():
 
 def test_timeouts_are_visible_defaults():
     """Serves R80."""
-    assert repr(Timeouts()) == ("Timeouts(connect=5.0, first_token=30.0, idle=30.0, total=30.0, stream_total=600.0)")
+    assert repr(Timeouts()) == (
+        "Timeouts(connect=5.0, first_token=30.0, idle=30.0, total=30.0, stream_total=600.0, stall=None)"
+    )
 
 
 @pytest.mark.parametrize(

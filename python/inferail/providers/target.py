@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from inferail.core import StallDetector
 from inferail.errors import CancelledError, ConfigError, DeadlineError, RequestError
 from inferail.providers import codec as load_codec
 from inferail.providers.codec import Encoded, Endpoint, KeyFinder, Service
@@ -99,6 +100,7 @@ class Caller:
         self.host = host_of(self.endpoint.base_url)
         self._transport = transport
         self._own: Transport | None = None
+        self._stalls: tuple[tuple[float | None, float], StallDetector] | None = None
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     @property
@@ -175,7 +177,16 @@ class Caller:
             # Whoever comes first must leave time for the ones after it: with n alternatives left it gets 1/(n + 1).
             left = max(0.0, until - transport.clock.now())
             timeouts = timeouts.sharing(left / (scope.alternatives + 1), stream=stream)
-        return Deadlines(timeouts, transport.clock, until=until, stream=stream)
+        stalls = self._stall_detector(timeouts) if stream and timeouts.stall is not None else None
+        return Deadlines(timeouts, transport.clock, until=until, stream=stream, stalls=stalls)
+
+    def _stall_detector(self, timeouts: Timeouts) -> StallDetector:
+        """What this target's streams have taught about its silences; learned anew where the limits change."""
+        cap = 3600.0 if timeouts.idle is None else timeouts.idle
+        asked = (timeouts.stall, cap)
+        if self._stalls is None or self._stalls[0] != asked:
+            self._stalls = asked, StallDetector(factor=timeouts.stall or 1.0, cap=cap, floor=min(1.0, cap))
+        return self._stalls[1]
 
     async def attempts(
         self,
@@ -217,7 +228,7 @@ class Caller:
                 made.append(exchange.close(error))
                 wait = (
                     None
-                    if scope.alternatives
+                    if scope.alternatives or scope.rivals
                     else self._retries.delay(len(made), error, exchange.headers, self._random)
                 )
                 if wait is None or not deadlines.fits(wait):

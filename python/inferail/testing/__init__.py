@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inferail.testing.answers import DocumentModel
-    from inferail.testing.clock import VirtualClock
+    from inferail.testing.clock import LoopClock, VirtualClock, VirtualLoop, run_virtual
     from inferail.testing.conformance import CodecConformance, Failure
     from inferail.testing.corpus import Corpus
     from inferail.testing.embedder import WordEmbedder
@@ -34,6 +34,7 @@ __all__ = [
     "FaultyModel",
     "Garbles",
     "Lies",
+    "LoopClock",
     "Received",
     "Refuses",
     "Sandbox",
@@ -42,13 +43,15 @@ __all__ = [
     "ScriptedTransport",
     "Truncates",
     "VirtualClock",
+    "VirtualLoop",
     "WordEmbedder",
     "create_sandbox",
+    "run_virtual",
 ]
 
 _HOMES = {
     "answers": ("DocumentModel",),
-    "clock": ("VirtualClock",),
+    "clock": ("LoopClock", "VirtualClock", "VirtualLoop", "run_virtual"),
     "conformance": ("CodecConformance", "Failure"),
     "corpus": ("Corpus",),
     "embedder": ("WordEmbedder",),

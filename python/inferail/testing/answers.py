@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,9 @@ class DocumentModel:
         yield [Delta("usage", usage=usage), Delta("finish", reason=reason, raw_reason=raw)]
 
     def _answer(self, request: Request) -> _Answer:
-        last = request.messages[-1]
+        last, begun = request.messages[-1], None
+        if last.role == "user" and len(request.messages) > 2 and request.messages[-2].role == "assistant":
+            begun = request.messages[-2]
         question = _question(request)
         results = last.tool_results
         if not results and (called := _named_tools(request, question)):
@@ -122,6 +124,11 @@ class DocumentModel:
             text = json.dumps(Filler(request.output.schema, question, known).value(), ensure_ascii=False)
         else:
             text = _relayed(results) if results else self._looked_up(question)
+        if begun is not None and not results and request.output is None:
+            # An answer of its own that was cut off, and a user who asks for the rest of it.
+            cut_off = self._looked_up(_question(replace(request, messages=request.messages[:-2])))
+            if begun.text.strip() and cut_off.startswith(begun.text.rstrip()) and len(cut_off) > len(begun.text):
+                return _Answer(_continued(cut_off, begun).lstrip())
         return _Answer(_continued(text, last) if last.role == "assistant" else text)
 
     def _sentences(self, question: str) -> list[str]:

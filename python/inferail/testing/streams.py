@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from inferail.cache import replay
-from inferail.errors import InferailError, RequestError, StreamError
+from inferail.errors import CancelledError, InferailError, RequestError, StreamError
+from inferail.testing.clock import LoopClock
+from inferail.transport.cancellation import Watch
+from inferail.transport.clock import AsyncClock
 from inferail.types.accumulate import Accumulator
 from inferail.types.response import Attempt, Partial, Response, Timing
 from inferail.types.scope import current_scope
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.core import Delta
+    from inferail.types.clock import Clock
+    from inferail.types.scope import Scope
 
 __all__ = ["ScriptStream", "count_words", "deltas_of", "pause", "words"]
 
@@ -30,13 +34,16 @@ class ScriptStream:
     """Lists of deltas as a `inferail.types.model.DeltaStream`.
 
     The source is not started before the stream is entered, and closed when it is left. It must end with a `finish`
-    delta; if it does not, or fails, the reader gets a RequestError with what had arrived, as from a real provider.
+    delta; if it does not, or fails, the reader gets a RequestError with what had arrived, as from a real provider. The
+    source runs in the Scope in which the stream was made.
     """
 
     def __init__(self, source: AsyncIterator[list[Delta]], *, provider: str, model: str) -> None:
         self._source = source
         self._provider = provider
         self._model = model
+        self._scope = current_scope()
+        self._clock: Clock = AsyncClock()
         self._accumulator = Accumulator()
         self._attempts: tuple[Attempt, ...] = ()
         self._held: list[Delta] = []
@@ -57,7 +64,8 @@ class ScriptStream:
 
     async def __aenter__(self) -> Self:
         """Starts the answer; what fails before the first deltas is raised here."""
-        self._started = time.monotonic()
+        self._clock = _clock(self._scope)
+        self._started = self._clock.now()
         try:
             self._held = await self._pull()
         except StopAsyncIteration:
@@ -67,7 +75,8 @@ class ScriptStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._ended = True
+        if not self._ended:
+            self._end(CancelledError("the stream was left before its end"))
         close = getattr(self._source, "aclose", None)
         if close is not None:
             await close()
@@ -104,13 +113,14 @@ class ScriptStream:
     async def _pull(self) -> list[Delta]:
         """The next list that is not empty."""
         try:
-            deltas = await anext(self._source)
-            while not deltas:
+            with self._scope.enter():
                 deltas = await anext(self._source)
+                while not deltas:
+                    deltas = await anext(self._source)
         except InferailError as error:
             raise self._end(error) from None
         if self._first is None:
-            self._first = time.monotonic() - self._started
+            self._first = self._clock.now() - self._started
         self._accumulator.add(deltas)
         self._finished = self._finished or any(delta.kind == "finish" for delta in deltas)
         return deltas
@@ -128,8 +138,9 @@ class ScriptStream:
             status_code=getattr(error, "status_code", None),
             retry_after=getattr(error, "retry_after", None),
             started=self._started,
-            timing=Timing(first_token=self._first, total=time.monotonic() - self._started),
+            timing=Timing(first_token=self._first, total=self._clock.now() - self._started),
             usage=self._accumulator.usage or Usage(),
+            reason=self._scope.reason,
         )
         self._attempts = (attempt,)
         if isinstance(error, RequestError):
@@ -140,14 +151,23 @@ class ScriptStream:
 
 
 async def pause(seconds: float) -> None:
-    """Waits on the clock of the call's transport, so that synchronous clients can wait too; else on the event loop."""
+    """Waits on the clock of the call's transport, so that synchronous clients can wait too; else on the event loop.
+
+    Raises:
+        CancelledError: The Scope was cancelled meanwhile.
+    """
     if seconds <= 0:
         return
-    transport = current_scope().transport
-    if transport is not None:
-        await transport.clock.sleep(seconds)
-    else:
-        await asyncio.sleep(seconds)
+    scope = current_scope()
+    with Watch(scope.cancellation, scope.transport is not None and scope.transport.blocking):
+        await _clock(scope).sleep(seconds)
+
+
+def _clock(scope: Scope) -> Clock:
+    if scope.transport is not None:
+        clock: Clock = scope.transport.clock
+        return clock
+    return AsyncClock() if asyncio._get_running_loop() is None else LoopClock()  # noqa: SLF001 - the public one raises
 
 
 def words(text: str) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from inferail.errors import DeadlineError
 from inferail.testing.clock import VirtualClock
 from inferail.transport.protocol import Wire
+from inferail.types.clock import Clock
 
 __all__ = ["Piece", "ScriptedReply", "ScriptedTransport"]
 
@@ -39,7 +41,10 @@ class ScriptedReply:
 
 
 class ScriptedTransport:
-    """A `inferail.transport.Transport` whose i-th request gets the i-th reply. It never suspends, so it serves sync clients too.
+    """A `inferail.transport.Transport` whose i-th request gets the i-th reply.
+
+    On a `VirtualClock` it never suspends, so it serves sync clients too; on a `LoopClock` it waits as a real one does,
+    and other tasks run meanwhile.
 
     Attributes:
         wires: The requests that were sent.
@@ -51,10 +56,10 @@ class ScriptedTransport:
         self,
         replies: Sequence[ScriptedReply | BaseException],
         *,
-        clock: VirtualClock | None = None,
+        clock: Clock | None = None,
         blocking: bool = False,
     ) -> None:
-        self.clock = clock or VirtualClock()
+        self.clock: Any = clock or VirtualClock()
         self.blocking = blocking
         self.wires: list[Wire] = []
         self.open_replies = 0
@@ -77,12 +82,12 @@ class ScriptedTransport:
             )
         reply = self._replies[number]
         if connect_timeout is not None and reply.connect > connect_timeout:
-            self.wait(connect_timeout, by)
+            await self.wait(connect_timeout, by)
             raise DeadlineError(f"no connection within {connect_timeout:g} s", phase="connect")
-        self.wait(reply.connect + reply.tls, by)
+        await self.wait(reply.connect + reply.tls, by)
         if reply.error is not None:
             raise reply.error
-        self.wait(reply.first_byte, by)
+        await self.wait(reply.first_byte, by)
         self.open_replies += 1
         return OpenReply(self, reply)
 
@@ -90,12 +95,18 @@ class ScriptedTransport:
         """Notes that the transport was closed."""
         self.closed = True
 
-    def wait(self, seconds: float, by: float | None) -> None:
-        """Advances the clock by `seconds`, or to `by` and raises TimeoutError if that comes first."""
-        if by is not None and self.clock.now() + seconds > by:
-            self.clock.advance_to(by)
+    async def wait(self, seconds: float, by: float | None) -> None:
+        """Lets `seconds` pass on the clock, or only the time until `by` and raises TimeoutError if that comes first."""
+        now = self.clock.now()
+        is_late = by is not None and now + seconds > by
+        if is_late:
+            seconds = max(0.0, by - now)
+        if isinstance(self.clock, VirtualClock):
+            self.clock.advance(seconds)
+        elif seconds > 0:
+            await self.clock.sleep(seconds)
+        if is_late:
             raise TimeoutError
-        self.clock.advance(seconds)
 
 
 class OpenReply:
@@ -121,7 +132,7 @@ class OpenReply:
         clock = self._transport.clock
         if self._due is None:
             self._due = clock.now() + delay
-        self._transport.wait(max(0.0, self._due - clock.now()), by)
+        await self._transport.wait(max(0.0, self._due - clock.now()), by)
         self._due = None
         del self._pieces[0]
         if isinstance(content, BaseException):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from inferail.errors import ConfigError, DeadlineError
 
 if TYPE_CHECKING:
+    from inferail.core import StallDetector
     from inferail.types.clock import Clock
 
 __all__ = ["Deadlines", "Timeouts"]
@@ -31,6 +32,9 @@ class Timeouts:
         idle: Between two pieces of content of a stream.
         total: A whole call without streaming, retries and waits included.
         stream_total: A whole stream, retries and waits included.
+        stall: No limit in seconds, but a factor: a stream that is silent so many times longer than the endpoint usually is
+            between two pieces of content (and at least 1 s) counts as idle before `idle` has passed. It is learned from the
+            streams of a `Target`, see `inferail.core.StallDetector`; 8 is a good value, None leaves it to `idle`.
     """
 
     connect: float | None = 5.0
@@ -38,6 +42,7 @@ class Timeouts:
     idle: float | None = 30.0
     total: float | None = 30.0
     stream_total: float | None = 600.0
+    stall: float | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -91,9 +96,31 @@ class Deadlines:
         phase: The limit it belongs to: `first_token`, `idle` or `total`.
     """
 
-    __slots__ = ("_began", "_end", "_idle", "_now", "_stream", "_timeouts", "begun", "by", "connect", "phase", "total")
+    __slots__ = (
+        "_began",
+        "_end",
+        "_idle",
+        "_now",
+        "_silence",
+        "_stalls",
+        "_stream",
+        "_timeouts",
+        "begun",
+        "by",
+        "connect",
+        "phase",
+        "total",
+    )
 
-    def __init__(self, timeouts: Timeouts, clock: Clock, *, until: float | None = None, stream: bool = False) -> None:
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        clock: Clock,
+        *,
+        until: float | None = None,
+        stream: bool = False,
+        stalls: StallDetector | None = None,
+    ) -> None:
         """Starts the clock.
 
         Args:
@@ -101,6 +128,7 @@ class Deadlines:
             clock: The transport's clock.
             until: The deadline of the Scope around the call, on the same clock. The earlier one wins.
             stream: Whether the answer is streamed.
+            stalls: What is known of the endpoint's silences, where they are watched.
         """
         self._now = clock.now
         self._began = now = clock.now()
@@ -112,6 +140,8 @@ class Deadlines:
         self._timeouts = timeouts
         self._idle = math.inf if timeouts.idle is None else timeouts.idle
         self._stream = stream
+        self._stalls = stalls
+        self._silence: float | None = None
         self.by = self.total
         self.phase = "total"
         if stream:
@@ -123,7 +153,13 @@ class Deadlines:
         Call it for content only; a server that sends nothing but keep-alive comments is idle.
         """
         self.begun = True
-        moment = self._now() + self._idle
+        now = self._now()
+        if self._stalls is None:
+            silence = self._idle
+        else:
+            self._stalls.content(now)
+            self._silence = silence = min(self._idle, self._stalls.limit(now))
+        moment = now + silence
         if moment < self._end:
             self.by = moment
             self.phase = "idle"
@@ -134,6 +170,8 @@ class Deadlines:
     def restart(self) -> None:
         """A new attempt begins: it has its own time to the first content, but the same total."""
         self.begun = False
+        if self._stalls is not None:
+            self._stalls = self._stalls.stream()
         limit = self._timeouts.first_token
         moment = math.inf if limit is None or not self._stream else self._now() + limit
         self.by, self.phase = (moment, "first_token") if moment < self._end else (self.total, "total")
@@ -156,6 +194,8 @@ class Deadlines:
         """How long the limit was, in seconds."""
         if phase == "total":
             return None if self.total is None else max(0.0, self.total - self._began)
+        if phase == "idle" and self._silence is not None:
+            return self._silence
         limit: float | None = getattr(self._timeouts, phase)
         return limit
 

@@ -66,7 +66,7 @@ class Cancellation:
 
     def check(self, *, provider: str | None = None, model: str | None = None, partial: Any = None) -> None:
         """Raises CancelledError if cancelled."""
-        if self._cancelled:
+        if self.cancelled:
             raise CancelledError("the call was cancelled by its Scope", provider=provider, model=model, partial=partial)
 
 
@@ -127,8 +127,10 @@ class Scope:
         recorder: Takes the Records; set by the client.
         alternatives: How many other targets are left if this one fails. A target with alternatives does not wait to
             retry: moving on is faster.
-        reason: Why the next attempt is made: `first` or `fallback`.
+        reason: Why the next attempt is made: `first`, `fallback`, `hedge`, ….
         timeouts: The client's `inferail.Timeouts`, for targets that have none of their own.
+        rivals: How many other targets are asked at the same time, or will be once this one fails. A target with rivals does
+            not wait to retry either, but has all of the time.
     """
 
     deadline: float | None = None
@@ -141,6 +143,7 @@ class Scope:
     alternatives: int = 0
     reason: str = "first"
     timeouts: Any = None
+    rivals: int = 0
 
     def enter(self) -> Entered:
         """Makes this the current Scope inside a `with` block."""

@@ -26,6 +26,8 @@ class Tool:
         parameters: JSON Schema of an object.
         strict: Ask the provider to enforce the schema, where it can; None leaves it to the provider.
         cache: Whether the tools up to this one are worth keeping in the provider's cache; see `Message`.
+        side_effects: Whether calling it changes anything. A request is only asked of two models at once (`Hedged`) if none
+            of its tools has any: False says that this one may be called twice, or for nothing.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Tool:
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
     strict: bool | None = None
     cache: str | bool = field(default=False, compare=False)
+    side_effects: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.match(self.name) or self.name in _CHOICES:

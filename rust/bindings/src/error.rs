@@ -175,6 +175,11 @@ pub(crate) fn ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyErr {
     }
 }
 
+/// Why a policy cannot be made.
+pub(crate) fn policy_error(py: Python<'_>, error: &inferail_policy::Error) -> PyErr {
+    config_error(py, error.to_string())
+}
+
 /// Why a model cannot be loaded, or a text cannot be encoded.
 pub(crate) fn engine_error(py: Python<'_>, error: inferail_engine::Error) -> PyErr {
     use inferail_engine::Error;

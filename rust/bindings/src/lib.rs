@@ -62,7 +62,15 @@ mod core_module {
     #[pymodule_export]
     use super::ndjson_parser::PyNdjsonParser;
     #[pymodule_export]
+    use super::policy::concurrency::PyAdaptiveConcurrency;
+    #[pymodule_export]
     use super::policy::health::{PyEndpointHealth, pick};
+    #[pymodule_export]
+    use super::policy::limiter::{PyLimiter, PyRefusal, PyReservation};
+    #[pymodule_export]
+    use super::policy::queue::PyWaitQueue;
+    #[pymodule_export]
+    use super::policy::retry_budget::PyRetryBudget;
     #[pymodule_export]
     use super::sampler::draw::{PySampler, sample_each};
     #[pymodule_export]

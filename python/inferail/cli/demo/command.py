@@ -35,7 +35,7 @@ QUESTIONS: Final = (
 
 _MODELS: Final = (
     ("openai:docs@429-20", "is rate-limited: 429, retry after 20 s"),
-    ("anthropic:docs@cut-0", "cuts its stream before the first word"),
+    ("anthropic:docs@cut-12", "cuts its stream after twelve words"),
     ("gemini:docs", "is well"),
 )
 _LIKE: Final = ("gemini", "gemini-2.5-flash")  # the dollars are what the tokens would cost at this model's price
@@ -44,7 +44,7 @@ _SPACES: Final = re.compile(r"[ \t]+|(\s*\n\s*)")
 _HELP = """Watch prompts travel to three providers of which two fail, and get whole answers all the same.
 
     Starts three sandbox providers on this machine, over real HTTP: the first is rate-limited, the second cuts its stream
-    before the first word, the third answers. No key and no network are needed. The answers are sentences of
+    after twelve words, the third goes on from there. A provider that keeps failing rests for a while. No key and no network are needed. The answers are sentences of
     inferail's documentation, picked by rules: the sandbox is no language model.
 
     \b
@@ -114,39 +114,43 @@ def _prices(table: PriceTable) -> tuple[PriceTable, str]:
 
 
 def _answer(console: Console, stream: Stream[Any]) -> Response[Any]:
-    """Shows the attempts that failed, then the answer as it arrives."""
+    """Shows the attempts that failed, then the answer as it arrives, with a sign where another model goes on."""
     from inferail.cli.demo.timeline import outcome
 
     with stream:
         for attempt in stream.attempts:
             told = f"{_INDENT}{attempt.provider}: {outcome(attempt)}, on to the next"
             console.print(told, style="red", markup=False, soft_wrap=True)
-        answering = _MODELS[min(len(stream.attempts), len(_MODELS) - 1)][0].partition(":")[0]
-        console.print(f"{_INDENT}{answering}:", style="green", end="")
+        console.print(f"{_INDENT}the answer:", style="green", end="")
         column = 0
-        for piece in _words(stream):
-            column = _print_word(console, piece, column)
+        for piece, style in _words(stream):
+            column = _print_word(console, piece, column, style)
         console.print()
         return stream.final()
 
 
-def _words(stream: Stream[Any]) -> Iterator[str]:
-    """The words of a stream as they are whole, and each run of line breaks as one."""
+def _words(stream: Stream[Any]) -> Iterator[tuple[str, str]]:
+    """The words of a stream as they are whole, each run of line breaks as one, and a sign at each seam; with their style."""
     rest = ""
-    for piece in stream.text():
-        *whole, rest = _SPACES.split(rest + piece)
-        yield from (word for word in whole if word)
-    yield from (word for word in _SPACES.split(rest) if word)
+    for delta in stream.deltas():
+        if delta.kind == "seam":
+            yield from ((word, "") for word in _SPACES.split(rest) if word)
+            rest = ""
+            yield f"[cut off; {(delta.name or '').partition(':')[0]} goes on]", "yellow"
+        elif delta.kind == "text":
+            *whole, rest = _SPACES.split(rest + (delta.text or ""))
+            yield from ((word, "") for word in whole if word)
+    yield from ((word, "") for word in _SPACES.split(rest) if word)
 
 
-def _print_word(console: Console, word: str, column: int) -> int:
+def _print_word(console: Console, word: str, column: int, style: str) -> int:
     """Prints a word, on a new line where there is no room for it; gives back the column behind it."""
     if word.isspace():
         return 0
     word = printable(word)
     fits = 0 < column + len(word) < console.width - 1
     before = " " if fits and column else "\n" + _INDENT
-    console.print(before + word, end="", markup=False, soft_wrap=True)
+    console.print(before + word, end="", markup=False, soft_wrap=True, style=style)
     console.file.flush()
     return column + 1 + len(word) if before == " " else len(_INDENT) + len(word)
 

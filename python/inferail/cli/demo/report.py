@@ -43,8 +43,11 @@ class Asked:
 
     @property
     def first_token(self) -> float:
-        """Seconds from the question to the first word."""
+        """Seconds from the question to the first word, whichever attempt brought it."""
         timing = self.response.timing
+        for attempt in self.response.attempts:
+            if attempt.timing.first_token is not None:
+                return attempt.started - self.response.attempts[0].started + attempt.timing.first_token
         return self.waited + (timing.total if timing.first_token is None else timing.first_token)
 
     @property

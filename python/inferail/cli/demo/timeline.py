@@ -62,14 +62,12 @@ class Timeline:
         row = Text(f"{attempt.provider:<{_LABEL}}"[:_LABEL], no_wrap=True, overflow="ellipsis")
         row.append(" " * start)
         answered = attempt.error is None
-        if not answered:
-            row.append(_WAITING * (end - start - 1) + _FAILED, style="red")
-        else:
-            first = attempt.timing.first_token
-            answering = end if first is None else max(start, self._column(attempt.started - began + first))
-            answering = min(answering, end - 1)
-            row.append(_WAITING * (answering - start), style="yellow")
-            row.append(_ANSWERING * (end - answering), style="green")
+        first = attempt.timing.first_token
+        answering = end if first is None else max(start, self._column(attempt.started - began + first))
+        answering = min(answering, end - 1)
+        row.append(_WAITING * (answering - start), style="yellow" if answered else "red")
+        row.append(_ANSWERING * (end - answering - (not answered)), style="green")
+        row.append("" if answered else _FAILED, style="red")
         row.append(" " * (self.columns - end + 1))
         row.append(self._note(attempt), style="green" if answered else "red")
         row.truncate(max(self.width, 40), overflow="ellipsis")
