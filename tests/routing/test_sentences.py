@@ -215,8 +215,9 @@ def test_gated_shows_what_it_has_rather_than_to_leave_when_both_limits_end(run):
 def test_gated_stream_that_is_left_while_it_waits_closes_what_it_reads(run):
     async def work(carries: Any, pause: Any) -> Slow:
         slow = Slow([(1.0, Delta("text", text="held")), (99.0, FINISH)], pause)
-        async with ir.AsyncClient(Gated(slow), transport=carries) as client, client.stream("Hello") as stream:
-            assert [delta.text for delta in await stream.next()] == ["held"]
+        async with ir.AsyncClient(Gated(slow), transport=carries) as client:
+            async with client.stream("Hello") as stream:
+                assert [delta.text for delta in await stream.next()] == ["held"]
         return slow
 
     assert run(work).closed == 1
