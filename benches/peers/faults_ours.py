@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,15 +20,21 @@ def _fallback(on_break: str) -> Callable[[Any, Any], Any]:
 
 
 def _gated(first: Any, second: Any) -> Any:
-    return importlib.import_module("inferail.routing.sentences").Gated(ir.Fallback(first, second))
+    from inferail.routing.sentences import Gated
+
+    return Gated(ir.Fallback(first, second))
 
 
 def _hedged(first: Any, second: Any) -> Any:
-    return importlib.import_module("inferail.routing.hedged").Hedged(first, second)
+    from inferail.routing.hedged import Hedged
+
+    return Hedged(first, second, after=0.3)
 
 
-def _tiered(first: Any, second: Any) -> Any:
-    return importlib.import_module("inferail.routing.tiered").Tiered(first, second)
+def _tiered(fast: Any, deep: Any) -> Any:
+    from inferail.routing.tiered import Tiered
+
+    return Tiered(fast, deep, fast_timeout=TIMEOUT, deep_timeout=TIMEOUT)
 
 
 POLICIES: dict[str, Callable[[Any, Any], Any]] = {
@@ -38,18 +43,20 @@ POLICIES: dict[str, Callable[[Any, Any], Any]] = {
     "Fallback, restart": _fallback("restart"),
     "Fallback, resume": _fallback("resume"),
     "Hedged": _hedged,
-    "Tiered": _tiered,
+    "Hedged in Fallback": lambda first, second: ir.Fallback(_hedged(first, second), second),
+    "Tiered, fast": _tiered,
+    "Tiered, deep": lambda first, second: _tiered(second, first),
+    "Tiered, deep a Fallback": lambda first, second: _tiered(second, ir.Fallback(first, second)),
     "Gated": _gated,
 }
-_MODULES = {"Hedged": "hedged", "Tiered": "tiered", "Gated": "sentences"}
-
-
-def absent(policy: str) -> str | None:
-    """Why a policy cannot be tried, or None."""
-    module = _MODULES.get(policy)
-    if module is not None and importlib.util.find_spec(f"inferail.routing.{module}") is None:
-        return f"inferail.routing.{module} is not there"
-    return None
+# For the tables.
+SETTINGS = {
+    "Target": "the faulty server alone",
+    "Fallback": "`Fallback(faulty, healthy, on_break=…)`",
+    "Hedged": "`Hedged(faulty, healthy, after=0.3)`: a stream that breaks after it has won ends with its error; in a Fallback it goes on",
+    "Tiered": f"`Tiered(…, fast_timeout={TIMEOUT:g}, deep_timeout={TIMEOUT:g})`, the fault in the fast or in the deep tier",
+    "Gated": "`Gated(Fallback(faulty, healthy))`",
+}
 
 
 def target(url: str, model: str, *, provider: str = "openai", idle: float = TIMEOUT, first: float = TIMEOUT) -> Any:
