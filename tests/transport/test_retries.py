@@ -26,7 +26,7 @@ def rate_limited(seconds=None):
 
 def test_retry_policy_has_visible_defaults():
     """Serves R80."""
-    assert repr(RetryPolicy()) == "RetryPolicy(retries=3, base=0.5, cap=8.0, retry_after_cap=120.0)"
+    assert repr(RetryPolicy()) == "RetryPolicy(retries=3, base=0.5, cap=8.0, retry_after_cap=120.0, budget=None)"
 
 
 @pytest.mark.parametrize("changes", [{"retries": -1}, {"retries": 1.5}, {"retries": True}, {"base": -1}, {"cap": "8"}])

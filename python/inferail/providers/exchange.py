@@ -142,6 +142,8 @@ class Exchange:
         scope, request = self._scope, self._request
         if scope.budget is not None:
             scope.budget.spend(usage)
+        if self._reason == "retry":
+            self._target.retries.cost(usage.cost_usd)
         if scope.recorder is not None and request is not None:
             scope.recorder.record(
                 Record.of(

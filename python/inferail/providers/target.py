@@ -95,7 +95,7 @@ class Caller:
             if timeout is None and first_token_timeout is None
             else Timeouts.of(timeout, first_token=first_token_timeout)
         )
-        self._retries = retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries)
+        self.retries = retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries)
         self.prices = prices
         self.host = host_of(self.endpoint.base_url)
         self._transport = transport
@@ -210,6 +210,7 @@ class Caller:
             raise deadlines.error("total", provider=self.provider, model=self.model)
         made: list[Attempt] = []
         reason = scope.reason
+        self.retries.began()
         watch = _UNWATCHED if scope.cancellation is None else Watch(scope.cancellation, transport.blocking)
         while True:
             exchange = Exchange(
@@ -229,9 +230,9 @@ class Caller:
                 wait = (
                     None
                     if scope.alternatives or scope.rivals
-                    else self._retries.delay(len(made), error, exchange.headers, self._random)
+                    else self.retries.delay(len(made), error, exchange.headers, self._random)
                 )
-                if wait is None or not deadlines.fits(wait):
+                if wait is None or not deadlines.fits(wait) or not self.retries.allows():
                     _locate(error, self, exchange.request_id, made)
                     raise
                 await self._pause(wait, scope, transport, made)

@@ -79,7 +79,7 @@ class RedisStore:
     async def get(self, namespace: str, key: str) -> Entry | None:
         """What is kept there, unless it has expired."""
         noted = (self._notes_uses, int(self._notes_uses and self._by_gain))
-        found = await self._run("GET", [self._space(namespace)], [key, *noted])
+        found = await self._run("GET", [self.space(namespace)], [key, *noted])
         if found is None:
             return None
         value, seconds, micros, left = found
@@ -101,28 +101,28 @@ class RedisStore:
         check_ttl(ttl)
         size = len(value) + len(namespace) + len(key) + ENTRY_BYTES
         arguments = [key, value, _ms(ttl), size, repr(weight / size), *self._bounds, self._by_gain, *tags]
-        evicted = int(await self._run("PUT", [self._space(namespace)], arguments))
+        evicted = int(await self._run("PUT", [self.space(namespace)], arguments))
         self.evictions += max(0, evicted)
         return evicted >= 0
 
     async def delete(self, namespace: str, key: str) -> bool:
         """Forgets one entry; whether it was there."""
-        return bool(await self._run("DELETE", [self._space(namespace)], ["name", key]))
+        return bool(await self._run("DELETE", [self.space(namespace)], ["name", key]))
 
     async def delete_tagged(self, namespace: str, tag: str) -> int:
         """Forgets every entry that was put with this tag; how many there were."""
-        return int(await self._run("DELETE", [self._space(namespace)], ["tag", tag]))
+        return int(await self._run("DELETE", [self.space(namespace)], ["tag", tag]))
 
     async def clear(self, namespace: str) -> int:
         """Forgets every entry of a namespace; how many there were."""
-        return int(await self._run("DELETE", [self._space(namespace)], ["all", ""]))
+        return int(await self._run("DELETE", [self.space(namespace)], ["all", ""]))
 
     async def acquire(self, key: str, ttl: float) -> Lease | None:
         """The right to do something alone for `ttl` seconds; None while another has it."""
         check_ttl(ttl)
         lease = new_lease(key)
         name = self._lease(key)
-        taken = await self._do(lambda: self._client.set(name, lease.token, nx=True, px=_ms(ttl)))
+        taken = await self.aside(lambda: self._client.set(name, lease.token, nx=True, px=_ms(ttl)))
         return lease if taken else None
 
     async def renew(self, lease: Lease, ttl: float) -> bool:
@@ -155,17 +155,25 @@ class RedisStore:
             return {name[:-1] for name in found}
 
         sums = [0, 0, 0]
-        for space in await self._do(spaces):
+        for space in await self.aside(spaces):
             counts = await self._run("STATS", [space], [])
             sums = [total + int(count) for total, count in zip(sums, counts, strict=True)]
         return StoreStats(*sums)
 
+    async def evaluate(self, script: str, keys: list[Any], arguments: list[Any]) -> Any:
+        """What a Lua script gives; the server keeps it after the first time."""
+        known = self._scripts.get(script)
+        if known is None:
+            known = self._scripts[script] = self._client.register_script(script)
+        return await self.aside(lambda: known(keys=keys, args=arguments))
+
     async def aclose(self) -> None:
         """Closes the connections (not those of a client that was passed in)."""
         if self._own:
-            await self._do(self._client.close)
+            await self.aside(self._client.close)
 
-    def _space(self, namespace: str) -> str:
+    def space(self, namespace: str) -> str:
+        """What the keys of a namespace begin with; they stay together in a cluster."""
         return f"{self._prefix}:{{{namespace}}}:"
 
     def _lease(self, key: str) -> str:
@@ -175,10 +183,10 @@ class RedisStore:
         return [f"{self._prefix}:log:{{{stream}}}", f"{self._prefix}:log:{{{stream}}}:m"]
 
     async def _run(self, script: str, keys: list[Any], arguments: list[Any]) -> Any:
-        return await self._do(lambda: self._scripts[script](keys=keys, args=arguments))
+        return await self.aside(lambda: self._scripts[script](keys=keys, args=arguments))
 
-    async def _do(self, work: Callable[[], ResultT]) -> ResultT:
-        """What `work` gives, without holding up an event loop.
+    async def aside(self, work: Callable[[], ResultT]) -> ResultT:
+        """What blocking `work` with the server gives, without holding up an event loop.
 
         Raises:
             ConnectError: The server cannot be reached.

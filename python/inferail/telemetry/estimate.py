@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from inferail.types.message import Part
     from inferail.types.request import Request
 
-__all__ = ["estimate_tokens", "estimate_usage"]
+__all__ = ["MESSAGE_TOKENS", "estimate_tokens", "estimate_usage"]
 
 _BYTES_PER_TOKEN: Final = 4
-_MESSAGE_TOKENS: Final = 4
+MESSAGE_TOKENS: Final = 4
 _PICTURE_TOKENS: Final = 1_000
 _SMALL_PICTURE_TOKENS: Final = 85
 _RECORDING_TOKENS: Final = 1_000
@@ -66,7 +66,7 @@ def estimate_usage(request: Request | EmbeddingRequest, output_bytes: int) -> Us
         text_bytes += _utf8_length(tool.name) + _utf8_length(tool.description) + _json_length(tool.parameters)
     if request.output is not None:
         text_bytes += _json_length(request.output.schema)
-    flat_tokens += _MESSAGE_TOKENS * len(request.messages)
+    flat_tokens += MESSAGE_TOKENS * len(request.messages)
     return Usage(
         input_tokens=estimate_tokens(text_bytes) + flat_tokens + audio_tokens,
         output_tokens=estimate_tokens(output_bytes),

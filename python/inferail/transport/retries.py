@@ -22,7 +22,7 @@ from inferail.errors import (
     TransportError,
 )
 
-__all__ = ["RetryPolicy", "Uniform", "duration", "retry_after"]
+__all__ = ["Allowance", "RetryPolicy", "Uniform", "duration", "retry_after"]
 
 _SECONDS = re.compile(r"\d+(?:\.\d*)?\Z", re.ASCII)
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+\Z", re.ASCII)
@@ -35,6 +35,18 @@ class Uniform(Protocol):
 
     def uniform(self, a: float, b: float, /) -> float:
         """A number between `a` and `b`."""
+        ...
+
+
+class Allowance(Protocol):
+    """What all the calls that share it may add together, for example `inferail.core.RetryBudget`."""
+
+    def deposit(self) -> None:
+        """A request was made for the first time."""
+        ...
+
+    def withdraw(self) -> bool:
+        """Whether one more may be made; then it is counted."""
         ...
 
 
@@ -56,17 +68,37 @@ class RetryPolicy:
         base: Upper end of the first wait, in seconds.
         cap: Upper end of any wait of our own, in seconds.
         retry_after_cap: The longest wait a server may ask for; above it there is no retry.
+        budget: Bounds the retries of everything that shares it, for example `RetryBudget(ratio=0.1)`: where a provider is
+            down, retries of single calls would multiply its load. One with `spend` also hears what retries cost.
     """
 
     retries: int = 3
     base: float = 0.5
     cap: float = 8.0
     retry_after_cap: float = 120.0
+    budget: Allowance | None = None
 
     def __post_init__(self) -> None:
         _check("retries", self.retries, whole=True)
         for name in ("base", "cap", "retry_after_cap"):
             _check(name, getattr(self, name))
+        if self.budget is not None and not (hasattr(self.budget, "deposit") and hasattr(self.budget, "withdraw")):
+            raise ConfigError(f"budget must be a RetryBudget, for example RetryBudget(ratio=0.1), not {self.budget!r}")
+
+    def began(self) -> None:
+        """A request is made for the first time."""
+        if self.budget is not None:
+            self.budget.deposit()
+
+    def allows(self) -> bool:
+        """Whether the budget allows one more attempt; then it is counted."""
+        return self.budget is None or self.budget.withdraw()
+
+    def cost(self, usd: float | None) -> None:
+        """What a retry cost."""
+        spend = getattr(self.budget, "spend", None)
+        if spend is not None and usd:
+            spend(usd)
 
     def delay(
         self,
