@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import textwrap
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests.routing.router.parts import ask, on, request, says
 
 import inferail as ir
-from inferail.routing.router import Reloading, Router, RouterConfig, Rule
+from inferail.routing.router import Reloading, Router, RouterConfig, Rule, config
 from inferail.testing import ScriptedModel, ScriptedTransport, VirtualClock
 
 EXAMPLE = """
@@ -95,6 +96,12 @@ def test_a_mistake_is_told_with_its_line_and_key(old, new, told):
         Router.from_toml(EXAMPLE.replace(old, new), models=says("large", "small", "own"))
 
     assert told in str(caught.value)
+
+
+def test_the_example_of_the_module_is_valid():
+    text = textwrap.dedent((config.__doc__ or "").partition("\n\n")[2].partition("Keys are never")[0])
+
+    assert list(RouterConfig.load(text).targets) == ["small", "large"]
 
 
 def test_the_version_is_that_of_the_content_not_of_its_layout():

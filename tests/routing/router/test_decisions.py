@@ -152,8 +152,10 @@ def test_fallback_options_pass_through():
     router = Router(says("a", "b"), accept=lambda response: response.text == "b")
 
     assert ask(router, request(), on(VirtualClock())).text == "b"
-    with pytest.raises(ir.ConfigError, match="on_break"):
-        ask(Router(says("a"), on_break="never"), request(), on(VirtualClock()))
+    with pytest.raises(ir.ConfigError, match="on_break must be"):
+        Router(says("a"), on_break="never")
+    with pytest.raises(ir.ConfigError, match="a Router has no option 'rulez'"):
+        Router(says("a"), rulez=[])
 
 
 def test_the_router_brings_no_pydantic_unless_it_is_configured_by_a_file(tmp_path):

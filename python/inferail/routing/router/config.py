@@ -117,25 +117,9 @@ class _TargetConfig(_ModelConfig):
 
     def route(self, models: Mapping[str, Any]) -> Route:
         """The route with its models."""
-        kept = (
-            "tools",
-            "vision",
-            "audio",
-            "files",
-            "context_tokens",
-            "labels",
-            "region",
-            "cost",
-            "strength",
-            "latency",
-        )
-        return Route(
-            tuple(each.deployment(models) for each in self.deployments or (self,)),
-            schema=self.answers_schema,
-            local=self.local,
-            balance=self.balance,
-            **{name: getattr(self, name) for name in kept},
-        )
+        said = self.model_dump(include=set(Route.__dataclass_fields__) - {"model", "schema"})
+        places = tuple(each.deployment(models) for each in self.deployments or (self,))
+        return Route(places, schema=self.answers_schema, **said)
 
 
 class _RuleConfig(_Checked):

@@ -109,6 +109,14 @@ class Keyed:
 
     429, 401, 402 and 403 are the fault of a key: it rests and the next one is asked at once. Everything else is the
     provider's fault and raised, for whoever has another provider.
+
+    Attributes:
+        name: `provider:model`.
+        provider: Who is asked.
+        model: The provider's name of the model.
+        prices: Prices of its own, if it has some.
+        pool: The keys.
+        targets: One for each key.
     """
 
     def __init__(self, model: str, pool: KeyPool, **options: Any) -> None:
@@ -118,29 +126,11 @@ class Keyed:
         rotating = _RotatingRetries(**{name: getattr(policy, name) for name in RetryPolicy.__dataclass_fields__})
         self.pool = pool
         self.targets: list[Any] = pool.each(lambda key: resolve(model, api_key=key, retries=rotating, **options))
-
-    @property
-    def name(self) -> str:
-        """`provider:model`."""
-        name: str = self.targets[0].name
-        return name
-
-    @property
-    def provider(self) -> str:
-        """Who is asked."""
-        provider: str = self.targets[0].provider
-        return provider
-
-    @property
-    def model(self) -> str:
-        """The provider's name of the model."""
-        model: str = self.targets[0].model
-        return model
-
-    @property
-    def prices(self) -> Any:
-        """Prices of its own, if it has some."""
-        return self.targets[0].prices
+        first = self.targets[0]
+        self.name: str = first.name
+        self.provider: str = first.provider
+        self.model: str = first.model
+        self.prices: Any = first.prices
 
     def __repr__(self) -> str:
         return f"Keyed({self.name!r}, {self.pool!r})"

@@ -336,6 +336,8 @@ class Plan:
     def _pick(self, lane: Lane, now: float, draw: float, out: frozenset[Endpoint]) -> int:
         """The number of the deployment that is asked first."""
         endpoints, balance = lane.endpoints, lane.route.balance
+        if not out and balance in ("peak_ewma", "least_busy", "weighted"):
+            return pick(lane.healths, now, balance, weights=lane.weights, draw=draw) or 0
         able = [n for n, each in enumerate(endpoints) if each not in out]
         able = able or [n for n, each in enumerate(endpoints) if each.left(now)]
         if balance in ("peak_ewma", "least_busy", "weighted"):

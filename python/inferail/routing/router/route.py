@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from inferail.core import Tokenizer
-from inferail.errors import ConfigError
+from inferail.errors import ConfigError, RequestError
+from inferail.routing.health import clock_of
 from inferail.routing.router.known import known
 from inferail.telemetry.estimate import estimate_usage
 from inferail.telemetry.prices import Price, PriceTable, Tiered
 from inferail.types.registry import resolve
+from inferail.types.scope import current_scope
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -172,6 +174,8 @@ class Lane:
     def __init__(self, index: int, name: str, route: Route, health: Health, earlier: Mapping[int, Endpoint]) -> None:
         self.index, self.name, self.route = index, name, route
         self.endpoints = tuple(earlier.get(id(spec.model)) or Endpoint(spec, health) for spec in route.deployments())
+        self.healths = [endpoint.health for endpoint in self.endpoints]
+        self.weights = [endpoint.spec.weight for endpoint in self.endpoints]
         first: Any = self.endpoints[0].model
         self.model_name: str = getattr(first, "model", None) or first.name
         facts = known(self.model_name)
@@ -254,8 +258,7 @@ class Lane:
         key = (share, prompt_tokens.bit_length(), streamed)
         kept = self._predicted.get(key)
         if kept is None or not kept[0] <= now < kept[0] + _FRESH:
-            healths = [endpoint.health for endpoint in self.endpoints]
-            told = [(*self._first(health, share, prompt_tokens, streamed=streamed), health) for health in healths]
+            told = [(*self._first(health, share, prompt_tokens, streamed=streamed), health) for health in self.healths]
             rested = [(taken, paced, max(0.0, health.ready_at(now) - now)) for taken, paced, health in told]
             kept = self._predicted[key] = (now, *min(rested, key=lambda each: each[0] + each[2]))
         _, taken, paced, rest = kept
@@ -271,6 +274,19 @@ class Lane:
             return self._unseen if taken is None else taken, streamed
         taken = health.quantile(share, input_tokens=prompt_tokens, minimum=_ENOUGH)
         return self._unseen if taken is None else taken, True
+
+    async def measure(self) -> list[float]:
+        """Seconds that a new connection to each endpoint takes; infinite where there is none."""
+        clock = clock_of(current_scope())
+        for endpoint in self.endpoints:
+            if (warm := getattr(endpoint.model, "warm", None)) is not None:
+                began = clock.now()
+                try:
+                    await warm(1)
+                    endpoint.rtt = clock.now() - began
+                except RequestError:
+                    endpoint.rtt = math.inf
+        return [endpoint.rtt for endpoint in self.endpoints]
 
     def keep(self, earlier: Lane | None) -> None:
         """Takes over what was learned of the same models under an earlier configuration."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inferail.errors import CancelledError, ConfigError, RequestError
 from inferail.routing.classify import classified, labelled
+from inferail.routing.fallback import Fallback
 from inferail.routing.health import Health, clock_of
 from inferail.routing.router.plan import Choice, Facts, Plan
 from inferail.routing.router.streams import Opened
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Router", "local_first"]
 
+_PASSED_ON: Final = frozenset({"on", "accept", "on_break"})
 _FIELDS: Final = tuple(field.name for field in fields(Scope))
 _VALUES: Final = attrgetter(*_FIELDS)
 _LABELS: Final = _FIELDS.index("labels")
@@ -119,6 +120,11 @@ class Router:
             targets, fallback=self._fallback, rule=rule, rules=rules, weights=weights, objective=objective, profile=profile,
             profiles=profiles, strengths=strengths, policies=policies, shadows=shadows, canary=canary, version=version,
         )  # fmt: skip
+        if unknown := fallback.keys() - _PASSED_ON:
+            raise ConfigError(
+                f"a Router has no option {min(unknown)!r}; a Fallback's are {', '.join(sorted(_PASSED_ON))}"
+            )
+        Fallback(*self._plan.models, **self._fallback)  # raises now, not at the first request
 
     @staticmethod
     def from_toml(source: str | Path, *, models: Mapping[str, Model] | None = None, **options: Any) -> Router:
@@ -194,8 +200,7 @@ class Router:
             RouteError: Every route that can failed.
         """
         scope = current_scope()
-        plan = self._current()
-        plan.enter()
+        plan = self._begin()
         try:
             choice = await self._choose(plan, request, scope, streamed=False)
             sent = _with_prompt(request, choice.prompt)
@@ -220,8 +225,7 @@ class Router:
         begun: list[tuple[Plan, Choice, Request]] = []
 
         async def opening() -> tuple[DeltaStream, tuple[Attempt, ...]]:
-            plan = self._current()
-            plan.enter()
+            plan = self._begin()
             choice: Choice | None = None
             try:
                 with scope.enter():
@@ -297,10 +301,11 @@ class Router:
                 self._plan.learned(lane, windows.get(lane.model_name))
 
     async def warm(self, connections: int = 1) -> None:
-        """Makes connections for the first endpoint of each route."""
+        """Makes connections for the first endpoint of each route; routes with `balance="rtt"` measure all of theirs."""
         for lane in self._plan.lanes:
-            warm = getattr(lane.endpoints[0].model, "warm", None)
-            if warm is not None:
+            if lane.route.balance == "rtt":
+                await lane.measure()
+            elif (warm := getattr(lane.endpoints[0].model, "warm", None)) is not None:
                 await warm(connections)
 
     async def probe(self) -> dict[str, list[float]]:
@@ -309,20 +314,7 @@ class Router:
         Returns:
             Seconds by route, one for each deployment; infinite where there was no connection.
         """
-        clock = clock_of(current_scope())
-        for lane in self._plan.lanes:
-            for endpoint in lane.endpoints:
-                warm = getattr(endpoint.model, "warm", None)
-                if warm is None:
-                    continue
-                began = clock.now()
-                try:
-                    await warm(1)
-                except RequestError:
-                    endpoint.rtt = math.inf
-                else:
-                    endpoint.rtt = clock.now() - began
-        return {lane.name: [endpoint.rtt for endpoint in lane.endpoints] for lane in self._plan.lanes}
+        return {lane.name: await lane.measure() for lane in self._plan.lanes}
 
     def savings(self, baseline: str) -> tuple[float, float]:
         """What all calls so far cost, and what the same tokens would have cost on the route `baseline`, in US dollars.
@@ -346,6 +338,15 @@ class Router:
                 shadow.stop()
         for model in dict.fromkeys(model for plan in plans for model in plan.models):
             await _close(model)
+
+    def _begin(self) -> Plan:
+        """The configuration of a request that begins now, entered: nothing of it is closed before the request ends."""
+        while True:
+            plan = self._current()
+            plan.enter()
+            if plan is self._plan:
+                return plan
+            plan.leave()  # another thread has changed it in between
 
     def _current(self) -> Plan:
         """The configuration for a request that begins now."""
