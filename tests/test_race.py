@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inferail as ir
+from inferail import concurrency
 from inferail.concurrency import Emit, Happening, Race, race
 from inferail.testing import run_virtual
 
@@ -279,6 +280,23 @@ def test_race_in_threads_ends_its_wait_when_the_reader_is_told_to():
         driven(contest.next())
     driven(contest.close())
     assert not _threads()
+
+
+def test_race_leaves_a_thread_to_itself_that_does_not_stop(monkeypatch):
+    monkeypatch.setattr(concurrency, "_PATIENCE", 0.01)
+    go = threading.Event()
+
+    async def deaf(_: Emit) -> None:
+        go.wait(10)
+
+    contest = race(blocking=True)
+    contest.start(deaf, stop=never)
+
+    assert driven(contest.close()) == []
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == "inferail-job")
+    assert thread.daemon
+    go.set()
+    thread.join(10)
 
 
 def test_race_in_threads_holds_a_runner_back_and_loses_nothing():

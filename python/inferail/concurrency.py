@@ -292,21 +292,32 @@ class _LoopRace(Race):
         return _LoopBell(self._loop)
 
     def _run(self, runner: Runner, work: Job[Any], ended: Ended) -> None:
+        async def run() -> None:
+            try:
+                value = await work()
+            except BaseException as error:
+                ended(None, error)
+                if not isinstance(error, Exception | asyncio.CancelledError):
+                    raise
+            else:
+                ended(value, None)
+
         def done(task: asyncio.Task[Any]) -> None:
             self._tasks.discard(task)
-            error = asyncio.CancelledError() if task.cancelled() else task.exception()
-            ended(None if error else task.result(), error)
+            if not runner.ended:  # cancelled before its first step
+                ended(None, asyncio.CancelledError())
 
-        task = self._loop.create_task(work(), name="inferail-job")
+        # A runner tells of its end itself: a callback of its task would do so a turn of the loop later.
+        task = self._loop.create_task(run(), name="inferail-job")
         self._tasks.add(task)
         runner.cancel = task.cancel
         task.add_done_callback(done)
 
     async def _released(self) -> None:
         interrupted: asyncio.CancelledError | None = None
-        while self._tasks:
+        while running := [task for task in self._tasks if not task.done()]:
             try:
-                await asyncio.wait(self._tasks)
+                await asyncio.wait(running)
             except asyncio.CancelledError as error:
                 interrupted = error
         if interrupted is not None:

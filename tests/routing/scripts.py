@@ -9,6 +9,7 @@ import pytest
 import inferail as ir
 from inferail.core import Delta
 from inferail.testing import LoopClock, ScriptedModel, ScriptedTransport
+from inferail.types.scope import current_scope
 
 END = Delta("finish", reason="stop", raw_reason="stop")
 
@@ -55,6 +56,11 @@ class Call:
     def attempts(self) -> list[tuple[str, str | None, str]]:
         made = self.response.attempts if self.response is not None else getattr(self.error, "attempts", ())
         return [(attempt.provider, attempt.error, attempt.reason) for attempt in made]
+
+
+def virtual_scope() -> Any:
+    """A `with` block in which Models that are asked without a client read the time of the running loop."""
+    return current_scope().but(transport=ScriptedTransport([], clock=LoopClock())).enter()
 
 
 async def call(combiner: Any, *, stream: bool, prompt: Any = "Hello", transport: Any = None, **options: Any) -> Call:

@@ -170,6 +170,23 @@ def test_tiered_reader_that_leaves_ends_both_threads(sandbox, transport):
 
 
 @pytest.mark.parametrize("transport", ["rust", "httpx"])
+def test_races_of_threads_nest(sandbox, whole, transport):
+    inner = hedged(sandbox, "docs@hang", "docs@hang", after=0.01)
+    outer = Hedged(inner, target(sandbox, "docs"), after=0.05)
+    with ir.Client(outer, transport=transport) as client:
+        response = client.complete(QUESTION)
+
+        assert response.text == whole
+        assert [(error, reason) for _, error, reason in told(response.attempts)] == [
+            ("CancelledError", "first"),
+            ("CancelledError", "hedge"),
+            (None, "hedge"),
+        ]
+        assert len(client.records) == 3
+        assert not racers()
+
+
+@pytest.mark.parametrize("transport", ["rust", "httpx"])
 @pytest.mark.parametrize("kind", ["hedged", "tiered"])
 def test_cancelling_ends_a_race_of_threads(sandbox, transport, kind):
     model = hedged(sandbox, "docs@hang", "docs@hang") if kind == "hedged" else tiered(sandbox, "docs@hang", "docs@hang")

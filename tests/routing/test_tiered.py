@@ -343,6 +343,18 @@ def test_tiered_records_both_costs():
     assert seen.response.total_cost_usd == about(sum(costs))
 
 
+def test_tiered_explains_both_tiers_and_names_them(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    tiered = Tiered(fast="openai:gpt-5-nano", deep="openai:gpt-5")
+
+    text = tiered.explain(ir.Request((ir.user("Hello"),)), stream=True)
+
+    assert tiered.name == "tiered(openai:gpt-5-nano, openai:gpt-5)"
+    assert "0.2 s and 15 s" in text
+    assert text.index("gpt-5-nano") < text.rindex('"gpt-5"')
+    assert "Bearer k" not in text
+
+
 def test_tiered_nests_in_a_fallback():
     """Serves R34."""
     tiered = Tiered(model("fast", ir.ServerError("down")), model("deep", [1.0, ir.ServerError("down")]))

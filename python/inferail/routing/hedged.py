@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from inferail.errors import ConfigError, RequestError
 from inferail.routing.fallback import Fallback
-from inferail.routing.health import Health, rough_tokens
+from inferail.routing.health import Health, clock_of, rough_tokens
 from inferail.routing.racing import Contest, Entrant, explained
 from inferail.types.response import Partial, text_message
 from inferail.types.scope import current_scope
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.core import Delta
-    from inferail.types.model import Model, ModelInfo
+    from inferail.types.model import DeltaStream, Model, ModelInfo
     from inferail.types.request import Request
     from inferail.types.response import Attempt, Response
     from inferail.types.scope import Scope
@@ -46,14 +46,14 @@ class HedgeBudget(Protocol):
 class ExtraLoad:
     """Extra requests as a share of all: never more than `1 + share * requests`. Thread-safe.
 
-    What is not used is saved up for as many as a hundred requests pay for. A share of 1 allows every one.
+    What is not used is saved up, as much as a hundred requests pay in. A share of 1 allows every extra request.
     """
 
     def __init__(self, share: float) -> None:
         """Begins with one extra request in hand."""
         self._share = share
-        self._most = 1.0 + 100.0 * share if share < 1.0 else float("inf")
-        self._in_hand = 1.0
+        self._most = 1.0 + 100.0 * share if share < 1.0 else math.inf
+        self._in_hand = 1.0 if share < 1.0 else math.inf
         self._lock = threading.Lock()
 
     def deposit(self) -> None:
@@ -95,7 +95,7 @@ class Hedged:
     were asked second.
 
     Extra requests are bounded by `max_extra`. A request with a tool that has side effects is never hedged: its models are
-    asked one after another, as by a `Fallback`. Models that rest (see `Health`) come last.
+    asked one after another, as by a `Fallback`. Models that rest (see `Health`) come last, and are never asked as extra ones.
 
     Without streaming, a synchronous call waits up to 0.1 s for the loser's thread to notice that it has lost.
     """
@@ -117,7 +117,7 @@ class Hedged:
                 model took for prompts of about this length, as its health knows it.
             default: Seconds to wait where `after` is a quantile and fewer than 20 calls are known; ten times as long for
                 an answer that is not streamed.
-            max_extra: The largest share of requests that may be hedged, 0 to 1: never more than `1 + max_extra * requests`.
+            max_extra: The largest share of extra requests, 0 to 1: never more than `1 + max_extra * requests`; 1 is no limit.
             budget: Decides that instead, for several models together.
             health: Shared with other combiners; its own by default.
 
@@ -161,9 +161,10 @@ class Hedged:
             RouteError: Every model failed.
         """
         self.count(requests=1)
-        if not may_be_asked_twice(request):
+        scope = current_scope()
+        if not self.may_hedge(request, scope):
             return await self._chain.generate(request)
-        hedge = _Hedge(self, request, current_scope(), streamed=False)
+        hedge = _Hedge(self, request, scope, streamed=False)
         winner = await hedge.winner()
         if winner is None or winner.response is None:
             raise hedge.contest.exhausted()
@@ -173,9 +174,17 @@ class Hedged:
         """The answer while it arrives, from the first model that brings any content."""
         return HedgedStream(self, request, current_scope())
 
-    def one_after_another(self, request: Request) -> Any:
+    def one_after_another(self, request: Request, scope: Scope) -> DeltaStream:
         """A stream of the models in their order, for a request that may not be hedged."""
-        return self._chain.stream(request)
+        with scope.enter():
+            return self._chain.stream(request)
+
+    def may_hedge(self, request: Request, scope: Scope) -> bool:
+        """Whether nothing happens twice if two models answer, and one of them does not rest (a Fallback waits for it)."""
+        if any(tool.side_effects for tool in request.tools):
+            return False
+        now = clock_of(scope).now()
+        return any(self.health.of(model).ready_at(now) <= now for model in self.models)
 
     def delay(self, model: Model, request: Request, *, streamed: bool) -> float:
         """Seconds to wait for `model` before another one is asked too."""
@@ -194,7 +203,10 @@ class Hedged:
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """What each model would send, in the order in which they are asked."""
         after = f"{self._after:g} s" if self._quantile is None else f"its {self._quantile:.0%} quantile"
-        how = f"the next if one has brought nothing after {after}" if may_be_asked_twice(request) else "one at a time"
+        hedges = self.may_hedge(request, current_scope())
+        how = (
+            f"the next if one has brought nothing after {after}" if hedges else "each only if the ones before it failed"
+        )
         return explained(f"# {self.name}: in this order, {how}", self.models, request, stream=stream)
 
     async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
@@ -222,16 +234,13 @@ class HedgedStream:
         self._scope = scope
         self._hedge: _Hedge | None = None
         self._winner: Entrant | None = None
-        self._plain: Any = None
-        if not may_be_asked_twice(request):
-            self._plain = hedged.one_after_another(request)
+        self._plain: DeltaStream | None = None
 
     @property
     def partial(self) -> Partial:
         """What has arrived of the answer that is being shown."""
         if self._plain is not None:
-            partial: Partial = self._plain.partial
-            return partial
+            return self._plain.partial
         return self._winner.reading.partial if self._winner is not None else Partial(text_message(""))
 
     @property
@@ -242,10 +251,11 @@ class HedgedStream:
         return self._hedge.contest.attempts if self._hedge is not None else ()
 
     async def __aenter__(self) -> Self:
-        if self._hedge is not None:
+        if self._hedge is not None or self._plain is not None:
             raise ConfigError("a stream is entered once: ask for a new one")
         self._hedged.count(requests=1)
-        if self._plain is not None:
+        if not self._hedged.may_hedge(self._request, self._scope):
+            self._plain = self._hedged.one_after_another(self._request, self._scope)
             await self._plain.__aenter__()
             return self
         self._hedge = _Hedge(self._hedged, self._request, self._scope, streamed=True)
@@ -271,8 +281,7 @@ class HedgedStream:
 
     async def __anext__(self) -> list[Delta]:
         if self._plain is not None:
-            deltas: list[Delta] = await self._plain.__anext__()
-            return deltas
+            return await self._plain.__anext__()
         winner, hedge = self._begun()
         if winner.held:
             return winner.held.pop(0)
@@ -291,8 +300,7 @@ class HedgedStream:
     async def final(self) -> Response[Any]:
         """The whole answer, with the attempts of every model."""
         if self._plain is not None:
-            response: Response[Any] = await self._plain.final()
-            return response
+            return await self._plain.final()
         async for _ in self:
             pass
         winner, hedge = self._begun()
@@ -378,11 +386,6 @@ class _Hedge:
 
     def _now(self) -> float:
         return self.contest.clock.now()
-
-
-def may_be_asked_twice(request: Request) -> bool:
-    """Whether nothing happens twice if two models answer."""
-    return not any(tool.side_effects for tool in request.tools)
 
 
 def _quantile(after: float | str) -> float | None:

@@ -86,7 +86,9 @@ class Entrant:
         error: Why it has none.
     """
 
-    def __init__(self, number: int, model: Model, request: Request, scope: Scope, watched: Watched) -> None:
+    def __init__(
+        self, number: int, model: Model, request: Request, *, scope: Scope, branch: Branch, watched: Watched
+    ) -> None:
         self.number = number
         self.model = model
         self.running = True
@@ -94,9 +96,9 @@ class Entrant:
         self.held: list[list[Delta]] = []
         self.response: Response[Any] | None = None
         self.error: BaseException | None = None
-        self.branch = Branch(scope.cancellation)
+        self.branch = branch
         self._request = request
-        self._scope = scope.but(cancellation=self.branch)
+        self._scope = scope
         self._watched = watched
         self._first_token: float | None = None
         self._began = self._left = False
@@ -205,7 +207,9 @@ class Contest:
         """Asks one more model, in the Scope with these `changes`."""
         request = request or self._request
         watched = Watched(self._health.of(model), self.clock, request)
-        entrant = Entrant(len(self.entrants), model, request, self.scope.but(**changes), watched)
+        branch = Branch(self.scope.cancellation)
+        scope = self.scope.but(cancellation=branch, **changes)
+        entrant = Entrant(len(self.entrants), model, request, scope=scope, branch=branch, watched=watched)
         self.entrants.append(entrant)
         self._race.start(lambda emit: work(entrant, emit), stop=entrant.branch.cut_off)
         return entrant
