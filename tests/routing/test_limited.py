@@ -1,6 +1,9 @@
 """Limits of money around combinations of models: what a call may cost is known before it is made."""
 
+from typing import Any
+
 import pytest
+from tests.providers.bodies import TEXT, UNARY
 
 import inferail as ir
 from inferail.limits import Limited, Limits
@@ -9,11 +12,10 @@ from inferail.routing.router import Router
 from inferail.routing.sentences import Gated
 from inferail.routing.tiered import Tiered
 from inferail.testing.transport import ScriptedReply, ScriptedTransport
-from tests.providers.bodies import TEXT, UNARY
 
 CHEAP, DEAR = "openai:gpt-5-nano", "openai:gpt-5"
-COMBINATIONS = {
-    "Fallback": lambda cheap, dear: ir.Fallback(cheap, dear),
+COMBINATIONS: dict[str, Any] = {
+    "Fallback": ir.Fallback,
     "Hedged": lambda cheap, dear: Hedged(cheap, dear, after=30.0),
     "Tiered": Tiered,
     "Router": lambda cheap, dear: Router({"cheap": cheap, "dear": dear}),
