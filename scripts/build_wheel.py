@@ -27,6 +27,7 @@ IN_WHEEL = (
     "inferail/_core.pyi",
     "inferail/_core_stubs/tokenizer.pyi",
     "inferail/py.typed",
+    "inferail/routing/data/tasks.model",
     "inferail/telemetry/prices.json",
     "inferail/tokenizer/data/o200k_base.vocabulary",
     "licenses/LICENSE",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.sentences import PARAGRAPHS
 
 from inferail.core import SentenceGate
 from inferail.errors import ConfigError
+from tests.core.sentences import PARAGRAPHS
 
 paragraphs = pytest.mark.parametrize(
     ("between", "sentences"), [pytest.param(*paragraph, id=language) for language, *paragraph in PARAGRAPHS]
@@ -59,7 +61,7 @@ def test_gate_decides_the_same_however_the_text_is_cut(text, cuts, most):
     """Serves R94."""
     by_character, _ = first_shown(list(text), max_chars=most) if text else ("", "")
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    pieces = [text[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    pieces = [text[begin:end] for begin, end in itertools.pairwise(places)]
 
     gate = SentenceGate(max_chars=most)
     shown = ""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-import trio
-import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.providers.bodies import OPENAI, STREAM_HEADERS, UNARY, chunk, error_body, event
 from tests.providers.bodies import TEXT as WHOLE_TEXT
+from tests.routing.loops import on_asyncio, on_trio
 
 import inferail as ir
 from inferail.core import Delta
@@ -75,70 +72,6 @@ class Slow:
             self.closed += 1
 
 
-class _Jumps(selectors.DefaultSelector):
-    """Waits no time at all, and says how long it would have been."""
-
-    waited = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        ready = super().select(0)
-        if not ready and timeout:
-            _Jumps.waited += timeout
-        return ready
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        _Jumps.waited = 0.0
-        super().__init__(_Jumps())
-
-    def time(self) -> float:
-        return _Jumps.waited
-
-
-class _LoopClock:
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-class _TrioClock:
-    def now(self) -> float:
-        return trio.current_time()
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
-
-
-class _Carries:
-    """A transport that carries nothing, for its clock."""
-
-    blocking = False
-
-    def __init__(self, clock: Any) -> None:
-        self.clock = clock
-
-    async def open(self, wire: Any, *, connect_timeout: float | None, by: float | None) -> Any:
-        raise AssertionError("nothing is sent")
-
-    async def aclose(self) -> None:
-        pass
-
-
-def on_asyncio(work: Callable[[Any, Any], Coroutine[Any, Any, Any]]) -> Any:
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        return runner.run(work(_Carries(_LoopClock()), asyncio.sleep))
-
-
-def on_trio(work: Callable[[Any, Any], Coroutine[Any, Any, Any]]) -> Any:
-    async def main() -> Any:
-        return await work(_Carries(_TrioClock()), trio.sleep)
-
-    return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
-
-
 everywhere = pytest.mark.parametrize("run", [on_asyncio, on_trio])
 
 
@@ -148,13 +81,11 @@ def shown_at(run: Any, pieces: list[tuple[float, str]], **options: Any) -> tuple
     async def work(carries: Any, pause: Any) -> Any:
         slow = Slow([*((after, Delta("text", text=text)) for after, text in pieces), (0.0, FINISH)], pause)
         began = carries.clock.now()
-        shown = []
         async with (
             ir.AsyncClient(Gated(slow, **options), transport=carries) as client,
             client.stream("Hello") as stream,
         ):
-            async for text in stream.text():
-                shown.append((round(carries.clock.now() - began, 1), text))
+            shown = [(round(carries.clock.now() - began, 1), text) async for text in stream.text()]
             return shown, slow, await stream.final()
 
     return run(work)
@@ -215,9 +146,8 @@ def test_gated_shows_what_it_has_rather_than_to_leave_when_both_limits_end(run):
 def test_gated_stream_that_is_left_while_it_waits_closes_what_it_reads(run):
     async def work(carries: Any, pause: Any) -> Slow:
         slow = Slow([(1.0, Delta("text", text="held")), (99.0, FINISH)], pause)
-        async with ir.AsyncClient(Gated(slow), transport=carries) as client:
-            async with client.stream("Hello") as stream:
-                assert [delta.text for delta in await stream.next()] == ["held"]
+        async with ir.AsyncClient(Gated(slow), transport=carries) as client, client.stream("Hello") as stream:
+            assert [delta.text for delta in await stream.next()] == ["held"]
         return slow
 
     assert run(work).closed == 1
@@ -379,13 +309,17 @@ def test_gated_takes_nothing_back_and_shows_nothing_twice(cut, delays, options):
     pieces = [word(text, after) for text, after in zip(words, delays, strict=False)]
     client, transport = gated(streamed(*[*pieces, *END][:cut]), WHOLE, **options)
     shown = ""
+    failed: ir.RequestError | None = None
+    stream = client.stream("Hello")
     try:
-        with client.stream("Hello") as stream:
+        with stream:
             for text in stream.text():
                 shown += text
     except ir.RequestError as error:
+        failed = error
+    if failed is not None:
         assert "".join(words).startswith(shown)
-        assert error.partial is None or shown in ("", error.partial.text)
+        assert failed.partial is None or shown in ("", failed.partial.text)
         assert shown or options["switch_after"] is None
     else:
         assert shown == stream.response.text

@@ -78,7 +78,7 @@ class KVCache:
         kv_heads: SupportsIndex | None = None,
         head_dim: SupportsIndex | None = None,
         format: _Format = "bf16",  # noqa: A002
-        device: Literal["cpu"] = "cpu",
+        device: str = "cpu",
         host_bytes: SupportsIndex | None = None,
         disk: str | os.PathLike[str] | None = None,
         disk_bytes: SupportsIndex | None = None,
@@ -89,7 +89,7 @@ class KVCache:
         events: bool = False,
         secret: bytes | None = None,
     ) -> Self:
-        """Block tables; with `layers`, `kv_heads` and `head_dim` also the pages, in memory of the machine.
+        """Block tables; with `layers`, `kv_heads` and `head_dim` also the pages, in memory of the machine or of a GPU.
 
         Args:
             blocks: How many blocks there are; each layer of the model has a page for every one.
@@ -102,7 +102,9 @@ class KVCache:
             head_dim: Numbers of a head, a multiple of 8.
             format: What a number of a page is: `f32`, `bf16`, `f16`, or `int8` and `fp8` with a scale for each token and
                 head in the same page.
-            device: Where the pages are.
+            device: Where the pages are: `cpu`, `cuda` (the first GPU) or `cuda:1` and so on. What goes to a GPU or comes from it
+                is waited for: `write`, `read` and `attend` take and give arrays in memory. Kernels of one's own see the pages
+                through `pages()`.
             host_bytes: Memory for blocks that had to leave the pages.
             disk: A folder for blocks that had to leave that memory, or the pages; what it holds is found again by another
                 process. Every block has a checksum: a damaged one is a miss.
@@ -120,6 +122,7 @@ class KVCache:
 
         Raises:
             ConfigError: A wrong option, or more than fits into memory.
+            DeviceError: No driver, no such GPU, one that is too old, or too little of its memory.
         """
 
     def open(
@@ -299,22 +302,36 @@ class PageView:
     def strides(self) -> list[int]:
         """Bytes from one index to the next: pages of the quantised formats have their scales in between."""
     def numpy(self) -> NDArray[Any]:
-        """The same memory as an array that can be written: bfloat16 and FP8, which numpy has not, as the bits they are."""
+        """The same memory as an array that can be written: bfloat16 and FP8, which numpy has not, as the bits they are.
+
+        Raises:
+            BufferError: The pages are on a GPU.
+        """
     def __dlpack__(
         self,
         *,
-        stream: None = None,
+        stream: int | None = None,
         max_version: tuple[int, int] | None = None,
         dl_device: tuple[int, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
         """A capsule, of DLPack 1.0 if `max_version` says that it is understood.
 
+        What was written to pages on a GPU is waited for, so it is there on every stream of the consumer.
+
         Raises:
-            BufferError: A stream, another device or a copy is asked for.
+            BufferError: Another device or a copy is asked for, or a stream of pages in memory.
+            DeviceError: The GPU failed.
         """
     def __dlpack_device__(self) -> tuple[int, int]:
-        """(1, 0): memory of the machine."""
+        """(1, 0): memory of the machine; (2, n): that of GPU n."""
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """The older protocol of cupy and numba, version 3, of pages on a GPU; bfloat16 and FP8 appear as their bits.
+
+        Raises:
+            AttributeError: The pages are in memory.
+        """
 
 @final
 class Sequence:

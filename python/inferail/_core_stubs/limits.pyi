@@ -126,7 +126,7 @@ class AdaptiveConcurrency:
     """A limit on concurrent calls that finds out how many a provider bears.
 
     It begins with slow start, which doubles the limit in a round of calls, until the first 429; from then on a round adds one and a
-    429 leaves 0.7 of it. Calls that were under way at a cut do not cut again. A failure of the server pauses growth for
+    429 leaves 0.85 of it. Calls that were under way at a cut do not cut again. A failure of the server pauses growth for
     five seconds and shrinks nothing. A limit that is not used does not grow. Thread-safe.
     """
 

@@ -1,5 +1,6 @@
 """The part of `_core.pyi` that describes text analysis. There is no such module: import from `inferail.core`."""
 
+import os
 from typing import final
 
 @final
@@ -61,3 +62,33 @@ class StallDetector:
     @property
     def gaps(self) -> int:
         """How many gaps have been learned, of all streams."""
+
+@final
+class TaskModel:
+    """Says what a prompt is about and how hard it is: a linear model on hashed words and pieces of words.
+
+    Some tens of microseconds for a prompt of usual length; of a long one the first 2,048 and the last 1,024 bytes count.
+    Thread-safe.
+    """
+
+    def __new__(cls, path: str | os.PathLike[str], /) -> TaskModel:
+        """Reads a file that `scripts/train_task_classifier.py` writes.
+
+        Raises:
+            FormatError: It is no such file, or damaged.
+            OSError: It cannot be read.
+        """
+    def classify(self, text: str, /) -> tuple[str, float, float]:
+        """The likeliest task, how likely it is (0 to 1), and the complexity of the prompt (0 to 1)."""
+    def scores(self, text: str, /) -> list[float]:
+        """The score of each of `tasks`, then that of complexity: before the softmax, and before the logistic function."""
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What it tells apart."""
+    @staticmethod
+    def features(text: str, /, *, bits: int) -> list[int]:
+        """The features of a text, each once, as numbers below `2**bits`: what a model is trained on.
+
+        Raises:
+            ConfigError: `bits` is not from 1 to 20.
+        """

@@ -267,7 +267,7 @@ class _Run:
         tables = np.stack([sequence.block_table[: -(-stop // block_size)] for sequence in self._sequences])
         if view.dtype == dtype and tables.min() >= 0:
             # 0.28 ms for 2,048 tokens of 2 heads of 64 float32, where `read` and its transposition take 1.3 ms.
-            both = view.index_select(2, torch.from_numpy(tables.reshape(-1)))
+            both = view.index_select(2, torch.from_numpy(tables.reshape(-1)).to(view.device))
             keys, values = both.reshape(2, heads, rows, -1, dim)[:, :, :, :stop].transpose(1, 2)
             return keys, values
         # Formats that torch does not compute with, and the error for a block that was given back.

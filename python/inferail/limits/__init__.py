@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inferail.limits.limited import Limited, LimitedStream
-from inferail.limits.limits import Limits
+from inferail.limits.limits import Limits, LimitUsage
 from inferail.limits.profiles import PROFILES, Profile
 
-__all__ = ["PROFILES", "Limited", "LimitedStream", "Limits", "Profile"]
+__all__ = ["PROFILES", "LimitUsage", "Limited", "LimitedStream", "Limits", "Profile"]

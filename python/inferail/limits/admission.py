@@ -9,6 +9,7 @@ from inferail.core import AdaptiveConcurrency, Refusal
 from inferail.errors import BudgetError, CapacityError, ConfigError
 from inferail.limits.books import Ask, Refused, Spent
 from inferail.limits.gate import Gate
+from inferail.limits.limits import LimitUsage
 from inferail.limits.told import Told
 from inferail.limits.waiting import Signal, clock_of, time_left
 
@@ -104,6 +105,15 @@ class Admissions:
             self.adaptive.release(outcome, began, now)  # type: ignore[arg-type]
         self._book.settle(hold, spent, now, self._gate.released)
 
+    async def usage(self, request: Request | None, scope: Scope) -> dict[str, LimitUsage]:
+        """How far each limit is used, on the accounts that this call would be charged to."""
+        counts = await self._book.used(self._keys(request, scope), clock_of(scope).now())
+        told: dict[str, LimitUsage] = {}
+        for rule, (used, held) in zip(self._rules, counts, strict=True):
+            unit = 1e6 if rule.unit == "micros" else 1
+            told[rule.label] = LimitUsage(rule.most / unit, used / unit, held / unit)
+        return told
+
     async def aclose(self) -> None:
         """Settles what is left to settle."""
         await self._book.aclose()
@@ -195,7 +205,7 @@ class Admissions:
             )
         return CapacityError(f"the limit {rule} has no room: {why}", retry_after=got.retry_after)
 
-    def _keys(self, request: Request, scope: Scope) -> tuple[str, ...]:
+    def _keys(self, request: Request | None, scope: Scope) -> tuple[str, ...]:
         return tuple([_key(per, request, scope) for per in self._labels]) if self._keyed else ("",)
 
     def _needs(self, ask: Ask) -> list[Need]:
@@ -206,10 +216,11 @@ class Admissions:
         return got.limit, ask.keys[self._rules[got.limit].group] if got.limit >= 0 else ""
 
 
-def _key(per: str | None, request: Request, scope: Scope) -> str:
+def _key(per: str | None, request: Request | None, scope: Scope) -> str:
     if per is None:
         return ""  # the account of all
-    value = request.labels.get(per, scope.labels.get(per))
+    own = None if request is None else request.labels.get(per)
+    value = scope.labels.get(per) if own is None else own
     return "-" if value is None else f"={value}"
 
 

@@ -72,6 +72,10 @@ class Book(Protocol):
         """Charges what was consumed instead, and calls `then` once that is done. It does not wait."""
         ...
 
+    async def used(self, keys: Sequence[str], now: float) -> list[tuple[int, int]]:
+        """For each rule what is charged to these accounts, and how much of that is held by calls that run."""
+        ...
+
     async def aclose(self) -> None:
         """Settles what is left to settle."""
         ...
@@ -83,6 +87,7 @@ class LocalBook:
     poll = None
 
     def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
         self._limiter = Limiter([(rule.unit, rule.most, rule.seconds, rule.group) for rule in rules])
 
     async def reserve(self, ask: Ask, now: float) -> Any:
@@ -93,6 +98,10 @@ class LocalBook:
         """See `Book`."""
         self._limiter.settle(hold, now, requests=spent.requests, tokens=spent.tokens, micros=spent.micros)
         then()
+
+    async def used(self, keys: Sequence[str], now: float) -> list[tuple[int, int]]:
+        """See `Book`."""
+        return [self._limiter.used(number, now, key=keys[rule.group]) for number, rule in enumerate(self._rules)]
 
     async def aclose(self) -> None:
         """Nothing is left to do."""
@@ -141,6 +150,12 @@ class SharedBook:
             if not self._runs:
                 self._runs = True
                 threading.Thread(target=self._run, name="inferail-limits", daemon=True).start()
+
+    async def used(self, keys: Sequence[str], now: float) -> list[tuple[int, int]]:  # noqa: ARG002
+        """See `Book`."""
+        arguments = ["", 0, 0, 0, 0, *self._described(keys)]
+        counts = await self._store.evaluate(scripts.USED, [self._space], arguments)
+        return [(int(used), int(held)) for used, held in zip(counts[::2], counts[1::2], strict=True)]
 
     async def aclose(self) -> None:
         """Settles what is left; at most a few seconds, as long as the server answers."""

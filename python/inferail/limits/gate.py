@@ -37,7 +37,7 @@ class Waiter:
 class Gate:
     """The queue before a set of limits. Thread-safe; it never waits.
 
-    Whoever is first tries, and the next one after he has been admitted. One who is refused stays first in line for the
+    One tries at a time: whoever is first, and the next one when it is known how that went. One who is refused stays first in line for the
     account that refused him: nobody behind him who needs the same account may try before him, so a large request is not
     starved by small ones. Those who need other accounts pass.
     """
@@ -73,9 +73,9 @@ class Gate:
             return waiter
 
     def may_try(self, waiter: Waiter) -> bool:
-        """Whether nobody before it waits for an account that it needs."""
+        """Whether it is its turn."""
         with self._lock:
-            return self._may_try(waiter)
+            return self._turn() is waiter
 
     def refused(self, waiter: Waiter, need: Need, releases: int) -> bool:
         """There was no room for it; False where something was returned meanwhile, so that it has to try again."""
@@ -115,27 +115,30 @@ class Gate:
             self._blocked.clear()
             self._wake()
 
-    def _may_try(self, waiter: Waiter) -> bool:
-        for need in waiter.needs:
-            first = self._blocked.get(need)
-            if first is not None and first is not waiter and self._queue.is_before(first.ticket, waiter.ticket):
-                return False
-        return True
-
     def _unblock(self, waiter: Waiter) -> None:
         need, waiter.blocked_on = waiter.blocked_on, None
         if need is not None and self._blocked.get(need) is waiter:
             del self._blocked[need]
 
     def _wake(self) -> None:
-        """Wakes the first one that may try; it wakes the next when it knows how that went."""
+        """Wakes the one whose turn it is; the next one is woken when it is known how that went."""
+        waiter = self._turn()
+        if waiter is not None:
+            waiter.signal.set()
+
+    def _turn(self) -> Waiter | None:
+        """The first one that is not blocked, and behind nobody who is blocked on what it needs."""
+        blocked: set[Need] = set()
         ticket = self._queue.first()
         while ticket is not None:
             waiter = self._waiters[ticket]
-            if waiter.blocked_on is None:
-                if self._may_try(waiter):
-                    waiter.signal.set()
-                    return
-            elif not waiter.blocked_on[1]:
-                return  # the account of all: whoever comes later needs it too
+            need = waiter.blocked_on
+            if need is None:
+                if not blocked or blocked.isdisjoint(waiter.needs):
+                    return waiter
+            elif not need[1]:
+                return None  # the account of all: whoever comes later needs it too
+            else:
+                blocked.add(need)
             ticket = self._queue.after(ticket)
+        return None

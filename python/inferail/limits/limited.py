@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from inferail.core import Delta
     from inferail.limits.admission import Admission
-    from inferail.limits.limits import Rule
+    from inferail.limits.limits import LimitUsage, Rule
     from inferail.store.redis import RedisStore
     from inferail.telemetry.prices import PriceTable
     from inferail.types.model import DeltaStream, Model, ModelInfo
@@ -97,7 +97,7 @@ class Limited:
         Raises:
             ConfigError: Unknown model string, or a wrong option.
         """
-        sets = (limits,) if isinstance(limits, Limits) else tuple(limits)
+        sets = tuple(limits) if isinstance(limits, Sequence) else (limits,)
         if not sets or not all(isinstance(one, Limits) for one in sets):
             raise ConfigError("limits is a Limits, or several: for example ir.Limits(requests_per_minute=60)")
         for option, value, least in (("queue", queue, 0), ("output_tokens", output_tokens, 1)):
@@ -114,7 +114,8 @@ class Limited:
         self._per_request = min((one.usd_per_request for one in sets if one.usd_per_request is not None), default=None)
         priced = self._per_request is not None or any(rule.unit == "micros" for rule in rules)
         self._estimator = Estimator(self.model, output_tokens=output_tokens, prices=prices, priced=priced)
-        self._rules = rules
+        told = [*map(str, rules)] + (["concurrent adaptive"] if adaptive else [])
+        self._told = ", ".join(told + ([f"usd_per_request {self._per_request:g}"] if self._per_request else []))
 
     @property
     def name(self) -> str:
@@ -132,8 +133,15 @@ class Limited:
         adaptive = self._admissions.adaptive
         return None if adaptive is None else adaptive.limit
 
+    async def usage(self, request: Request | None = None) -> dict[str, LimitUsage]:
+        """How far each limit is used, by its name (`usd_per_day per tenant`).
+
+        Of limits by a label it is the account of the request, or of the Scope around.
+        """
+        return await self._admissions.usage(request, current_scope())
+
     def __repr__(self) -> str:
-        return f"Limited({self.model.name!r}, {', '.join(map(str, self._rules))})"
+        return f"Limited({self.model.name!r}, {self._told})"
 
     async def generate(self, request: Request) -> Response[Any]:
         """The model's answer.
@@ -167,8 +175,7 @@ class Limited:
         inner = explain(request, stream=stream) if explain else f"# {self.model.name}: cannot be explained"
         tokens, cost = self._estimator.of(request)
         money = f" and {cost / 1e6:g} USD" if cost else ""
-        rules = ", ".join(map(str, self._rules)) or "usd_per_request"
-        return f"# {self.name}: sent once {tokens:,} tokens{money} can be reserved ({rules})\n\n{inner}"
+        return f"# {self.name}: sent once {tokens:,} tokens{money} can be reserved ({self._told})\n\n{inner}"
 
     async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
         """What the model's provider has.
@@ -294,8 +301,9 @@ class _Call:
         self.ended = False
         self._meter = _Meter(scope.budget)
         # `scope.but` takes five times as long, and this is done for every call.
-        values = _FIELDS(scope)
-        self.scope = Scope(*values[:_BUDGET], self._meter, *values[_BUDGET + 1 :])
+        values: list[Any] = list(_FIELDS(scope))
+        values[_BUDGET] = self._meter
+        self.scope = Scope(*values)
         self._admission = admission
         self._admissions = admissions
         self._estimator = estimator

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from inferail.errors import ConfigError
 
-__all__ = ["Limits", "Rule", "micros"]
+__all__ = ["LimitUsage", "Limits", "Rule", "micros"]
 
 Unit: TypeAlias = Literal["requests", "tokens", "micros", "calls"]
 
@@ -46,9 +46,29 @@ class Rule:
     group: int
     per: str | None
 
+    @property
+    def label(self) -> str:
+        """Its name, and whose accounts it is about."""
+        return f"{self.name} per {self.per}" if self.per else self.name
+
     def __str__(self) -> str:
         most = f"{self.most / 1e6:g}" if self.unit == "micros" else f"{self.most:,}"
         return f"{self.name} {most}" + (f" per {self.per}" if self.per else "")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUsage:
+    """How far one limit is used, in its own unit: requests, tokens, calls or US dollars.
+
+    Attributes:
+        limit: The most there can be in its window.
+        used: What is charged to it now.
+        reserved: How much of that is reserved by calls that have not ended.
+    """
+
+    limit: float
+    used: float
+    reserved: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +90,7 @@ class Limits:
         tokens_per_minute: Tokens of prompts and answers.
         tokens_per_day: The same in 24 hours.
         concurrent: Calls at a time; `adaptive` finds out how many the provider bears: slow start, one more in each round,
-            0.7 of it after a 429.
+            0.85 of it after a 429.
         usd_per_request: US dollars that a single call may cost at most, by its prompt and `max_tokens`.
         usd_per_day: US dollars in 24 hours.
         usd: US dollars ever (of a shared store: ever; else as long as the object lives).

@@ -2,12 +2,12 @@
 
 KEYS[1] is the prefix of all keys, with their hash tag, so that a cluster keeps them together. `m:` and the number of a rule
 and a key is an account: what is charged by slot, `total` of that, `first` slot that is kept, and what is `held` by calls
-that run. `l` has the leases by id, `x` their ids by expiry. A window is 60 slots, as in rust/policy/src/window.rs.
+that run. `l` has the leases by id, `x` their ids by expiry, `d:` and an id is a reservation that must not come any more. A window is 60 slots, as in rust/policy/src/window.rs.
 """
 
 from __future__ import annotations
 
-__all__ = ["RESERVE", "SETTLE"]
+__all__ = ["RESERVE", "SETTLE", "USED"]
 
 # A rule is four arguments: unit, most, seconds (-1 is ever), key.
 _BEGIN = """
@@ -119,6 +119,8 @@ for number, rule in ipairs(rules) do
   end
 end
 if worst then return worst end
+-- Whoever asked was cancelled, and what he left behind has come first.
+if redis.call('EXISTS', p .. 'd:' .. ARGV[1]) == 1 then return {0, 0, '', '0', '0'} end
 local lease = {}
 for _, rule in ipairs(rules) do
   local charge, slot = amount[rule.unit], slot_of(rule.seconds, now)
@@ -143,7 +145,23 @@ if at > 0 then
   for _, rule in ipairs(rules) do
     if rule.unit ~= 'calls' then correct(rule.name, rule.seconds, slot_of(rule.seconds, at), 0, amount[rule.unit]) end
   end
+else
+  redis.call('SET', p .. 'd:' .. ARGV[1], '1', 'PX', 60000)
 end
 return 0
+"""
+)
+
+# Gives for each rule what is charged, and how much of that is held.
+USED = (
+    _BEGIN
+    + """
+local found = {}
+for _, rule in ipairs(rules) do
+  local held = redis.call('HGET', rule.name, 'held') or '0'
+  found[#found + 1] = rule.unit == 'calls' and held or text(used(rule.name, rule.seconds))
+  found[#found + 1] = held
+end
+return found
 """
 )

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from inferail.errors import ConfigError
 
-__all__ = ["Aside"]
+__all__ = ["Aside", "within"]
 
 ResultT = TypeVar("ResultT")
 Job = Callable[[], Coroutine[Any, Any, ResultT]]
@@ -130,6 +130,22 @@ class Aside(Generic[ResultT]):
         self._cancel = scope.cancel
         # Not a nursery: the job outlives the call that starts it, and whoever started it always ends it.
         trio.lowlevel.spawn_system_task(work, context=copy_context())
+
+
+async def within(job: Job[ResultT], seconds: float, *, blocking: bool) -> ResultT | None:
+    """What a job returns or raises if it ends in so many seconds, else None.
+
+    A job that is late is cancelled. One in a thread is left to itself: its Scope should have the same deadline.
+    """
+    aside: Aside[ResultT] = Aside(blocking=blocking)
+    aside.start(job)
+    try:
+        return await aside.result() if await aside.done(seconds) else None
+    finally:
+        if blocking:
+            aside.close()
+        else:
+            await aside.stop()
 
 
 def _work_off(jobs: SimpleQueue[Callable[[], None] | None]) -> None:

@@ -184,7 +184,7 @@ class GatedStream:
             first = min(gated.switch_after, timeouts.first_token or math.inf)
             inner = inner.but(alternatives=scope.alternatives + 1, timeouts=replace(timeouts, first_token=first))
         with inner.enter():
-            stream = self._stream = gated.model.stream(self._request)
+            self._stream = gated.model.stream(self._request)
             if not self._is_bounded:
                 await self._enter()
                 return self

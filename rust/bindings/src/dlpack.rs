@@ -24,6 +24,8 @@ pub(crate) enum Kind {
 
 /// The kind of memory that every program has.
 pub(crate) const CPU: i32 = 1;
+/// That of NVIDIA's GPUs.
+pub(crate) const CUDA: i32 = 2;
 
 /// Numbers at an address, and what keeps them there.
 #[derive(Debug, Clone)]

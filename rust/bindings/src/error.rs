@@ -175,6 +175,16 @@ pub(crate) fn ann_error(py: Python<'_>, error: &inferail_ann::Error) -> PyErr {
     }
 }
 
+/// Why a model of tasks cannot be read.
+pub(crate) fn text_error(py: Python<'_>, error: &inferail_text::Error, path: &Path) -> PyErr {
+    use inferail_text::Error;
+    let offset = match error {
+        Error::Format { offset, .. } => Some(*offset),
+        _ => None,
+    };
+    with_path(py, format_error(py, error.to_string(), offset), path)
+}
+
 /// Why a policy cannot be made.
 pub(crate) fn policy_error(py: Python<'_>, error: &inferail_policy::Error) -> PyErr {
     config_error(py, error.to_string())

@@ -94,6 +94,8 @@ mod core_module {
     #[pymodule_export]
     use super::text::stall_detector::PyStallDetector;
     #[pymodule_export]
+    use super::text::task_model::PyTaskModel;
+    #[pymodule_export]
     use super::tokenizer::encoding::PyEncoding;
     #[pymodule_export]
     use super::tokenizer::streaming_decoder::PyStreamingDecoder;

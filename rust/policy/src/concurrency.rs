@@ -19,8 +19,9 @@ pub enum Outcome {
     Unknown,
 }
 
-/// What a 429 leaves of the limit.
-const CUT: f64 = 0.7;
+/// What a 429 leaves of the limit. At five times the capacity of a provider with 40 places, 0.7 kept 88 % of the goodput, 0.8 92 %,
+/// 0.85 95 % and 0.9 97 %, with 97, 121 and 173 refusals in a minute for the last three (`tests/limits/test_overload.py`).
+const CUT: f64 = 0.85;
 /// Seconds without growth after a failure of the server.
 const PAUSE: f64 = 5.0;
 

@@ -28,7 +28,7 @@ fn slow_start_doubles_in_a_round_and_a_429_cuts_once() {
         limit.release(Outcome::Limited, 1.0, 2.0);
     }
 
-    assert_eq!(limit.limit(), 5);
+    assert_eq!(limit.limit(), 6);
     assert_eq!(limit.in_flight(), 0);
 }
 
@@ -44,7 +44,7 @@ fn after_a_429_a_round_adds_one() {
         limit.release(Outcome::Succeeded, 2.0, 3.0);
     }
 
-    assert_eq!((cut, limit.limit()), (7, 8));
+    assert_eq!((cut, limit.limit()), (8, 9));
 }
 
 #[test]

@@ -10,5 +10,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod classifier;
+mod error;
 pub mod sentence;
 pub mod stall;
+
+pub use error::Error;

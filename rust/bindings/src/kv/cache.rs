@@ -12,6 +12,7 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 use super::arguments::{Options, Tokens};
 use super::pages::{self, Below, Geometry, Pages};
 use super::plan::{PyPlan, Step};
+use super::pool::Place;
 use super::sequence::PySequence;
 use super::settings::{self, Groups, whole};
 use super::shared::Shared;
@@ -66,20 +67,23 @@ impl PyKVCache {
         settings.offload = offloads;
         settings.events = events;
         let secret = settings::secret(py, secret)?;
-        if device != "cpu" {
-            let problem = format!("device must be \"cpu\", not {device:?}");
-            return Err(config_error(py, problem));
-        }
+        let place = Place::given(py, device)?;
         let below = Below {
             host_bytes,
             disk,
             disk_bytes,
         };
         let (cache, pages) = if let Some(geometry) = geometry {
-            let (cache, pages) = pages::make(py, settings, geometry, format, &below, secret)?;
+            let (cache, pages) =
+                pages::make(py, settings, geometry, format, place, &below, secret)?;
             (cache, Some(pages))
         } else {
             below.refuse(py)?;
+            if place != Place::Cpu {
+                let problem =
+                    "device= is for a cache with pages: pass layers=, kv_heads= and head_dim=";
+                return Err(config_error(py, problem.to_owned()));
+            }
             let made = match secret {
                 Some(secret) => Manager::with_namer(settings, Namer::new(secret)),
                 None => Manager::new(settings),

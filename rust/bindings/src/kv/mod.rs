@@ -5,6 +5,7 @@ pub(crate) mod cache;
 mod paged;
 mod pages;
 pub(crate) mod plan;
+mod pool;
 pub(crate) mod sequence;
 mod settings;
 mod shared;

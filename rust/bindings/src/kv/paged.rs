@@ -1,14 +1,14 @@
 //! What a `KVCache` with pages can do besides.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
-use inferail_kv::store::Cpu;
 use numpy::PyArray3;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::cache::PyKVCache;
 use super::pages::{Pages, Rows};
+use super::pool::Pool;
 use super::sequence::PySequence;
 use super::settings::whole;
 use crate::error::{config_error, kv_error};
@@ -16,8 +16,8 @@ use crate::gil::run;
 
 impl PyKVCache {
     /// The memory of the pages.
-    pub(super) fn store(&self, py: Python<'_>) -> PyResult<Arc<Cpu>> {
-        Ok(self.pages(py)?.store)
+    pub(super) fn pool(&self, py: Python<'_>) -> PyResult<Pool> {
+        Ok(self.pages(py)?.pool)
     }
 
     fn pages(&self, py: Python<'_>) -> PyResult<Pages> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use inferail_kv::hash::{Namer, random_secret};
-use inferail_kv::store::{Attention, Batch, Cpu, Format, Layout, Row, Scaling, Store};
+use inferail_kv::store::{Attention, Batch, Format, Layout, Row, Scaling, Store};
 use inferail_kv::tiers::{Disk, Host, Lower, Options as TierOptions, Tiers};
 use inferail_kv::{Cache, Error, Settings};
 use numpy::{
@@ -14,6 +14,7 @@ use numpy::{
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::pool::{Place, Pool};
 use super::settings::whole;
 use crate::error::{config_error, kv_error};
 use crate::gil::run;
@@ -24,7 +25,7 @@ pub(super) type Rows<'py> = (Bound<'py, PyArray3<f32>>, Bound<'py, PyArray3<f32>
 /// Where a cache has its pages, and what is below them.
 #[derive(Debug, Clone)]
 pub(super) struct Pages {
-    pub(super) store: Arc<Cpu>,
+    pub(super) pool: Pool,
     pub(super) tiers: Option<Arc<Tiers>>,
 }
 
@@ -118,18 +119,19 @@ impl Below {
     }
 }
 
-/// A cache with pages in the machine's memory.
+/// A cache with pages.
 pub(super) fn make(
     py: Python<'_>,
     settings: Settings,
     geometry: Geometry,
     format: &str,
+    place: Place,
     below: &Below,
     secret: Option<[u8; 16]>,
 ) -> PyResult<(Cache, Pages)> {
     let layout = geometry.layout(py, &settings, format)?;
     let made = || {
-        let store = Arc::new(Cpu::new(layout)?);
+        let pool = Pool::new(layout, place)?;
         let mut key = secret.unwrap_or_else(random_secret);
         let tiers = below.tiers(&layout, key)?.map(Arc::new);
         // A folder that was there before keeps the secret of its names.
@@ -140,9 +142,9 @@ pub(super) fn make(
         let namer = is_shared.then(|| Namer::new(key));
         let lower = tiers.clone().map(|tiers| tiers as Arc<dyn Lower>);
         let block = layout.sizes()?.block;
-        let stores: Vec<Arc<dyn Store>> = vec![store.clone()];
+        let stores: Vec<Arc<dyn Store>> = vec![pool.store()];
         let cache = Cache::with_pages(settings, stores, &[block], lower, namer)?;
-        Ok((cache, Pages { store, tiers }))
+        Ok((cache, Pages { pool, tiers }))
     };
     made().map_err(|error: Error| kv_error(py, &error))
 }
@@ -161,8 +163,8 @@ impl Pages {
         let keys = self.rows(keys, "keys")?;
         let values = self.rows(values, "values")?;
         let (slots, keys, values) = (slots.as_slice()?, keys.row()?, values.row()?);
-        let store = &self.store;
-        run(py, || store.write(layer, slots, keys, values)).map_err(|error| kv_error(py, &error))
+        let pool = &self.pool;
+        run(py, || pool.write(layer, slots, keys, values)).map_err(|error| kv_error(py, &error))
     }
 
     /// Keys and values of a sequence's first tokens, `[tokens, kv_heads, head_dim]` each.
@@ -173,12 +175,12 @@ impl Pages {
         table: &[u32],
         tokens: usize,
     ) -> PyResult<Rows<'py>> {
-        let layout = *self.store.layout();
+        let layout = *self.pool.layout();
         let numbers = tokens * layout.kv_heads * layout.head_dim;
         let (mut keys, mut values) = (vec![0.0; numbers], vec![0.0; numbers]);
-        let store = &self.store;
+        let pool = &self.pool;
         run(py, || {
-            store.gather(layer, table, tokens, &mut keys, &mut values)
+            pool.gather(layer, table, tokens, &mut keys, &mut values)
         })
         .map_err(|error| kv_error(py, &error))?;
         let shape = [tokens, layout.kv_heads, layout.head_dim];
@@ -211,8 +213,8 @@ impl Pages {
             lengths: &lengths,
             queries_of: &queries_of,
         };
-        let store = &self.store;
-        run(py, || store.attend(layer, batch, attention, &mut out, None))
+        let pool = &self.pool;
+        run(py, || pool.attend(layer, batch, attention, &mut out))
             .map_err(|error| kv_error(py, &error))?;
         PyArray1::from_vec(py, out).reshape([rows, heads, head_dim])
     }
@@ -225,7 +227,7 @@ impl Pages {
         window: Option<usize>,
         threads: usize,
     ) -> Attention {
-        let scale = scale.unwrap_or_else(|| (self.store.layout().head_dim as f32).sqrt().recip());
+        let scale = scale.unwrap_or_else(|| (self.pool.layout().head_dim as f32).sqrt().recip());
         Attention {
             scaling: Scaling { scale, soft_cap },
             window,
@@ -259,7 +261,7 @@ impl Pages {
             let shape = rows.shape().to_vec();
             (Given::F32(rows), shape)
         };
-        let layout = self.store.layout();
+        let layout = self.pool.layout();
         if shape[1..] != [layout.kv_heads, layout.head_dim] {
             let problem = format!(
                 "{name} must be [tokens, {}, {}], not {shape:?}",

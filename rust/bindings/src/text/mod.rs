@@ -2,3 +2,4 @@
 
 pub(crate) mod sentence_gate;
 pub(crate) mod stall_detector;
+pub(crate) mod task_model;
