@@ -11,6 +11,7 @@ from tests.providers.bodies import OPENAI, STREAM_HEADERS, TEXT, UNARY
 from tests.routing.scripts import END, about, call, model, said, virtual_scope
 
 import inferail as ir
+from inferail.core import RetryBudget
 from inferail.routing.health import Health
 from inferail.routing.hedged import ExtraLoad, Hedged, HedgeStatistics
 from inferail.testing import LoopClock, ScriptedModel, ScriptedReply, ScriptedTransport, run_virtual
@@ -200,6 +201,22 @@ def test_hedged_asks_the_budget_that_it_shares():
     response, _, _ = run_virtual(asked(hedged, stream=False))
 
     assert (response.text, shared.deposits, shared.withdrawals) == ("First. ", 1, 1)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_hedged_tells_a_budget_of_money_what_the_extra_request_cost(stream):
+    """Serves R83."""
+    body, headers = (b"".join(OPENAI), STREAM_HEADERS) if stream else (UNARY, {})
+    replies = [ScriptedReply([(seconds, body)], headers=headers) for seconds in (30.0, 0.2)]
+    transport = ScriptedTransport(replies, clock=LoopClock())
+    budget = RetryBudget(1.0, burst=10.0, usd_per_day=1e-9)
+    models = [ir.Target(f"openai:{name}", api_key="k") for name in ("gpt-5-nano", "gpt-5")]
+
+    response, _, _ = run_virtual(asked(Hedged(*models, after=0.5, budget=budget), stream=stream, transport=transport))
+
+    assert [attempt.reason for attempt in response.attempts] == ["first", "hedge"]
+    assert response.usage.cost_usd
+    assert not budget.withdraw()  # of ten that it could pay for by number
 
 
 @given(share=st.floats(0, 1), asks=st.lists(st.booleans(), max_size=300))

@@ -32,7 +32,10 @@ _WHOLE = 10.0
 
 
 class HedgeBudget(Protocol):
-    """Decides whether one more request may be made beside another one (`inferail.core.RetryBudget` is one)."""
+    """Decides whether one more request may be made beside another one (`inferail.core.RetryBudget` is one).
+
+    Where it has a method `spend(usd)`, that is told what the extra requests cost.
+    """
 
     def deposit(self) -> None:
         """A request was made."""
@@ -274,7 +277,7 @@ class HedgedStream:
             try:
                 await self._winner.leave()
             finally:
-                await self._hedge.contest.close()
+                await self._hedge.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -289,11 +292,11 @@ class HedgedStream:
             return await winner.reading.__anext__()
         except StopAsyncIteration:
             winner.succeeded()
-            await hedge.contest.close(winner)
+            await hedge.close(winner)
             raise
         except RequestError as error:
             winner.failed(error)
-            await hedge.contest.close(winner)
+            await hedge.close(winner)
             error.attempts = hedge.contest.attempts
             raise
 
@@ -333,16 +336,16 @@ class _Hedge:
         try:
             winner = await self._first()
         except BaseException as error:
-            await self.contest.close()
+            await self.close()
             if isinstance(error, RequestError):
                 error.attempts = self.contest.attempts
             raise
-        if winner is None or not self._streamed:
-            await self.contest.close(winner)
-        else:
-            self.contest.stop(*self.contest.entrants)
         if winner is not None and winner.number in self._late:
             self._hedged.count(won=1)
+        if winner is None or not self._streamed:
+            await self.close(winner)
+        else:
+            self.contest.stop(*self.contest.entrants)
         return winner
 
     def told(self, response: Response[Any]) -> Response[Any]:
@@ -350,6 +353,15 @@ class _Hedge:
         if len(self.contest.entrants) == 1:
             return response
         return replace(response, attempts=self.contest.attempts, warnings=(*response.warnings, *self.contest.warnings))
+
+    async def close(self, winner: Entrant | None = None) -> None:
+        """Lets go of everything but the winner, and tells a budget of money what the extra requests cost."""
+        await self.contest.close(winner)
+        late, self._late = self._late, set()
+        spend = getattr(self._hedged.budget, "spend", None)
+        if spend is not None and late:
+            made = [attempt for number in late for attempt in self.contest.entrants[number].attempts]
+            spend(sum(attempt.usage.cost_usd or 0.0 for attempt in made))
 
     async def _first(self) -> Entrant | None:
         self._ask(self.contest.scope.reason)
