@@ -244,6 +244,29 @@ def test_a_region_that_is_half_down_is_left_before_its_other_endpoints_are_tried
     assert {ask(router, request(), on(clock)).text for _ in range(5)} == {"us1"}
 
 
+def test_failing_over_leaves_a_region_that_is_down_for_last():
+    """Serves R54."""
+    clock, health, tried = VirtualClock(), Health(), list[str]()
+
+    def fails(name: str) -> Exception:
+        tried.append(name)
+        return ir.ServerError("down")
+
+    models = {
+        name: Paced(name, clock, fails=partial(fails, name), provider="p") for name in ("eu1", "eu2", "us1", "us2")
+    }
+    places = [Deployment(models[name], region=name[:2]) for name in ("eu1", "eu2", "us1")]
+    router = Router({"m": Route(places), "other": Route(models["us2"], region="us")}, health=health)
+    for _ in range(3):
+        health.of(models["eu1"]).started(0.0)
+        health.of(models["eu1"]).failed(0.0)
+
+    with pytest.raises(ir.RouteError):
+        ask(router, request(), on(clock, deadline=1.0))
+
+    assert tried == ["us1", "us2", "eu2"]
+
+
 class Distant(ScriptedTransport):
     """A transport that takes so long for a connection, by host."""
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.routing.router.parts import Paced, ask, on, request, says
 
 import inferail as ir
-from inferail.routing.classify import Classified
+from inferail.routing.classify import Classified, LLMClassifier, TaskClassifier
 from inferail.routing.router import SIMPLE_TASKS, Route, Router, Rule, route_request, tiers
-from inferail.testing import VirtualClock
+from inferail.testing import ScriptedModel, VirtualClock
 
 WRONG: Any = "best"
 # Simple, frequent tasks stay on the small model; the rest goes by complexity.
@@ -212,6 +212,32 @@ def test_a_blocking_classifier_gets_a_deadline_of_its_own():
 
     assert ask(router, request("Hi"), on(clock, deadline=30.0)).text == "default"
     assert until == [pytest.approx(0.05)]
+
+
+def test_the_classifier_of_the_package_routes_by_what_is_asked():
+    """Serves R60."""
+    rules = [Rule(to="coder", task="code"), Rule(to="general", task="translation")]
+    router = Router(says("default", "general", "coder"), rules=rules, classifier=TaskClassifier())
+
+    coded = ask(
+        router, request("Write a Python function that sorts a list of dictionaries by key."), on(VirtualClock())
+    )
+    translated = ask(router, request("Translate this sentence into German: I am late."), on(VirtualClock()))
+
+    assert (coded.text, translated.text) == ("coder", "general")
+    assert router.decisions[0].source == "classifier"
+    assert 0 <= (router.decisions[0].complexity or 0.0) <= 1
+
+
+@pytest.mark.parametrize(("answer", "name"), [("code 0.9", "coder"), ("I cannot say", "default")])
+def test_a_model_may_classify(answer, name):
+    """Serves R60, R61."""
+    small = ScriptedModel([answer], name="small")
+    classifier = LLMClassifier(small)
+    router = Router(says("default", "coder"), rules=[Rule(to="coder", task="code")], classifier=classifier)
+
+    assert ask(router, request("Sort a list"), on(VirtualClock())).text == name
+    assert len(small.requests) == 1
 
 
 def test_no_classifier_is_asked_where_nothing_depends_on_it():
