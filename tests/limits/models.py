@@ -34,7 +34,7 @@ def asynchronous(**changes: Any) -> Scope:
     return Scope(transport=SimpleNamespace(clock=LoopClock(), blocking=False), **changes)
 
 
-def blocking(clock: VirtualClock | None = None, **changes: Any) -> Scope:
+def blocking(clock: Any = None, **changes: Any) -> Scope:
     """Surroundings of a synchronous client, on a clock that a wait moves."""
     return Scope(transport=SimpleNamespace(clock=clock or VirtualClock(100.0), blocking=True), **changes)
 

@@ -21,7 +21,7 @@ RATE_LIMITED = ScriptedReply([error_body()], 429, {"retry-after": "20"})
 
 
 def used(limited: Limited, name: str, **labels: str) -> tuple[float, float]:
-    found = finish(limited.usage(ask(**labels)))[name]
+    found = finish(limited.usage(ask(1, 10, **labels)))[name]
     return found.used, found.reserved
 
 
@@ -127,7 +127,7 @@ def test_retries_count_as_requests_and_what_failed_is_booked():
     with client_of(limited, ScriptedReply([error_body()], 500), WHOLE) as client:
         response = client.complete("Hello", sampling=ir.Sampling(max_tokens=50))
 
-        with blocking(client._transport.clock).enter():  # type: ignore[attr-defined]
+        with blocking(client._transport.clock).enter():
             assert used(limited, "requests_per_minute") == (2, 0)
             assert used(limited, "tokens_per_minute") == (response.usage.total_tokens, 0)
 
@@ -156,7 +156,7 @@ def test_call_that_was_never_sent_returns_everything():
 def test_stream_holds_its_place_until_its_end_and_books_what_it_consumed():
     limited = Limited(ir.Target("openai:gpt-5-mini", api_key="k"), Limits(concurrent=1, tokens_per_minute=9999))
     with client_of(limited, ScriptedReply(OPENAI, headers=STREAM_HEADERS)) as client:
-        with client.stream("Hello") as stream, blocking(client._transport.clock).enter():  # type: ignore[attr-defined]
+        with client.stream("Hello") as stream, blocking(client._transport.clock).enter():
             assert used(limited, "concurrent") == (1, 1)
             assert "".join(stream.text()) == TEXT
             assert used(limited, "concurrent") == (0, 0)
@@ -171,7 +171,7 @@ def test_stream_that_breaks_books_what_had_arrived():
     with client_of(limited, ScriptedReply(OPENAI[:3], headers=STREAM_HEADERS)) as client:
         with client.stream("Hello") as stream, pytest.raises(StreamError) as caught:
             list(stream.text())
-        with blocking(client._transport.clock).enter():  # type: ignore[attr-defined]
+        with blocking(client._transport.clock).enter():
             tokens, held = used(limited, "tokens_per_minute")
 
     assert caught.value.partial.usage.total_tokens == tokens > 0
@@ -183,7 +183,7 @@ def test_stream_that_is_left_books_what_had_arrived():
     with client_of(limited, ScriptedReply(OPENAI, headers=STREAM_HEADERS)) as client:
         with client.stream("Hello") as stream:
             next(iter(stream.text()))
-        with blocking(client._transport.clock).enter():  # type: ignore[attr-defined]
+        with blocking(client._transport.clock).enter():
             assert used(limited, "concurrent") == (0, 0)
             assert 0 < used(limited, "tokens_per_minute")[0] < 20
 

@@ -31,7 +31,7 @@ def test_profiles_are_of_known_providers_and_say_their_source_and_date(name):
     """Serves R155."""
     profile = PROFILES[name]
 
-    assert codec(name.partition(":")[0])
+    assert codec(name.partition(":")[0]).provider == name.partition(":")[0]
     assert profile.source.startswith("https://")
     assert re.fullmatch(r"20\d\d-\d\d", profile.date)
     assert all(isinstance(limits, Limits) for limits in profile.models.values())

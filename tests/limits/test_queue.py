@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.limits.models import ask, asynchronous, finish, scripted, trio_run
+from tests.limits.models import ask, asynchronous, blocking, finish, scripted, trio_run
 
 from inferail.errors import CancelledError, CapacityError
 from inferail.limits import Limited, Limits
-from inferail.testing import run_virtual
+from inferail.testing import VirtualClock, run_virtual
 from inferail.transport.clock import BlockingClock
 from inferail.types.scope import Cancellation, Scope
 
@@ -134,6 +134,18 @@ def test_whoever_waits_longer_than_its_deadline_is_refused_then():
 
     assert [(round(moment, 5), name) for moment, name in done] == [(4, "1 refused"), (4, "2 refused"), (10, 0)]
     assert limited.waiting == 0
+
+
+def test_the_place_of_a_stream_that_was_lost_returns_when_its_time_is_over():
+    clock = VirtualClock(100.0)
+    limited = Limited(scripted(), Limits(concurrent=1))
+    with blocking(clock, deadline=130.0).enter():
+        lost = limited.stream(ask())
+        finish(lost.__aenter__())
+    with blocking(clock).enter():
+        finish(limited.generate(ask()))
+
+    assert 30 + 60 <= clock.now() - 100 <= 30 + 60 + 5.1
 
 
 def test_a_task_that_is_cancelled_while_it_waits_makes_way():

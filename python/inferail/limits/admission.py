@@ -29,6 +29,9 @@ _PRIORITIES: Final = {"high": 0, "normal": 1, "low": 2, **{str(number): number f
 _NORMAL: Final = 1
 _ADAPTIVE: Final = -1  # stand for rules of their own
 _PROVIDER: Final = -2
+_LOOK: Final = (
+    5.0  # seconds after which to look again where a call has to end: one that was lost returns when it expires
+)
 _GRACE: Final = 60.0  # seconds after the deadline of a call at which its reservation returns by itself
 _UNKNOWN_LENGTH: Final = 600.0  # of a call without a deadline
 
@@ -138,7 +141,7 @@ class Admissions:
                     self._check(got, ask, time_left(scope, clock.now()))
                     if not self._gate.refused(waiter, self._need(got, ask), releases):
                         continue
-                    wait = math.inf if got.retry_after is None else got.retry_after
+                    wait = _LOOK if got.retry_after is None else got.retry_after
                     if pause is not None:
                         wait, pause = min(wait, pause), min(1.0, pause * 1.5)
                 left = time_left(scope, clock.now())

@@ -153,16 +153,13 @@ class Limited:
         """
         scope = current_scope()
         call = await self.enter(request, scope)
-        response: Response[Any] | None = None
-        failure: BaseException | None = None
         try:
             with call.scope.enter():
                 response = await self.model.generate(request)
         except BaseException as error:
-            failure = error
+            call.end(None, error, None)
             raise
-        finally:
-            call.end(response, failure, None)
+        call.end(response, None, None)
         return response
 
     def stream(self, request: Request) -> LimitedStream:
