@@ -136,10 +136,10 @@ def fit(
     bias, bias_squares = np.zeros(outputs, dtype=np.float32), np.full(outputs, 1e-2, dtype=np.float32)
     order = np.random.default_rng(SEED)
     for _ in range(epochs):
-        shuffled = order.permutation(len(features))
+        shuffled: list[int] = order.permutation(len(features)).tolist()
         for begin in range(0, len(shuffled), batch):
             chosen = shuffled[begin : begin + batch]
-            sets = [features[each] for each in chosen]
+            sets: list[NDArray[np.int64]] = [features[each] for each in chosen]
             used, place = np.unique(np.concatenate(sets), return_inverse=True)
             rows = np.repeat(np.arange(len(sets)), [len(buckets) for buckets in sets])
             dense = np.zeros((len(sets), len(used)), dtype=np.float32)
@@ -159,13 +159,11 @@ def fit(
 
 def _softmax(scores: F32) -> F32:
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: F32 = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _sigmoid(scores: F32) -> F32:
-    shares: F32 = 1 / (1 + np.exp(-scores))
-    return shares
+    return np.asarray(1 / (1 + np.exp(-scores)), dtype=np.float32)
 
 
 def one_hot(places: Sequence[int], outputs: int) -> F32:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.providers.bodies import OPENAI, STREAM_HEADERS, UNARY, chunk, error_body, event
 from tests.providers.bodies import TEXT as WHOLE_TEXT
@@ -257,6 +257,27 @@ def test_gated_shows_what_it_holds_when_something_else_than_text_comes(delta):
     assert batches == [["text", delta.kind], ["text"], ["finish"]]
 
 
+@pytest.mark.parametrize(
+    ("deltas", "kinds"),
+    [
+        pytest.param(["Void. Yes", Delta("restart", name="b"), "Good. Yes"], ["text", "restart", "text"], id="shown"),
+        pytest.param(["Void", Delta("restart", name="b"), "Good. Yes"], ["text"], id="held"),
+        pytest.param(
+            ["Void", Delta("upgrade", name="b", text="replace"), "Good. Yes"], ["upgrade", "text"], id="upgrade"
+        ),
+        pytest.param(["Go", Delta("seam", name="b"), "od. Yes"], ["text", "seam", "text"], id="seam"),
+    ],
+)
+def test_gated_never_shows_what_was_void_before_it_was_shown(deltas, kinds):
+    """Serves R94."""
+    script = [Delta("text", text=each) if isinstance(each, str) else each for each in deltas]
+    with ir.Client(Gated(ScriptedModel([[*script, FINISH]]))) as client, client.stream("Hello") as stream:
+        shown = list(stream)
+
+    assert [delta.kind for delta in shown] == [*kinds, "finish"]
+    assert stream.response.text == "Good. Yes"
+
+
 def test_gated_shows_an_answer_without_a_sentence_at_its_end():
     """Serves R94."""
     client, _ = gated(streamed(word("yes"), word(" and no"), *END))
@@ -296,6 +317,7 @@ def test_gated_refuses_limits_that_are_none(option, wrong):
         Gated(ScriptedModel([]), **{option: wrong})
 
 
+@settings(max_examples=50)
 @given(
     cut=st.integers(0, 12),
     delays=st.lists(st.sampled_from([0.0, 0.2, 2.0, 4.0]), min_size=12, max_size=12),

@@ -18,7 +18,7 @@ from inferail.types.request import Request, Sampling
 from inferail.types.scope import current_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from os import PathLike
 
     from inferail.types.model import Model
@@ -101,12 +101,11 @@ async def classified(classifier: Classifier | AsyncClassifier | None, request: R
     task, complexity = labelled(request)
     if task is not None and complexity is not None:
         return Classified(task, complexity, 1.0, "label")
-    ask = getattr(classifier, "classify_async", None)
+    ask: Callable[[Request], Awaitable[Classified]] | None = getattr(classifier, "classify_async", None)
+    decide: Callable[[Request], Classified] | None = getattr(classifier, "classify", None)
     if ask is not None:
-        found: Classified = await ask(request)
-    else:
-        found = DEFAULT if classifier is None else classifier.classify(request)  # type: ignore[union-attr]
-    return _with(found, task, complexity)
+        return _with(await ask(request), task, complexity)
+    return _with(DEFAULT if decide is None else decide(request), task, complexity)
 
 
 def labelled(request: Request) -> tuple[str | None, float | None]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gated", "GatedStream"]
 
-_SILENT: Final = frozenset({"start", "usage"})
+_SILENT: Final = frozenset({"start", "usage", "seam", "upgrade"})
 _REASONING: Final = frozenset({"reasoning", "reasoning_signature", "reasoning_redacted"})
 # They would be the same without a stream.
 _FINAL: Final = (AuthenticationError, PermissionDeniedError, NotFoundError, InvalidRequestError, CancelledError)
@@ -81,12 +81,12 @@ class Gated:
             )
             if not good:
                 raise ConfigError(f"{name} must be a positive number of seconds or None, not {seconds!r}")
-        SentenceGate(sentences=sentences, max_chars=max_chars)  # raises now, not at the first call
         self.model = resolve(model)
         self.max_hold = max_hold
         self.switch_after = switch_after
         self._sentences = sentences
         self._max_chars = max_chars
+        self.gate()  # raises now, not at the first call
 
     @property
     def name(self) -> str:
@@ -102,8 +102,11 @@ class Gated:
 
     def stream(self, request: Request) -> GatedStream:
         """The answer while it arrives, from its first whole sentence on."""
-        gate = SentenceGate(sentences=self._sentences, max_chars=self._max_chars)
-        return GatedStream(self, request, current_scope(), gate)
+        return GatedStream(self, request, current_scope())
+
+    def gate(self) -> SentenceGate:
+        """A closed gate with these settings."""
+        return SentenceGate(sentences=self._sentences, max_chars=self._max_chars)
 
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """What the model would send; of a stream also what replaces it."""
@@ -138,11 +141,11 @@ class Gated:
 class GatedStream:
     """The stream of a Gated; see `inferail.types.model.DeltaStream`."""
 
-    def __init__(self, gated: Gated, request: Request, scope: Scope, gate: SentenceGate) -> None:
+    def __init__(self, gated: Gated, request: Request, scope: Scope) -> None:
         self._gated = gated
         self._request = request
         self._scope = scope
-        self._gate = gate
+        self._gate = gated.gate()
         self._clock = clock_of(scope)
         self._stream: DeltaStream | None = None
         self._held: list[Delta] = []  # not to be shown yet
@@ -272,26 +275,36 @@ class GatedStream:
 
     def _take(self, deltas: list[Delta]) -> list[Delta]:
         """What of the held and these deltas may be shown: all or nothing."""
-        self._held += deltas
         passes = False
         for delta in deltas:
             kind = delta.kind
+            if kind == "restart" or (kind == "upgrade" and delta.text == "replace"):
+                self._restart(delta)
+                continue
+            self._held.append(delta)
             if kind == "text":
-                if delta.text and self._gate.feed(delta.text):
-                    break
+                self._gate.feed(delta.text or "")
                 self._texts = True
             elif kind in _REASONING:
                 passes = not self._texts
                 self._hold_from = self._clock.now()
             elif kind not in _SILENT:
                 self._gate.finish()
-                break
         if self._gate.open:
             return self._release()
         if passes and not self._texts:
             held, self._held = self._held, []
             return held
         return []
+
+    def _restart(self, delta: Delta) -> None:
+        """What came so far is void: what of it is held is never shown."""
+        if self._gate.open:  # by what came before it in the same list
+            self._held.append(delta)
+            return
+        self._gate = self._gated.gate()
+        self._texts = False
+        self._held = [delta] if self._shown or delta.kind == "upgrade" else []
 
     def _release(self) -> list[Delta]:
         """Opens the gate."""
