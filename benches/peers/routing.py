@@ -142,8 +142,8 @@ async def measure_litellm(strategy: str, calls: int) -> dict[str, float]:
         # The dictionary is written to, as a call's own one is.
         await router.async_get_available_deployment(model="main", messages=messages, request_kwargs={})  # type: ignore[arg-type]
 
-    found = await _rounds({"routed": routed, "plain": plain}, calls, 5, drain=DRAIN_SECONDS)
-    alone = await _rounds({"decision": choice}, calls, 5)
+    found = await _rounds({"routed": routed, "plain": plain}, calls, 3, drain=DRAIN_SECONDS)
+    alone = await _rounds({"decision": choice}, calls, 3)
     return {**alone, "all": found["routed"] - found["plain"], "plain": found["plain"]}
 
 
