@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from faults_adapters import PEERS
-from faults_cases import TIMEOUT, WORDS, Outcome, cases, kind, verdict
+from faults_cases import LIMIT_SECONDS, TIMEOUT, WORDS, Outcome, cases, kind, verdict
 from faults_ours import POLICIES, SETTINGS, SWEPT, TRANSPORTS
 from report import ROOT, cpu_name, revision, table
 from rounds import build
@@ -294,7 +294,7 @@ got, after how many seconds, and how often the healthy server was asked (nothing
 - `SomeError, 20/{WORDS}`: that was raised, after 20 words had been given out; without a number nothing had been.
 - `SILENT 20/{WORDS}`: the answer ended after 20 words as if it were complete. `FABRICATED 20/{WORDS}`: and had a finish reason,
   which no server had sent.
-- `DUPLICATED`: words were given out twice; `GARBLED`: other words than the server sent. `HANGS`: not done after 10 s.
+- `DUPLICATED`: words were given out twice; `GARBLED`: other words than the server sent. `HANGS`: not done after {LIMIT_SECONDS:g} s.
 
 `none` is no fault and `closed-port` an address where nobody listens. `cut-60`, `early-60`, `stall-60` and `error-60` come after the last word,
 before the terminal event: a library that does not wait for it counts as whole there. openai and liter-llm have no fallback.
