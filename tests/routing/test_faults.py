@@ -129,5 +129,8 @@ def test_without_another_model_nothing_ends_as_if_it_were_whole(servers, kind, t
             for piece in stream.text():
                 shown += piece
 
-        assert shown == (caught.value.partial.text if caught.value.partial is not None else "")
-        assert len(shown.split()) <= words
+        # What came in one read with the break, before anything was shown, is told but not shown.
+        arrived = caught.value.partial.text if caught.value.partial is not None else ""
+        assert shown in ("", arrived)
+        assert ANSWER.startswith(arrived)
+        assert len(arrived.split()) <= words
