@@ -20,6 +20,8 @@ GRAMMARS := .venv-grammars
 INDEXES := .venv-indexes
 CACHES := .venv-caches
 KV := .venv-kv
+FAULTS := .venv-faults
+FAULTS_PEERS := $(patsubst benches/peers/faults/%.txt,%,$(wildcard benches/peers/faults/*.txt))
 TRANSFORMERS := .venv-transformers
 
 # The released wheel has fat LTO; everything else is built with thin LTO, in a third of the time (docs/decisions/0001).
@@ -37,7 +39,7 @@ override ASK := $(value ASK)
 export ASK
 endif
 
-.PHONY: help setup build demo test test-slow test-transformers gpu-test lint type bench fuzz peers wheel clean requirements FORCE
+.PHONY: help setup build demo test test-slow test-transformers gpu-test lint type bench fuzz faults peers wheel clean requirements FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +121,10 @@ peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.
 	@$(BIN)/python benches/peers/semantic_quality.py
 	@$(CACHES)/bin/python benches/peers/cache.py --rounds 3
 	@$(KV)/bin/python benches/peers/kv.py
+	@$(PEERS)/bin/python benches/peers/routing.py
+
+faults: $(DONE)/extension $(DONE)/test $(FAULTS_PEERS:%=$(FAULTS)-%/.done) ## Every fault through every policy and other libraries' fallbacks, into benches/FAULTS.md
+	@$(BIN)/python benches/peers/faults.py
 
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py
@@ -127,7 +133,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -237,6 +243,15 @@ $(KV)/.done: benches/peers/kv/requirements.txt | $(DONE)/venv
 	@PYTHONPATH=$(CURDIR)/benches/peers/kv/without_torch VLLM_VERSION_OVERRIDE=0.33.0 VLLM_TARGET_DEVICE=empty \
 		$(KV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --no-binary vllm vllm==0.33.0 || \
 		echo '· vLLM does not install here' >&2
+	@touch $@
+
+# Each library pins what the others pin otherwise. One that does not install is listed in the results as absent.
+$(FAULTS)-%/.done: benches/peers/faults/%.txt | $(DONE)/venv
+	$(LOG) 'installing $* into $(FAULTS)-$*'
+	@$(PYTHON) -m venv $(FAULTS)-$*
+	@$(FAULTS)-$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(FAULTS)-$*/bin/python -m pip install --quiet --requirement $< || \
+		{ echo '· $* does not install here' >&2; rm -rf $(FAULTS)-$*/bin; }
 	@touch $@
 
 # inferail itself is taken from python/.

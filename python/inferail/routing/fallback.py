@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from inferail.errors import (
@@ -22,7 +23,7 @@ from inferail.transport.cancellation import Watch
 from inferail.types.message import Refusal
 from inferail.types.registry import resolve
 from inferail.types.response import Attempt, Partial
-from inferail.types.scope import current_scope
+from inferail.types.scope import Scope, current_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from inferail.types.model import Model, ModelInfo
     from inferail.types.request import Request
     from inferail.types.response import Response
-    from inferail.types.scope import Scope
 
 __all__ = ["Chain", "Fallback", "OnBreak"]
 
@@ -45,6 +45,9 @@ _REASONS: Final[tuple[tuple[str, tuple[type[Exception], ...]], ...]] = (
     ("error", (RequestError,)),
 )
 _KNOWN: Final = frozenset({"refusal", *(name for name, _ in _REASONS)})
+_FIELDS: Final = tuple(field.name for field in fields(Scope))
+_VALUES: Final = attrgetter(*_FIELDS)
+_ALTERNATIVES, _REASON = _FIELDS.index("alternatives"), _FIELDS.index("reason")
 # Seconds that a call without a deadline waits for a model that rests.
 _PATIENCE: Final = 60.0
 
@@ -250,9 +253,12 @@ class Chain:
         scope = self.scope
         if not self._left and self._asked == 1:
             return scope
-        return scope.but(
-            alternatives=scope.alternatives + len(self._left), reason=reason if self._asked > 1 else scope.reason
-        )
+        # `Scope.but` takes twice as long, and this is done for every call.
+        values = [*_VALUES(scope)]
+        values[_ALTERNATIVES] += len(self._left)
+        if self._asked > 1:
+            values[_REASON] = reason
+        return Scope(*values)
 
     def failed(self, model: Model, error: Failure) -> None:
         """Notes a failure, and raises it where it does not move on."""

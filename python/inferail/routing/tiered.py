@@ -137,6 +137,11 @@ class Tiered:
         return f"Tiered({self.fast!r}, {self.deep!r}, mode={self.mode!r})"
 
     @property
+    def models(self) -> tuple[Model, Model]:
+        """The fast tier and the deep one."""
+        return self.fast, self.deep
+
+    @property
     def statistics(self) -> TieredStatistics:
         """How often the fast tier was in time, and what became of the requests."""
         with self._lock:

@@ -180,6 +180,11 @@ class Router:
         return self._plan.version
 
     @property
+    def models(self) -> Sequence[Model]:
+        """Every model that may be asked: limits of tokens and money go by the dearest."""
+        return self._plan.models
+
+    @property
     def lanes(self) -> tuple[Lane, ...]:
         """The routes in use, with what was learned of them."""
         return self._plan.lanes
