@@ -140,10 +140,13 @@ def rough_tokens(request: Request) -> int:
 
     Four characters to a token, the usual figure for English.
     """
-    return sum([len(part.text) for message in request.messages for part in message.parts if hasattr(part, "text")]) // 4
+    return sum([len(getattr(part, "text", "")) for message in request.messages for part in message.parts]) // 4
 
 
 def _kind(error: BaseException) -> Kind | None:
     if not isinstance(error, RequestError | CapacityError | ConfigError) or isinstance(error, CancelledError):
         return None
-    return next((kind for kinds, kind in _KINDS if isinstance(error, kinds)), "error")
+    for kinds, kind in _KINDS:
+        if isinstance(error, kinds):
+            return kind
+    return "error"
