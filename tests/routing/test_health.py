@@ -181,6 +181,16 @@ def test_a_prompt_too_long_goes_to_the_next_of_the_same_provider():
     assert asked(transport) == ["openai", "openai"]
 
 
+def test_a_prompt_too_long_goes_to_no_model_that_is_known_to_be_no_larger():
+    too_long = b'{"error": {"message": "too long", "code": "context_length_exceeded", "type": "invalid_request_error"}}'
+    models = targets("openai:gpt-4o", "mistral:codestral-latest", "openai:gpt-4.1")  # 128,000, 128,000 and a million
+    calls, _ = client(Fallback(*models), ScriptedReply([too_long], 400), WHOLE)
+
+    response = calls.complete("Hello")
+
+    assert [attempt.model for attempt in response.attempts] == ["gpt-4o", "gpt-4.1"]
+
+
 def test_a_reason_that_was_not_asked_for_is_raised():
     calls, transport = client(Fallback(*targets("openai:a", "mistral:b"), on=("error",)), LIMITED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -19,6 +20,7 @@ from inferail.errors import (
 )
 from inferail.routing.broken import FallbackStream
 from inferail.routing.health import Health, Watched, clock_of
+from inferail.routing.known import known
 from inferail.transport.cancellation import Watch
 from inferail.types.message import Refusal
 from inferail.types.registry import resolve
@@ -272,8 +274,12 @@ class Chain:
         self._errors.append(error)
         if reason == "deadline":
             self._late = model.name
-        # A prompt that is too long is no fault of the provider: its larger model is as good as any.
-        self._failed_provider = None if reason == "context" else provider_of(model)
+        self._failed_provider = provider_of(model)
+        if reason == "context":
+            # No fault of the provider: its larger model is as good as any. One that is known to be no larger is not asked.
+            self._failed_provider = None
+            window = known(model.name).context_tokens or 0
+            self._left = [one for one in self._left if (known(one.name).context_tokens or math.inf) > window]
 
     def rejected(self, model: Model, response: Response[Any], why: str) -> None:
         """Notes an answer that will not do."""

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tests.routing.router.parts import ask, on, request, says
 
 import inferail as ir
+from inferail.routing.known import known
 from inferail.routing.router import Objective, Route, Router, Rule
-from inferail.routing.router.known import known
 from inferail.testing import ScriptedModel, VirtualClock
 from inferail.types.message import Audio, File, Image, Text
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 from inferail.core import Tokenizer
 from inferail.errors import ConfigError, RequestError
 from inferail.routing.health import clock_of
-from inferail.routing.router.known import known
+from inferail.routing.known import known
 from inferail.telemetry.estimate import estimate_usage
 from inferail.telemetry.prices import Price, PriceTable, Tiered
 from inferail.types.registry import resolve
