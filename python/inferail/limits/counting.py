@@ -14,7 +14,6 @@ from inferail.types.message import Audio, File, Image, Text
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
-    from inferail.telemetry.prices import Price
     from inferail.types.model import Model
     from inferail.types.request import Request
 
@@ -68,7 +67,7 @@ class Estimator:
         if not usage.total_tokens:
             return 0.0
         price = (self._prices or prices or PriceTable.bundled()).find(provider, model)
-        cost = None if price is None else _plain_cost(price, usage)
+        cost = None if price is None else price.cost_usd(usage)
         if cost is None:
             raise ConfigError(
                 f"money is limited, and no price of {provider}:{model} is known: pass prices=PriceTable.bundled().override(…)"
@@ -84,17 +83,6 @@ def _leaves(model: Any) -> list[tuple[str, str, Any]]:
     inner = getattr(model, "models", None) or ([name] if hasattr(name, "generate") else [])
     leaves = [leaf for one in inner for leaf in _leaves(one)]
     return list(dict.fromkeys(leaves)) or [(model.name, model.name, None)]
-
-
-def _plain_cost(price: Price, usage: Usage) -> float | None:
-    """`price.cost_usd(usage)`, where nothing but plain tokens at plain rates is paid in a tenth of the time."""
-    prompt, answer = price.input_per_million, price.output_per_million
-    plain = type(prompt) is float and type(answer) is float and not price.per_request
-    if not plain or usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
-        return price.cost_usd(usage)
-    if usage.input_audio_tokens or usage.output_audio_tokens:
-        return price.cost_usd(usage)
-    return (usage.input_tokens * prompt + usage.output_tokens * answer) / 1e6  # type: ignore[operator]
 
 
 @cache
