@@ -106,9 +106,9 @@ def test_fallback_brings_the_whole_answer_unless_something_was_shown(sandbox, wh
     """Serves R48, R53, R82."""
     expected, began, _ = FAULTS[fault]
     healthy = PROVIDERS[(PROVIDERS.index(provider) + 1) % len(PROVIDERS)]
-    model = ir.Fallback(target(sandbox, provider, f"docs@{fault}"), target(sandbox, healthy, "docs"))
+    broken, well = target(sandbox, provider, f"docs@{fault}"), target(sandbox, healthy, "docs")
     shown = ""
-    with ir.Client(model, timeout=SHORT) as client:
+    with ir.Client(ir.Fallback(broken, well, on_break="error"), timeout=SHORT) as client:
         stream = client.stream(QUESTION)
         try:
             with stream:
@@ -124,6 +124,21 @@ def test_fallback_brings_the_whole_answer_unless_something_was_shown(sandbox, wh
             assert stream.response.provider == healthy
             assert [attempt.error is None for attempt in stream.response.attempts] == [False, True]
             assert [record.reason for record in client.records] == ["first", "fallback"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("provider", "fault"), CASES)
+def test_fallback_carries_a_stream_to_its_end_also_where_something_was_shown(sandbox, whole, provider, fault):
+    """Serves R48, R92, R93."""
+    healthy = PROVIDERS[(PROVIDERS.index(provider) + 1) % len(PROVIDERS)]
+    model = ir.Fallback(target(sandbox, provider, f"docs@{fault}"), target(sandbox, healthy, "docs"))
+    with ir.Client(model, timeout=SHORT) as client, client.stream(QUESTION) as stream:
+        shown = "".join(stream.text())
+
+    assert shown == whole == stream.response.text
+    assert stream.response.provider == healthy
+    assert [attempt.error is None for attempt in stream.response.attempts][-1:] == [True]
+    assert len(client.records) == len(stream.response.attempts)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from inferail.core import Delta
-from inferail.errors import CapacityError, ConfigError, RequestError, StreamError
+from inferail.errors import CapacityError, ConfigError, DeadlineError, RequestError, StreamError
 from inferail.routing.health import Watched
 from inferail.routing.seams import Overlap, continuation, prefill_options
 from inferail.types.accumulate import Accumulator
@@ -148,7 +148,8 @@ class FallbackStream:
             raise error
         self._chain.failed(broken, error)
         anew = self._fallback.on_break == "restart" or self._request.output is not None or not _only_text(shown)
-        options = None if anew else prefill_options(broken)
+        # One that fell silent may do so again, and the time is what the others need.
+        options = None if anew or isinstance(error, DeadlineError) else prefill_options(broken)
         self._chain.again(broken, first=options is not None)
         while (model := await self._chain.next()) is not None:
             prefill = model is broken and options is not None
