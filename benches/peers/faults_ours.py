@@ -34,7 +34,7 @@ def _hedged(first: Any, second: Any) -> Any:
 def _tiered(fast: Any, deep: Any) -> Any:
     from inferail.routing.tiered import Tiered
 
-    return Tiered(fast, deep, fast_timeout=TIMEOUT, deep_timeout=TIMEOUT)
+    return Tiered(fast, deep, fast_timeout=TIMEOUT, deep_timeout=TIMEOUT, mode="replace")
 
 
 POLICIES: dict[str, Callable[[Any, Any], Any]] = {
@@ -54,7 +54,7 @@ SETTINGS = {
     "Target": "the faulty server alone",
     "Fallback": "`Fallback(faulty, healthy, on_break=…)`",
     "Hedged": "`Hedged(faulty, healthy, after=0.3)`: a stream that breaks after it has won ends with its error; in a Fallback it goes on",
-    "Tiered": f"`Tiered(…, fast_timeout={TIMEOUT:g}, deep_timeout={TIMEOUT:g})`, the fault in the fast or in the deep tier",
+    "Tiered": f'`Tiered(…, fast_timeout={TIMEOUT:g}, deep_timeout={TIMEOUT:g}, mode="replace")`, the fault in the fast or in the deep tier',
     "Gated": "`Gated(Fallback(faulty, healthy))`",
 }
 

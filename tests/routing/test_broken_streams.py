@@ -10,6 +10,7 @@ import pytest
 import inferail as ir
 from inferail.core import Delta
 from inferail.routing.fallback import Fallback
+from inferail.routing.seams import continuation
 from inferail.testing import Breaks, FaultyModel, ScriptedModel, Truncates
 from inferail.testing.streams import ScriptStream
 from inferail.types.request import Request
@@ -247,3 +248,19 @@ def test_leaving_a_resumed_stream_early_leaves_no_error():
 
     assert ANSWER.startswith(stream.partial.text)
     assert stream.partial.text
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("words", [1, 5, 17, 40])
+def test_a_rest_that_breaks_goes_on_as_one_answer(again, words):
+    """A tier that goes on from an opening, and breaks: its Fallback asks for the rest of all of it."""
+    opening = ANSWER[: ANSWER.index(". ") + 2]
+    request = continuation(Request((ir.user("Tell me."),)), opening, Continuing("deep"), prefill=False)
+    deep = Fallback(FaultyModel(Continuing("deep"), [Truncates(words)]), Continuing("spare", begins_anew=again))
+
+    with ir.Client(deep) as client, client.stream(request.messages) as stream:
+        shown = "".join(stream.text())
+
+    assert opening + shown == ANSWER
+    assert stream.response.text == shown
+    assert [len(asked.messages) for asked in deep.models[1].requests] == [3]  # type: ignore[attr-defined]

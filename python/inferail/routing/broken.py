@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from inferail.core import Delta
 from inferail.errors import CapacityError, ConfigError, DeadlineError, RequestError, StreamError
 from inferail.routing.health import Watched
-from inferail.routing.seams import Overlap, continuation, prefill_options
+from inferail.routing.seams import Overlap, continuation, prefill_options, under_way
 from inferail.types.accumulate import Accumulator
 from inferail.types.message import Reasoning, Refusal, Text
 from inferail.types.response import Partial, Seam, text_message
@@ -179,7 +179,8 @@ class FallbackStream:
         stream, held, self._held = self._chosen(), self._held, []
         if not spliced:
             return [Delta("restart", name=model.name), *(delta for deltas in held for delta in deltas)]
-        joined = _Joined(shown, seam, earlier)
+        begun, rest = under_way(self._request)  # a rest begun anew begins with what this request goes on from, too
+        joined = _Joined(shown, begun + rest.feed(shown.text) + rest.finish(), seam, earlier)
         deltas = [delta for some in held for delta in joined.take(some)]
         try:
             while joined.overlap.open:
@@ -211,8 +212,8 @@ class FallbackStream:
 class _Joined:
     """An answer of several attempts, as its reader has it."""
 
-    def __init__(self, shown: Partial, seam: Seam, earlier: _Joined | None) -> None:
-        self.overlap = Overlap(shown.text, exact=seam.how == "prefill")
+    def __init__(self, shown: Partial, text: str, seam: Seam, earlier: _Joined | None) -> None:
+        self.overlap = Overlap(text, exact=seam.how == "prefill")
         self._accumulator = Accumulator()
         self._accumulator.add([delta for part in shown.message.parts for delta in _again(part)])
         self._usage = shown.usage

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from inferail.types.model import Model
     from inferail.types.request import Request
 
-__all__ = ["Overlap", "continuation", "prefill_options"]
+__all__ = ["Overlap", "continuation", "prefill_options", "under_way"]
 
 # Providers that go on from an assistant message at the end of the conversation, and what they have to be told for it.
 # Others begin a new turn, or refuse (OpenAI, Gemini; Anthropic's newest models do too: the next model is asked then).
@@ -49,6 +49,10 @@ def continuation(request: Request, shown: str, model: Model, *, prefill: bool) -
         model: Who is asked.
         prefill: Whether it goes on from its own words (see `prefill_options`); otherwise it is asked to, in words.
     """
+    begun, rest = under_way(request)
+    if begun:  # it asks for the rest of an answer already: there is one answer, and now there is more of it
+        request = replace(request, messages=request.messages[: -2 if request.messages[-1].text == _GO_ON else -1])
+        shown = begun + rest.feed(shown) + rest.finish()
     # A final assistant message with blanks at its end is refused by Anthropic.
     so_far = Message("assistant", (Text(shown.rstrip() if prefill else shown),))
     if not prefill:
@@ -59,6 +63,15 @@ def continuation(request: Request, shown: str, model: Model, *, prefill: bool) -
     return replace(
         request, messages=(*request.messages, so_far), provider_options=merged if options else request.provider_options
     )
+
+
+def under_way(request: Request) -> tuple[str, Overlap]:
+    """The text of the answer that `request` is a continuation of, empty where it is none, and what joins the rest to it."""
+    *_, before, last = (None, None, *request.messages)
+    exact = last is not None and last.role == "assistant"
+    begun = last if exact else before if last is not None and last.text == _GO_ON else None
+    text = begun.text if begun is not None and begun.role == "assistant" else ""
+    return text, Overlap(text, exact=exact)
 
 
 class Overlap:
