@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
-from inferail.client import BaseClient, CallOptions, Prompt, ResponseStream, Schema, begun_anew, voids
+from inferail.client import BaseClient, CallOptions, Prompt, ResponseStream, Schema, begun_anew
 from inferail.core import PartialJSON
 from inferail.embedding import BaseEmbedder, EmbedOptions
 from inferail.errors import ConfigError
+from inferail.types.accumulate import voids
 from inferail.types.response import OutputT, Response
 
 if TYPE_CHECKING:

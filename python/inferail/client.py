@@ -13,6 +13,7 @@ from inferail.errors import ConfigError, OutputValidationError, StreamError
 from inferail.telemetry.sinks import MemorySink
 from inferail.transport import async_transport, blocking_transport
 from inferail.transport.deadlines import Timeouts
+from inferail.types.accumulate import voids
 from inferail.types.message import Message, Text, system
 from inferail.types.output import OutputType
 from inferail.types.registry import resolve
@@ -460,11 +461,6 @@ class ResponseStream(Generic[OutputT]):
                 self._response = done.value
         assert self._response is not None  # noqa: S101 - `final` of an ended stream returns or raises
         return self._response
-
-
-def voids(delta: Delta) -> bool:
-    """Whether what came before this delta is void."""
-    return delta.kind == "restart" or (delta.kind == "upgrade" and delta.text == "replace")
 
 
 def begun_anew(partial: Partial) -> StreamError:

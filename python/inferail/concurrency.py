@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import copy_context
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from inferail.errors import ConfigError
 
-__all__ = ["Emit", "Happening", "Race", "all_of", "race"]
+if TYPE_CHECKING:
+    from inferail.types.scope import Scope
+
+__all__ = ["Emit", "Happening", "Race", "all_of", "race", "surrounding"]
 
 ResultT = TypeVar("ResultT")
 Job = Callable[[], Coroutine[Any, Any, ResultT]]
@@ -27,6 +31,16 @@ _AHEAD = 64
 _SLICE = 0.1
 # Seconds that a thread has to end once it was told to. What waits on our transports needs a tenth of one.
 _PATIENCE = 2.0
+
+
+def surrounding(scope: Scope) -> Literal["asyncio", "trio", "thread"]:
+    """What runs the code of a call: an event loop, or a thread that may be blocked."""
+    if scope.transport is not None and scope.transport.blocking:
+        return "thread"
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public one raises instead of answering
+        return "asyncio"
+    trio = sys.modules.get("trio")
+    return "trio" if trio is not None and trio.lowlevel.in_trio_run() else "thread"
 
 
 async def all_of(jobs: Sequence[Job[ResultT]], *, at_once: int, blocking: bool) -> list[ResultT]:

@@ -13,7 +13,7 @@ from tests.routing.scripts import END, about, call, model, said, virtual_scope
 import inferail as ir
 from inferail.core import RetryBudget
 from inferail.routing.health import Health
-from inferail.routing.hedged import ExtraLoad, Hedged, HedgeStatistics
+from inferail.routing.hedged import Hedged, HedgeStatistics
 from inferail.testing import LoopClock, ScriptedModel, ScriptedReply, ScriptedTransport, run_virtual
 from inferail.types.model import DeltaStream
 
@@ -111,7 +111,9 @@ def test_hedged_lists_every_attempt_when_all_fail(stream):
 
 def test_hedged_asks_one_more_after_each_delay():
     third = model("c", said("Third.", 0.1))
-    hedged = Hedged(model("a", said("A.", 9.0)), model("b", said("B.", 9.0)), third, after=1.0, max_extra=1.0)
+    hedged = Hedged(
+        model("a", said("A.", 9.0)), model("b", said("B.", 9.0)), third, after=1.0, budget=RetryBudget(burst=9.0)
+    )
 
     response, first, _ = run_virtual(asked(hedged, stream=True))
 
@@ -180,8 +182,8 @@ def test_hedged_asks_extra_for_no_more_requests_than_allowed():
 
     run_virtual(main())
 
-    assert hedged.statistics == HedgeStatistics(requests=200, hedged=21, won=21)
-    assert len(soon.requests) == 21
+    assert hedged.statistics == HedgeStatistics(requests=200, hedged=20, won=20)
+    assert len(soon.requests) == 20
 
 
 def test_hedged_asks_the_budget_that_it_shares():
@@ -217,16 +219,6 @@ def test_hedged_tells_a_budget_of_money_what_the_extra_request_cost(stream):
     assert [attempt.reason for attempt in response.attempts] == ["first", "hedge"]
     assert response.usage.cost_usd
     assert not budget.withdraw()  # of ten that it could pay for by number
-
-
-@given(share=st.floats(0, 1), asks=st.lists(st.booleans(), max_size=300))
-def test_extra_load_never_exceeds_its_share(share, asks):
-    extra, granted = ExtraLoad(share), 0
-    for requests, asks_for_more in enumerate(asks, 1):
-        extra.deposit()
-        granted += asks_for_more and extra.withdraw()
-
-        assert granted <= 1 + share * requests + 1e-6 or share == 1.0
 
 
 def test_hedged_learns_its_delay_from_what_the_first_took():
@@ -533,7 +525,7 @@ def test_hedged_gives_one_whole_answer_whatever_the_order_of_events(plans, after
     models = [ScriptedModel([_script(f"m{number}", plan)], f"m{number}") for number, plan in enumerate(plans)]
     delay = after / 10 + 0.0137  # no moment of a plan falls on that of a hedge
 
-    seen = run_virtual(call(Hedged(*models, after=delay, max_extra=1.0), stream=stream))
+    seen = run_virtual(call(Hedged(*models, after=delay, budget=RetryBudget(burst=9.0)), stream=stream))
 
     begun = [len(model.requests) for model in models]
     assert begun == sorted(begun, reverse=True)

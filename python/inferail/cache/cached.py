@@ -14,6 +14,7 @@ from inferail.cache.sharing.turns import Turn, Turns
 from inferail.cache.streams import CachedStream
 from inferail.errors import ConfigError
 from inferail.telemetry.records import Record
+from inferail.types.model import Around
 from inferail.types.registry import resolve
 from inferail.types.response import Response, Timing
 from inferail.types.scope import current_scope
@@ -21,7 +22,7 @@ from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
     from inferail.cache.policy import CachePolicy
-    from inferail.types.model import Model, ModelInfo
+    from inferail.types.model import Model
     from inferail.types.request import Request
     from inferail.types.scope import Scope
 
@@ -30,7 +31,7 @@ __all__ = ["Cached"]
 _FREE = Usage(cost_usd=0.0)
 
 
-class Cached:
+class Cached(Around):
     """Answers from a cache, or asks the model and keeps its answer. It is a Model, so it nests in all others.
 
     Only whole answers that ended well are kept: never one that was cut off, filtered or refused, and a stream only once
@@ -101,24 +102,6 @@ class Cached:
         inner = explain(request, stream=stream) if explain else f"# {self.model.name}: cannot be explained"
         return f"# {self.name}: sent only if the {self.policy.name} cache has no answer\n\n{inner}"
 
-    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
-        """What the model's provider has.
-
-        Raises:
-            ConfigError: It has no list.
-        """
-        list_models = getattr(self.model, "list_models", None)
-        if list_models is None:
-            raise ConfigError(f"{self.model.name} has no list of models: ask a client of a provider's model")
-        found: list[ModelInfo] = await list_models(limit)
-        return found
-
-    async def warm(self, connections: int = 1) -> None:
-        """Makes connections for the model."""
-        warm = getattr(self.model, "warm", None)
-        if warm is not None:
-            await warm(connections)
-
     def stats(self) -> CacheStats:
         """What the policy has done, and what was coalesced, refused and failed here; since they were made."""
         return self.policy.stats() + self._turns.tally.stats()
@@ -131,9 +114,7 @@ class Cached:
         """Ends what runs in the background, closes the policy and what the model opened for itself."""
         await self._background.aclose(current_scope())
         await self.policy.aclose()
-        close = getattr(self.model, "aclose", None)
-        if close is not None:
-            await close()
+        await super().aclose()
 
     async def take(self, request: Request, scope: Scope, began: float) -> Response[Any] | Turn:
         """For a stream: an answer that can be replayed as one, or the turn to ask the model."""

@@ -11,7 +11,8 @@ from inferail.limits.books import Ask, Refused, Spent
 from inferail.limits.gate import Gate
 from inferail.limits.limits import LimitUsage
 from inferail.limits.told import Told
-from inferail.limits.waiting import Signal, clock_of, time_left
+from inferail.limits.waiting import Signal
+from inferail.transport.clock import clock_of, time_left
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,7 @@ class Admissions:
         """
         clock = clock_of(scope)
         now = clock.now()
-        left = time_left(scope, now)
+        left = time_left(scope)
         ttl = (left if math.isfinite(left) else _UNKNOWN_LENGTH) + _GRACE
         ask = Ask(self._keys(request, scope), tokens, micros, max(_GRACE, ttl))
         if not self._gate:
@@ -138,13 +139,13 @@ class Admissions:
                     if not isinstance(tried, Refusal | Refused):
                         return Admission(self, tried, clock, now)
                     got = tried
-                    self._check(got, ask, time_left(scope, clock.now()))
+                    self._check(got, ask, time_left(scope))
                     if not self._gate.refused(waiter, self._need(got, ask), releases):
                         continue
                     wait = _LOOK if got.retry_after is None else got.retry_after
                     if pause is not None:
                         wait, pause = min(wait, pause), min(1.0, pause * 1.5)
-                left = time_left(scope, clock.now())
+                left = time_left(scope)
                 if left <= 0:
                     raise self._refusal(got, ask, "no room in time")
                 # A moment later than told: the slot has then surely left, whatever the rounding.

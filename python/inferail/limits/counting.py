@@ -80,8 +80,7 @@ def _leaves(model: Any) -> list[tuple[str, str, Any]]:
     provider, name = getattr(model, "provider", None), getattr(model, "model", None)
     if isinstance(provider, str) and isinstance(name, str):
         return [(provider, name, getattr(model, "prices", None))]
-    inner = getattr(model, "models", None) or ([name] if hasattr(name, "generate") else [])
-    leaves = [leaf for one in inner for leaf in _leaves(one)]
+    leaves = [leaf for one in getattr(model, "models", ()) for leaf in _leaves(one)]
     return list(dict.fromkeys(leaves)) or [(model.name, model.name, None)]
 
 

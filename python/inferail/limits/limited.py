@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from inferail.errors import (
@@ -25,7 +23,8 @@ from inferail.limits.admission import Admissions
 from inferail.limits.books import LocalBook, SharedBook, Spent
 from inferail.limits.counting import Estimator
 from inferail.limits.limits import Limits, micros
-from inferail.limits.waiting import clock_of
+from inferail.transport.clock import clock_of
+from inferail.types.model import Around
 from inferail.types.registry import resolve
 from inferail.types.response import Partial, Response, text_message
 from inferail.types.scope import Budget, Scope, current_scope
@@ -39,21 +38,18 @@ if TYPE_CHECKING:
     from inferail.limits.limits import LimitUsage, Rule
     from inferail.store.redis import RedisStore
     from inferail.telemetry.prices import PriceTable
-    from inferail.types.model import DeltaStream, Model, ModelInfo
+    from inferail.types.model import DeltaStream, Model
     from inferail.types.request import Request
     from inferail.types.response import Attempt
 
 __all__ = ["Limited", "LimitedStream"]
 
 _MAX_GROUPS: Final = 4
-_NAMES: Final = [field.name for field in fields(Scope)]
-_FIELDS: Final = attrgetter(*_NAMES)
-_BUDGET: Final = _NAMES.index("budget")
 _NOT_SENT: Final = (ConfigError, BudgetError, CapacityError)
 _SERVERS_FAULT: Final = (ServerError, OverloadedError, TransportError, StreamError)
 
 
-class Limited:
+class Limited(Around):
     """Asks its model as far as the limits allow. It is a Model, so it nests in all others.
 
         model = ir.Limited("openai:gpt-5-mini", ir.Limits(requests_per_minute=500, tokens_per_minute=200_000))
@@ -123,11 +119,6 @@ class Limited:
         return f"limited({self.model.name})"
 
     @property
-    def models(self) -> tuple[Model, ...]:
-        """The model inside, as a Fallback has several."""
-        return (self.model,)
-
-    @property
     def waiting(self) -> int:
         """How many calls wait for room."""
         return self._admissions.waiting
@@ -179,30 +170,10 @@ class Limited:
         money = f" and {cost / 1e6:g} USD" if cost else ""
         return f"# {self.name}: sent once {tokens:,} tokens{money} can be reserved ({self._told})\n\n{inner}"
 
-    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
-        """What the model's provider has.
-
-        Raises:
-            ConfigError: It has no list.
-        """
-        list_models = getattr(self.model, "list_models", None)
-        if list_models is None:
-            raise ConfigError(f"{self.model.name} has no list of models: ask a client of a provider's model")
-        found: list[ModelInfo] = await list_models(limit)
-        return found
-
-    async def warm(self, connections: int = 1) -> None:
-        """Makes connections for the model."""
-        warm = getattr(self.model, "warm", None)
-        if warm is not None:
-            await warm(connections)
-
     async def aclose(self) -> None:
         """Books what is left to book, and closes what the model opened for itself."""
         await self._admissions.aclose()
-        close = getattr(self.model, "aclose", None)
-        if close is not None:
-            await close()
+        await super().aclose()
 
     async def enter(self, request: Request, scope: Scope) -> _Call:
         """Waits for room; see `generate`. What is let in has to be ended."""
@@ -302,10 +273,7 @@ class _Call:
     def __init__(self, admission: Admission, admissions: Admissions, estimator: Estimator, scope: Scope) -> None:
         self.ended = False
         self._meter = _Meter(scope.budget)
-        # `scope.but` takes five times as long, and this is done for every call.
-        values: list[Any] = list(_FIELDS(scope))
-        values[_BUDGET] = self._meter
-        self.scope = Scope(*values)
+        self.scope = scope.but(budget=self._meter)
         self._admission = admission
         self._admissions = admissions
         self._estimator = estimator

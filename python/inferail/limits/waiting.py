@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from inferail.concurrency import surrounding
 from inferail.transport.cancellation import SLICE, Watch
-from inferail.transport.clock import AsyncClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,23 +18,7 @@ if TYPE_CHECKING:
     from inferail.types.clock import Clock
     from inferail.types.scope import Scope
 
-__all__ = ["Signal", "clock_of", "time_left"]
-
-_CLOCK = AsyncClock()
-
-
-def clock_of(scope: Scope) -> Clock:
-    """The clock of the Scope's transport, or a real one where it has none."""
-    clock: Clock = _CLOCK if scope.transport is None else scope.transport.clock
-    return clock
-
-
-def time_left(scope: Scope, now: float) -> float:
-    """Seconds until the call may not run any more; infinite is no limit."""
-    ends, by_default = scope.deadline, scope.default_deadline
-    if by_default is not None and (ends is None or by_default < ends):
-        ends = by_default
-    return math.inf if ends is None else ends - now
+__all__ = ["Signal"]
 
 
 class Signal:
@@ -47,7 +30,7 @@ class Signal:
         self.is_set = False
         self._scope = scope
         self._clock = clock
-        self._kind = _surrounding(scope)
+        self._kind = surrounding(scope)
         self._wake: Callable[[], None] | None = None
 
     def set(self) -> None:
@@ -128,16 +111,6 @@ class Signal:
         if not self.is_set:
             with trio.move_on_after(seconds):
                 await event.wait()
-
-
-def _surrounding(scope: Scope) -> str:
-    transport = scope.transport
-    if transport is not None and transport.blocking:
-        return "thread"
-    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public one raises instead of answering
-        return "asyncio"
-    trio: Any = sys.modules.get("trio")
-    return "trio" if trio is not None and trio.lowlevel.in_trio_run() else "thread"
 
 
 def _settle(future: asyncio.Future[None]) -> None:

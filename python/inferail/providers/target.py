@@ -170,9 +170,7 @@ class Caller:
     def deadlines(self, scope: Scope, transport: Transport, *, stream: bool) -> Deadlines:
         """The deadlines of a call that begins now."""
         timeouts: Timeouts = self._timeouts or scope.timeouts or Timeouts()
-        until = scope.deadline
-        if self._timeouts is None and scope.default_deadline is not None:
-            until = scope.default_deadline if until is None else min(until, scope.default_deadline)
+        until = scope.deadline if self._timeouts is not None else scope.ends
         if until is not None and scope.alternatives:
             # Whoever comes first must leave time for the ones after it: with n alternatives left it gets 1/(n + 1).
             left = max(0.0, until - transport.clock.now())

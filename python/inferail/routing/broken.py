@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from inferail.core import Delta
 from inferail.errors import CapacityError, ConfigError, DeadlineError, RequestError, StreamError
 from inferail.routing.health import Watched
-from inferail.routing.seams import Overlap, continuation, prefill_options, under_way
-from inferail.types.accumulate import Accumulator
-from inferail.types.message import Reasoning, Refusal, Text
+from inferail.routing.seams import Joined, continuation, prefill_options, under_way
+from inferail.types.accumulate import has_content
+from inferail.types.message import Reasoning, Text
 from inferail.types.response import Partial, Seam, text_message
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from inferail.types.response import Attempt, Response
 
 __all__ = ["FallbackStream"]
-
-_SILENT: Final = frozenset({"start", "usage"})
-# What a rest does not add to an answer that has begun: it has a beginning, and its reasoning was shown or is not wanted.
-_DROPPED: Final = frozenset({"start", "reasoning", "reasoning_signature", "reasoning_redacted"})
 
 
 class FallbackStream:
@@ -41,7 +37,7 @@ class FallbackStream:
         self._watched: Watched
         self._first_token = 0.0
         self._held: list[list[Delta]] = []
-        self._joined: _Joined | None = None
+        self._joined: _Resumed | None = None
 
     @property
     def partial(self) -> Partial:
@@ -102,30 +98,23 @@ class FallbackStream:
 
     async def _begun(self, model: Model, request: Request, reason: str = "fallback") -> bool:
         """Whether `model` brings content, or a whole answer that will do; notes its failure where it does not."""
-        watched = Watched(self._fallback.health.of(model), self._chain.clock, request)
-        with self._chain.scope_for(model, reason).enter():
+        watched, judges = Watched(self._fallback.health.of(model), self._chain.clock, request), self._fallback.judges
+        entered, why = False, None
+        with self._chain.scope_of_next(reason).enter():
             stream = model.stream(request)
             try:
                 await stream.__aenter__()
-            except (RequestError, CapacityError) as error:
-                watched.failed(error)
-                self._chain.failed(model, error)
-                return False
+                entered = True
+                held = await _until_content(stream, whole=judges)
+                why = self._fallback.unacceptable(await stream.final()) if judges else None
             except BaseException as error:
                 watched.failed(error)
-                raise
-            try:
-                held = await _until_content(stream, whole=self._fallback.judges)
-                why = self._fallback.unacceptable(await stream.final()) if self._fallback.judges else None
-            except (RequestError, CapacityError) as error:
-                watched.failed(error)
-                await stream.__aexit__(type(error), error, error.__traceback__)
+                if entered:
+                    await stream.__aexit__(type(error), error, error.__traceback__)
+                if not isinstance(error, RequestError | CapacityError):
+                    raise
                 self._chain.failed(model, error)
                 return False
-            except BaseException as error:
-                watched.failed(error)
-                await stream.__aexit__(type(error), error, error.__traceback__)
-                raise
         self._first_token = watched.passed
         if why is not None:
             watched.succeeded(self._first_token)
@@ -168,7 +157,7 @@ class FallbackStream:
         error.partial = shown
         raise error
 
-    async def _joins(self, model: Model, shown: Partial, seam: Seam, earlier: _Joined | None) -> list[Delta] | None:
+    async def _joins(self, model: Model, shown: Partial, seam: Seam, earlier: _Resumed | None) -> list[Delta] | None:
         """The first deltas of `model` that are new; None where it fails, or says something else than was shown."""
         ended, spliced = self._stream, _only_text(shown) and self._request.output is None
         request = self._request
@@ -180,7 +169,7 @@ class FallbackStream:
         if not spliced:
             return [Delta("restart", name=model.name), *(delta for deltas in held for delta in deltas)]
         begun, rest = under_way(self._request)  # a rest begun anew begins with what this request goes on from, too
-        joined = _Joined(shown, begun + rest.feed(shown.text) + rest.finish(), seam, earlier)
+        joined = _Resumed(shown, begun + rest.feed(shown.text) + rest.finish(), seam, earlier)
         deltas = [delta for some in held for delta in joined.take(some)]
         try:
             while joined.overlap.open:
@@ -209,13 +198,11 @@ class FallbackStream:
         return self._stream
 
 
-class _Joined:
-    """An answer of several attempts, as its reader has it."""
+class _Resumed(Joined):
+    """An answer that went on after it broke: where, and what it consumed."""
 
-    def __init__(self, shown: Partial, text: str, seam: Seam, earlier: _Joined | None) -> None:
-        self.overlap = Overlap(text, exact=seam.how == "prefill")
-        self._accumulator = Accumulator()
-        self._accumulator.add([delta for part in shown.message.parts for delta in _again(part)])
+    def __init__(self, shown: Partial, text: str, seam: Seam, earlier: _Resumed | None) -> None:
+        super().__init__(shown.message, text, exact=seam.how == "prefill")
         self._usage = shown.usage
         self._seams = (*(earlier.seams if earlier else ()), seam)
 
@@ -224,31 +211,9 @@ class _Joined:
         """Where other attempts went on so far."""
         return (*self._seams[:-1], replace(self._seams[-1], trimmed=self.overlap.trimmed))
 
-    def take(self, deltas: list[Delta]) -> list[Delta]:
-        """What of `deltas` is new to the reader; perhaps nothing."""
-        fresh: list[Delta] = []
-        for delta in deltas:
-            kind = delta.kind
-            if kind == "text" and (self.overlap.open or delta.block):
-                if text := self.overlap.feed(delta.text or ""):
-                    fresh.append(Delta("text", text=text))
-            elif kind == "finish":
-                fresh += [*self._flushed(), delta]
-            elif kind not in _DROPPED:
-                fresh.append(delta)
-        self._accumulator.add(fresh)
-        return fresh
-
-    def rest(self) -> list[Delta]:
-        """What was held back when the rest ended."""
-        fresh = self._flushed()
-        self._accumulator.add(fresh)
-        return fresh
-
     def partial(self, of_rest: Partial) -> Partial:
         """All that has arrived, and what it consumed."""
-        message = self._accumulator.message()
-        return Partial(message, self._usage + of_rest.usage, of_rest.id, of_rest.model)
+        return Partial(self.message(), self._usage + of_rest.usage, of_rest.id, of_rest.model)
 
     def response(self, of_rest: Response[Any]) -> Response[Any]:
         """The whole answer: the rest's, with what came before it."""
@@ -258,15 +223,11 @@ class _Joined:
         )
         return replace(
             of_rest,
-            message=replace(self._accumulator.message(), provider=of_rest.message.provider),
+            message=self.message(of_rest.message.provider),
             usage=self._usage + of_rest.usage,
             seams=self.seams,
             warnings=(*of_rest.warnings, *told),
         )
-
-    def _flushed(self) -> list[Delta]:
-        text = self.overlap.finish()
-        return [Delta("text", text=text)] if text else []
 
 
 class _Ended:
@@ -302,27 +263,11 @@ def _only_text(partial: Partial) -> bool:
     return bool(partial.text) and all(isinstance(part, Text | Reasoning) for part in parts)
 
 
-def _again(part: Any) -> list[Delta]:
-    """The deltas that make this part."""
-    match part:
-        case Text():
-            return [Delta("text", text=part.text)]
-        case Refusal():
-            return [Delta("refusal", text=part.text)]
-        case Reasoning(redacted=None):
-            signature = [Delta("reasoning_signature", text=part.signature)] if part.signature else []
-            return [Delta("reasoning", text=part.text), *signature]
-        case Reasoning():
-            return [Delta("reasoning_redacted", text=part.redacted)]
-        case _:
-            return []
-
-
 async def _until_content(stream: DeltaStream, *, whole: bool) -> list[list[Delta]]:
     """Reads until there is something to show, or (`whole`) to the end of the stream."""
     held: list[list[Delta]] = []
     async for deltas in stream:
         held.append(deltas)
-        if not whole and any(delta.kind not in _SILENT for delta in deltas):
+        if not whole and has_content(deltas):
             break
     return held

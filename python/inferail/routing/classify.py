@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from inferail.core import TaskModel
 from inferail.errors import CancelledError, CapacityError, ConfigError, RequestError
 from inferail.routing.aside import within
-from inferail.routing.health import clock_of
+from inferail.transport.clock import clock_of
 from inferail.types.message import system, user
 from inferail.types.registry import resolve
 from inferail.types.request import Request, Sampling

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
-from operator import attrgetter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from inferail.errors import (
@@ -19,10 +18,12 @@ from inferail.errors import (
     RouteError,
 )
 from inferail.routing.broken import FallbackStream
-from inferail.routing.health import Health, Watched, clock_of
+from inferail.routing.health import Health, Watched
 from inferail.routing.known import known
 from inferail.transport.cancellation import Watch
+from inferail.transport.clock import clock_of
 from inferail.types.message import Refusal
+from inferail.types.model import Among, explained
 from inferail.types.registry import resolve
 from inferail.types.response import Attempt, Partial
 from inferail.types.scope import Scope, current_scope
@@ -30,7 +31,7 @@ from inferail.types.scope import Scope, current_scope
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from inferail.types.model import Model, ModelInfo
+    from inferail.types.model import Model
     from inferail.types.request import Request
     from inferail.types.response import Response
 
@@ -47,14 +48,11 @@ _REASONS: Final[tuple[tuple[str, tuple[type[Exception], ...]], ...]] = (
     ("error", (RequestError,)),
 )
 _KNOWN: Final = frozenset({"refusal", *(name for name, _ in _REASONS)})
-_FIELDS: Final = tuple(field.name for field in fields(Scope))
-_VALUES: Final = attrgetter(*_FIELDS)
-_ALTERNATIVES, _REASON = _FIELDS.index("alternatives"), _FIELDS.index("reason")
 # Seconds that a call without a deadline waits for a model that rests.
 _PATIENCE: Final = 60.0
 
 
-class Fallback:
+class Fallback(Among):
     """Asks its models in order until one answers.
 
     Any error of a request moves on to the next model: a rate limit, an outage, a refused key, a missed deadline, a prompt
@@ -124,7 +122,7 @@ class Fallback:
         while (model := await chain.next()) is not None:
             watched = Watched(self.health.of(model), chain.clock, request)
             try:
-                with chain.scope_for(model).enter():
+                with chain.scope_of_next().enter():
                     response = await model.generate(request)
             except (RequestError, CapacityError) as error:
                 watched.failed(error)
@@ -158,33 +156,14 @@ class Fallback:
 
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """What each model would send, in the order in which they are asked."""
-        parts = [f"# {self.name}: in this order, each only if the ones before it failed"]
-        for model in self.models:
-            explain = getattr(model, "explain", None)
-            parts.append(explain(request, stream=stream) if explain else f"# {model.name}: cannot be explained")
-        return "\n\n".join(parts)
-
-    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
-        """What the providers of all models have, each provider's list once; at most `limit` of each."""
-        found: list[ModelInfo] = []
-        for model in self.models:
-            list_models = getattr(model, "list_models", None)
-            if list_models is not None:
-                found += await list_models(limit)
-        return list(dict.fromkeys(found))
+        headline = f"# {self.name}: in this order, each only if the ones before it failed"
+        return explained(headline, self.models, request, stream=stream)
 
     async def warm(self, connections: int = 1) -> None:
         """Makes connections for the model that is asked first."""
         warm = getattr(self.models[0], "warm", None)
         if warm is not None:
             await warm(connections)
-
-    async def aclose(self) -> None:
-        """Closes what the models opened for themselves."""
-        for model in self.models:
-            close = getattr(model, "aclose", None)
-            if close is not None:
-                await close()
 
 
 class Chain:
@@ -204,11 +183,6 @@ class Chain:
         self._late: str | None = None
         self._again: list[Model] = []
         self._first: Model | None = None
-
-    @property
-    def left(self) -> int:
-        """Models that have not been asked."""
-        return len(self._left)
 
     async def next(self) -> Model | None:
         """The model to ask now, after a wait where all of them rest; None where there is none in time.
@@ -249,18 +223,13 @@ class Chain:
             self._left.append(model)
             self._first = model if first else None
 
-    def scope_for(self, model: Model, reason: str = "fallback") -> Scope:
-        """The Scope in which `model` is asked: how many are left after it, and why it is asked."""
-        del model
+    def scope_of_next(self, reason: str = "fallback") -> Scope:
+        """The Scope in which the next model is asked: how many are left after it, and why it is asked."""
         scope = self.scope
         if not self._left and self._asked == 1:
             return scope
-        # `Scope.but` takes twice as long, and this is done for every call.
-        values = [*_VALUES(scope)]
-        values[_ALTERNATIVES] += len(self._left)
-        if self._asked > 1:
-            values[_REASON] = reason
-        return Scope(*values)
+        reason = reason if self._asked > 1 else scope.reason
+        return scope.but(alternatives=scope.alternatives + len(self._left), reason=reason)
 
     def failed(self, model: Model, error: Failure) -> None:
         """Notes a failure, and raises it where it does not move on."""
@@ -314,8 +283,8 @@ class Chain:
 
     async def _rest_ends(self, ready_at: float, now: float) -> bool:
         """Waits until a model may be asked, unless the deadline comes first."""
-        deadlines = [until for until in (self.scope.deadline, self.scope.default_deadline) if until is not None]
-        until = min(deadlines, default=now + _PATIENCE)
+        ends = self.scope.ends
+        until = now + _PATIENCE if ends is None else ends
         if ready_at >= until:
             self._ready_in = ready_at - now
             return False

@@ -18,7 +18,7 @@ from inferail.errors import (
     RequestError,
 )
 from inferail.errors import ContentFilteredError as Filtered
-from inferail.transport.clock import AsyncClock
+from inferail.telemetry.estimate import estimate_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from inferail.types.clock import Clock
     from inferail.types.model import Model
     from inferail.types.request import Request
-    from inferail.types.scope import Scope
 
     Kind = Literal["error", "timeout", "rate_limit", "unusable", "refused"]
 
-__all__ = ["Health", "Watched", "clock_of", "rough_tokens"]
+__all__ = ["Health", "Watched", "rough_tokens"]
 
-_CLOCK: Final = AsyncClock()
 _KINDS: Final[tuple[tuple[tuple[type[Exception], ...], Kind], ...]] = (
     ((RateLimitError, CapacityError), "rate_limit"),
     ((DeadlineError,), "timeout"),
@@ -129,18 +127,10 @@ class Watched:
             endpoint.failed(now, kind=kind, total=now - self._began, retry_after=retry_after)
 
 
-def clock_of(scope: Scope) -> Clock:
-    """The clock of the Scope's transport, or a real one where it has none."""
-    clock: Clock = _CLOCK if scope.transport is None else scope.transport.clock
-    return clock
-
-
 def rough_tokens(request: Request) -> int:
-    """About how many tokens a prompt has: enough to tell short from long, in a microsecond.
-
-    Four characters to a token, the usual figure for English.
-    """
-    return sum([len(getattr(part, "text", "")) for message in request.messages for part in message.parts]) // 4
+    """About how many tokens of text a prompt has: enough to tell short from long, in a microsecond."""
+    parts = [part for message in request.messages for part in message.parts]
+    return estimate_tokens(sum([len(getattr(part, "text", "")) for part in parts]))
 
 
 def _kind(error: BaseException) -> Kind | None:

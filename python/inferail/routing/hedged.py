@@ -8,10 +8,13 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from inferail.core import RetryBudget
 from inferail.errors import ConfigError, RequestError
 from inferail.routing.fallback import Fallback
-from inferail.routing.health import Health, clock_of, rough_tokens
-from inferail.routing.racing import Contest, Entrant, explained
+from inferail.routing.health import Health, rough_tokens
+from inferail.routing.racing import Contest, Entrant
+from inferail.transport.clock import clock_of
+from inferail.types.model import Among, explained
 from inferail.types.response import Partial, text_message
 from inferail.types.scope import current_scope
 
@@ -19,12 +22,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.core import Delta
-    from inferail.types.model import DeltaStream, Model, ModelInfo
+    from inferail.types.model import DeltaStream, Model
     from inferail.types.request import Request
     from inferail.types.response import Attempt, Response
     from inferail.types.scope import Scope
 
-__all__ = ["ExtraLoad", "HedgeBudget", "HedgeStatistics", "Hedged", "HedgedStream", "seconds"]
+__all__ = ["HedgeBudget", "HedgeStatistics", "Hedged", "HedgedStream", "seconds"]
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)\Z", re.ASCII)
 # A whole answer takes about so many times as long as its first word.
@@ -46,34 +49,6 @@ class HedgeBudget(Protocol):
         ...
 
 
-class ExtraLoad:
-    """Extra requests as a share of all: never more than `1 + share * requests`. Thread-safe.
-
-    What is not used is saved up, as much as a hundred requests pay in. A share of 1 allows every extra request.
-    """
-
-    def __init__(self, share: float) -> None:
-        """Begins with one extra request in hand."""
-        self._share = share
-        self._most = 1.0 + 100.0 * share if share < 1.0 else math.inf
-        self._in_hand = 1.0 if share < 1.0 else math.inf
-        self._lock = threading.Lock()
-
-    def deposit(self) -> None:
-        """A request was made."""
-        with self._lock:
-            self._in_hand = min(self._most, self._in_hand + self._share)
-
-    def withdraw(self) -> bool:
-        """Whether an extra one may be made; it is counted then."""
-        with self._lock:
-            # Twenty times 0.05 is a little less than 1.
-            if self._in_hand < 1.0 - 1e-9:
-                return False
-            self._in_hand -= 1.0
-            return True
-
-
 @dataclass(frozen=True, slots=True)
 class HedgeStatistics:
     """What a Hedged did so far.
@@ -89,7 +64,7 @@ class HedgeStatistics:
     won: int = 0
 
 
-class Hedged:
+class Hedged(Among):
     """Asks its first model, and the next one too if no answer has begun after a while; the first to answer wins.
 
     First is the first content of a stream, or the first whole answer where it is not streamed. A model that fails does
@@ -121,8 +96,8 @@ class Hedged:
                 model took for prompts of about this length, as its health knows it.
             default: Seconds to wait where `after` is a quantile and fewer than 20 calls are known; ten times as long for
                 an answer that is not streamed.
-            max_extra: The largest share of extra requests, 0 to 1: never more than `1 + max_extra * requests`. 1 is no
-                limit.
+            max_extra: The largest share of extra requests, 0 to 1: of any requests in a row, never more than
+                `1 + max_extra * requests`.
             budget: Decides that instead, for several models together.
             health: Shared with other combiners; its own by default.
 
@@ -141,7 +116,7 @@ class Hedged:
             raise ConfigError("budget needs deposit() and withdraw(), as an inferail.core.RetryBudget has them")
         if isinstance(max_extra, bool) or not isinstance(max_extra, int | float) or not 0 <= max_extra <= 1:
             raise ConfigError(f"max_extra must be a share of the requests, 0 to 1, not {max_extra!r}")
-        self.budget: HedgeBudget = budget if budget is not None else ExtraLoad(max_extra)
+        self.budget: HedgeBudget = budget if budget is not None else _extra_load(max_extra)
         self._counts = [0, 0, 0]
         self._lock = threading.Lock()
 
@@ -213,21 +188,6 @@ class Hedged:
             f"the next if one has brought nothing after {after}" if hedges else "each only if the ones before it failed"
         )
         return explained(f"# {self.name}: in this order, {how}", self.models, request, stream=stream)
-
-    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
-        """What the providers of all models have; at most `limit` of each."""
-        return await self._chain.list_models(limit)
-
-    async def warm(self, connections: int = 1) -> None:
-        """Makes connections for every model: the later ones are asked when time is short."""
-        for model in self.models:
-            warm = getattr(model, "warm", None)
-            if warm is not None:
-                await warm(connections)
-
-    async def aclose(self) -> None:
-        """Closes what the models opened for themselves."""
-        await self._chain.aclose()
 
 
 class HedgedStream:
@@ -400,6 +360,10 @@ class _Hedge:
 
     def _now(self) -> float:
         return self.contest.clock.now()
+
+
+def _extra_load(share: float) -> RetryBudget:
+    return RetryBudget(share, minimum_per_second=0.0, burst=1.0)
 
 
 def _quantile(after: float | str) -> float | None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from inferail.concurrency import race
 from inferail.errors import BudgetError, CancelledError, CapacityError, DeadlineError, RequestError, RouteError
 from inferail.routing.fallback import provider_of
-from inferail.routing.health import Health, Watched, clock_of
+from inferail.routing.health import Health, Watched
 from inferail.transport.cancellation import Watch
+from inferail.transport.clock import clock_of
+from inferail.types.accumulate import has_content
 from inferail.types.response import Attempt
 from inferail.types.scope import Cancellation
 
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
     from inferail.types.response import Response
     from inferail.types.scope import Scope
 
-__all__ = ["Contest", "Entrant", "explained", "has_content"]
-
-_SILENT = frozenset({"start", "usage"})
+__all__ = ["Contest", "Entrant"]
 
 
 class Branch(Cancellation):
@@ -293,20 +293,6 @@ class Contest:
             entrant.failed(error)
         elif entrant.response is not None:
             entrant.succeeded()
-
-
-def has_content(deltas: list[Delta]) -> bool:
-    """Whether there is something to show in them."""
-    return any(delta.kind not in _SILENT for delta in deltas)
-
-
-def explained(headline: str, models: Sequence[Model], request: Request, *, stream: bool) -> str:
-    """What each model would send, under a headline."""
-    parts = [headline]
-    for model in models:
-        explain = getattr(model, "explain", None)
-        parts.append(explain(request, stream=stream) if explain else f"# {model.name}: cannot be explained")
-    return "\n\n".join(parts)
 
 
 def _passes(error: BaseException) -> bool:

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from inferail.types.message import Message, Text, user
+from inferail.core import Delta
+from inferail.types.accumulate import Accumulator
+from inferail.types.message import Message, Reasoning, Text, user
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inferail.types.message import Part
     from inferail.types.model import Model
     from inferail.types.request import Request
 
-__all__ = ["Overlap", "continuation", "prefill_options", "under_way"]
+__all__ = ["Joined", "Overlap", "continuation", "prefill_options", "under_way"]
 
 # Providers that go on from an assistant message at the end of the conversation, and what they have to be told for it.
 # Others begin a new turn, or refuse (OpenAI, Gemini; Anthropic's newest models do too: the next model is asked then).
@@ -21,6 +26,8 @@ _PREFILL: Final[Mapping[str, Mapping[str, Any]]] = {
     "ollama": {},
     "vllm": {"continue_final_message": True, "add_generation_prompt": False},
 }
+# What a rest does not add to an answer that has begun: it has a beginning, and its reasoning was shown or is not wanted.
+_DROPPED: Final = frozenset({"start", "reasoning", "reasoning_signature", "reasoning_redacted"})
 _GO_ON: Final = (
     "Your answer above was cut off. Go on exactly where it stops, beginning with the very next word. "
     "Do not repeat any of it, do not begin again, and do not comment on the interruption."
@@ -165,6 +172,69 @@ class Overlap:
                     self.whole = place == 0
                     return blanks + length
         return 0
+
+
+class Joined:
+    """An answer that another attempt goes on with, as its reader has it.
+
+    Attributes:
+        overlap: Says what of the rest is new.
+    """
+
+    def __init__(self, shown: Message, text: str, *, exact: bool) -> None:
+        """Takes what the reader has.
+
+        Args:
+            shown: What was shown of this answer.
+            text: What the rest may repeat: the text of `shown`, and what that went on from.
+            exact: See `Overlap`.
+        """
+        self.overlap = Overlap(text, exact=exact)
+        self._accumulator = Accumulator()
+        self._accumulator.add([delta for part in shown.parts for delta in _deltas_of(part)])
+
+    def take(self, deltas: Sequence[Delta]) -> list[Delta]:
+        """What of `deltas` is new to the reader; perhaps nothing."""
+        fresh: list[Delta] = []
+        for delta in deltas:
+            kind = delta.kind
+            if kind == "text" and (self.overlap.open or delta.block):
+                if text := self.overlap.feed(delta.text or ""):
+                    fresh.append(Delta("text", text=text))
+            elif kind == "finish":
+                fresh += [*self._flushed(), delta]
+            elif kind not in _DROPPED:
+                fresh.append(delta)
+        self._accumulator.add(fresh)
+        return fresh
+
+    def rest(self) -> list[Delta]:
+        """What was held back when the rest ended."""
+        fresh = self._flushed()
+        self._accumulator.add(fresh)
+        return fresh
+
+    def message(self, provider: str | None = None) -> Message:
+        """All that has arrived."""
+        return replace(self._accumulator.message(), provider=provider)
+
+    def _flushed(self) -> list[Delta]:
+        text = self.overlap.finish()
+        return [Delta("text", text=text)] if text else []
+
+
+def _deltas_of(part: Part) -> list[Delta]:
+    """The deltas that make this part; none for a tool call, which cannot be gone on with."""
+    match part:
+        case Text():
+            return [Delta("text", text=part.text)]
+        case Reasoning(redacted=None):
+            signature = [Delta("reasoning_signature", text=part.signature)] if part.signature else []
+            return [Delta("reasoning", text=part.text), *signature]
+        case Reasoning():
+            return [Delta("reasoning_redacted", text=part.redacted)]
+        case _:
+            return []
 
 
 def _begins_word(text: str, place: int) -> bool:

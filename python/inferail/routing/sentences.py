@@ -18,9 +18,10 @@ from inferail.errors import (
     RequestError,
 )
 from inferail.routing.aside import Aside
-from inferail.routing.health import clock_of
+from inferail.transport.clock import clock_of
 from inferail.transport.deadlines import Timeouts
 from inferail.types.message import Reasoning, Refusal, Text, ToolCall
+from inferail.types.model import Around
 from inferail.types.registry import resolve
 from inferail.types.response import Attempt, Partial, Response, Timing, text_message
 from inferail.types.scope import Cancellation, Scope, current_scope
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from inferail.types.model import DeltaStream, Model, ModelInfo
+    from inferail.types.model import DeltaStream, Model
     from inferail.types.request import Request
 
 __all__ = ["Gated", "GatedStream"]
@@ -40,7 +41,7 @@ _REASONING: Final = frozenset({"reasoning", "reasoning_signature", "reasoning_re
 _FINAL: Final = (AuthenticationError, PermissionDeniedError, NotFoundError, InvalidRequestError, CancelledError)
 
 
-class Gated:
+class Gated(Around):
     """A Model whose streams show nothing before the first sentence is whole, and then everything as it comes.
 
     The text is held until its first sentence has ended (`inferail.core.SentenceGate` says where), `max_hold` has passed,
@@ -119,23 +120,6 @@ class Gated:
         told = f"# {self.name}: a stream\n\n{told}"
         whole = explain(request, stream=False)
         return f"{told}\n\n# {self.name}: if it shows nothing in {self.switch_after:g} s\n\n{whole}"
-
-    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
-        """What the model's provider has."""
-        list_models = getattr(self.model, "list_models", None)
-        return [] if list_models is None else await list_models(limit)
-
-    async def warm(self, connections: int = 1) -> None:
-        """Makes connections for the model."""
-        warm = getattr(self.model, "warm", None)
-        if warm is not None:
-            await warm(connections)
-
-    async def aclose(self) -> None:
-        """Closes what the model opened for itself."""
-        close = getattr(self.model, "aclose", None)
-        if close is not None:
-            await close()
 
 
 class GatedStream:

@@ -12,9 +12,10 @@ from inferail.core import Delta
 from inferail.errors import CancelledError, ConfigError, RequestError, StreamError
 from inferail.routing.health import Health
 from inferail.routing.hedged import seconds
-from inferail.routing.racing import Contest, Entrant, explained, has_content
-from inferail.routing.seams import Overlap, continuation, prefill_options
-from inferail.types.accumulate import Accumulator
+from inferail.routing.racing import Contest, Entrant
+from inferail.routing.seams import Joined, continuation, prefill_options
+from inferail.types.accumulate import has_content
+from inferail.types.model import Among, explained
 from inferail.types.registry import resolve
 from inferail.types.response import Partial, text_message
 from inferail.types.scope import current_scope
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.concurrency import Emit, Happening
-    from inferail.types.model import Model, ModelInfo
+    from inferail.types.model import Model
     from inferail.types.request import Request
     from inferail.types.response import Attempt, Response
     from inferail.types.scope import Scope
@@ -32,13 +33,13 @@ __all__ = ["Tiered", "TieredStatistics", "TieredStream"]
 
 Mode: TypeAlias = Literal["replace", "continue"]
 
-# Where the fast tier's opening ends for mode="continue": after its first sentence, or at a blank once it is this long.
+# Where the fast tier's opening ends for mode="continue": after its first sentence, or at a blank once it is this long. Not
+# `SentenceGate`: that holds text back until it has seen what follows, and this text is shown as it comes. One that ends too
+# early, at an abbreviation, is gone on with all the same.
 _SENTENCE: Final = re.compile(r"[.!?…][\"'”’)\]]*\s|[。！？]|\n")
 _LONGEST_OPENING: Final = 400
 _SHORTEST_OPENING: Final = 12
 _RESTS: Final = "rests after failures"
-# What a continuation does not add to an answer that has begun.
-_DROPPED: Final = frozenset({"start", "reasoning", "reasoning_signature", "reasoning_redacted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class TieredStatistics:
         return self.degraded / self.requests if self.requests else 0.0
 
 
-class Tiered:
+class Tiered(Among):
     """Asks a fast and a deep model: the fast one is shown until the deep one is ready.
 
     The fast tier has `fast_timeout` seconds for its first content; after that it is given up and the deep tier alone is
@@ -119,6 +120,7 @@ class Tiered:
             raise ConfigError(f"mode must be 'replace' or 'continue', not {mode!r}")
         self.fast: Model = resolve(fast)
         self.deep: Model = resolve(deep)
+        self.models = (self.fast, self.deep)
         self.mode: Mode = mode
         self.fast_timeout = seconds("fast_timeout", fast_timeout)
         self.deep_timeout = seconds("deep_timeout", deep_timeout)
@@ -135,11 +137,6 @@ class Tiered:
 
     def __repr__(self) -> str:
         return f"Tiered({self.fast!r}, {self.deep!r}, mode={self.mode!r})"
-
-    @property
-    def models(self) -> tuple[Model, Model]:
-        """The fast tier and the deep one."""
-        return self.fast, self.deep
 
     @property
     def statistics(self) -> TieredStatistics:
@@ -203,27 +200,7 @@ class Tiered:
         """What each tier would send."""
         how = "both at once" if self.mode == "replace" else "the second goes on from the first one's opening"
         headline = f"# {self.name}: {how}; {self.fast_timeout:g} s and {self.deep_timeout:g} s to their first content"
-        return explained(headline, (self.fast, self.deep), request, stream=stream)
-
-    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
-        """What the providers of both tiers have; at most `limit` of each."""
-        found: list[ModelInfo] = []
-        for model in (self.fast, self.deep):
-            if (list_models := getattr(model, "list_models", None)) is not None:
-                found += await list_models(limit)
-        return list(dict.fromkeys(found))
-
-    async def warm(self, connections: int = 1) -> None:
-        """Makes connections for both tiers."""
-        for model in (self.fast, self.deep):
-            if (warm := getattr(model, "warm", None)) is not None:
-                await warm(connections)
-
-    async def aclose(self) -> None:
-        """Closes what the models opened for themselves."""
-        for model in (self.fast, self.deep):
-            if (close := getattr(model, "aclose", None)) is not None:
-                await close()
+        return explained(headline, self.models, request, stream=stream)
 
     async def _decided(self, contest: Contest) -> Entrant | None:
         """Whose whole answer it is."""
@@ -270,7 +247,7 @@ class TieredStream:
         self._fast: Entrant | None = None
         self._deep: Entrant | None = None
         self._lead: Entrant | None = None
-        self._joined: _Joined | None = None
+        self._joined: _Continued | None = None
         self._degraded: str | None = None
         self._over = False
         self._error: BaseException | None = None  # raised once all that came before it was handed out
@@ -449,7 +426,7 @@ class TieredStream:
             return
         opening.complete = True
         prefill = prefill_options(deep) is not None
-        self._joined = _Joined(opening.text, exact=prefill)
+        self._joined = _Continued(opening.text, exact=prefill)
         self._ask_deep(self._joined.open, continuation(self._request, opening.text, deep, prefill=prefill))
 
     def _ask_deep(self, work: Any, request: Request | None = None) -> None:
@@ -525,14 +502,12 @@ class _Opening:
         return deltas, []
 
 
-class _Joined:
+class _Continued(Joined):
     """The fast tier's opening and the deep tier's continuation of it, as one answer."""
 
     def __init__(self, opening: str, *, exact: bool) -> None:
-        self.overlap = Overlap(opening, exact=exact)
+        super().__init__(text_message(opening), opening, exact=exact)
         self.begun: list[Delta] = []
-        self._accumulator = Accumulator()
-        self._accumulator.add([Delta("text", text=opening)])
 
     async def open(self, entrant: Entrant, emit: Emit) -> None:
         """Reads until it is known what of the continuation is new; for a race."""
@@ -546,37 +521,13 @@ class _Joined:
                 self.begun += self.rest()
                 break
 
-    def take(self, deltas: list[Delta]) -> list[Delta]:
-        """What of `deltas` is new to the reader; perhaps nothing."""
-        fresh: list[Delta] = []
-        for delta in deltas:
-            if delta.kind == "text":
-                text = self.overlap.feed(delta.text or "")
-                fresh += [Delta("text", text=text)] if text else []
-            elif delta.kind == "finish":
-                fresh += [*self._flushed(), delta]
-            elif delta.kind not in _DROPPED:
-                fresh.append(delta)
-        self._accumulator.add(fresh)
-        return fresh
-
-    def rest(self) -> list[Delta]:
-        """What was held back when the continuation ended."""
-        fresh = self._flushed()
-        self._accumulator.add(fresh)
-        return fresh
-
     def partial(self, of_deep: Partial) -> Partial:
         """All that has arrived."""
-        return replace(of_deep, message=self._accumulator.message())
+        return replace(of_deep, message=self.message())
 
     def response(self, of_deep: Response[Any]) -> Response[Any]:
         """The whole answer; its usage is the deep tier's, as that of every answer is its last attempt's."""
-        return replace(of_deep, message=replace(self._accumulator.message(), provider=of_deep.message.provider))
-
-    def _flushed(self) -> list[Delta]:
-        text = self.overlap.finish()
-        return [Delta("text", text=text)] if text else []
+        return replace(of_deep, message=self.message(of_deep.message.provider))
 
 
 def _end_of_opening(before: str, text: str) -> int | None:

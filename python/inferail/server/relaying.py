@@ -12,8 +12,9 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
-from inferail.client import ResponseStream, begun_anew, voids
+from inferail.client import ResponseStream, begun_anew
 from inferail.errors import ConfigError, InferailError, ServerError
+from inferail.types.accumulate import voids
 
 if TYPE_CHECKING:
     from inferail.core import Delta

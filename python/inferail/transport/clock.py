@@ -1,13 +1,19 @@
-"""The two real clocks. Both read `time.monotonic`, so moments may be passed from one to the other."""
+"""The two real clocks, and what surrounds a call. Both read `time.monotonic`: moments may pass from one to the other."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from typing import TYPE_CHECKING, Final
 
 from inferail.transport.cancellation import SLICE, waiting_cancellation
 
-__all__ = ["AsyncClock", "BlockingClock"]
+if TYPE_CHECKING:
+    from inferail.types.clock import Clock
+    from inferail.types.scope import Scope
+
+__all__ = ["AsyncClock", "BlockingClock", "clock_of", "time_left"]
 
 
 class AsyncClock:
@@ -45,3 +51,17 @@ class BlockingClock:
                 cancellation.check()
                 left = min(left, SLICE)
             time.sleep(left)  # noqa: ASYNC251 - there is no loop to block, and the coroutine may not suspend
+
+
+_CLOCK: Final = AsyncClock()
+
+
+def clock_of(scope: Scope) -> Clock:
+    """The clock of the Scope's transport, or a real one where it has none."""
+    clock: Clock = _CLOCK if scope.transport is None else scope.transport.clock
+    return clock
+
+
+def time_left(scope: Scope) -> float:
+    """Seconds until a call may not run any more; infinite is no limit."""
+    return math.inf if scope.ends is None else scope.ends - clock_of(scope).now()

@@ -107,7 +107,6 @@ class Deadlines:
         "_end",
         "_idle",
         "_now",
-        "_silence",
         "_stalls",
         "_stream",
         "_timeouts",
@@ -147,7 +146,6 @@ class Deadlines:
         self._idle = math.inf if timeouts.idle is None else timeouts.idle
         self._stream = stream
         self._stalls = stalls
-        self._silence: float | None = None
         self.by = self.total
         self.phase = "total"
         if stream:
@@ -160,12 +158,10 @@ class Deadlines:
         """
         self.begun = True
         now = self._now()
-        if self._stalls is None:
-            silence = self._idle
-        else:
+        if self._stalls is not None:  # whose cap is the limit `idle`
             self._stalls.content(now)
-            self._silence = silence = min(self._idle, self._stalls.limit(now))
-        moment = now + silence
+            self._idle = self._stalls.limit(now)
+        moment = now + self._idle
         if moment < self._end:
             self.by = moment
             self.phase = "idle"
@@ -200,8 +196,8 @@ class Deadlines:
         """How long the limit was, in seconds."""
         if phase == "total":
             return None if self.total is None else max(0.0, self.total - self._began)
-        if phase == "idle" and self._silence is not None:
-            return self._silence
+        if phase == "idle":
+            return self._idle
         limit: float | None = getattr(self._timeouts, phase)
         return limit
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from inferail import core
 from inferail.types.message import Message, Part, Reasoning, Refusal, Text, ToolCall
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from inferail.types.response import Attempt
 
-__all__ = ["Accumulator"]
+__all__ = ["Accumulator", "has_content", "voids"]
+
+_SILENT: Final = frozenset({"start", "usage"})
 
 
 class Accumulator(core.Accumulator):
@@ -74,3 +76,13 @@ class Accumulator(core.Accumulator):
                 case _:
                     pass  # a block that was opened and left empty
         return tuple(parts)
+
+
+def has_content(deltas: Sequence[core.Delta]) -> bool:
+    """Whether there is something for a reader in them."""
+    return any(delta.kind not in _SILENT for delta in deltas)
+
+
+def voids(delta: core.Delta) -> bool:
+    """Whether what came before this delta is void."""
+    return delta.kind == "restart" or (delta.kind == "upgrade" and delta.text == "replace")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
+from inferail.errors import ConfigError
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from inferail.types.request import Request
     from inferail.types.response import Attempt, Partial, Response
 
-__all__ = ["DeltaStream", "Explained", "Model", "ModelInfo"]
+__all__ = ["Among", "Around", "DeltaStream", "Explained", "Model", "ModelInfo", "explained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +110,59 @@ class Explained(Protocol):
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """The exact wire request(s) as text, keys blanked, and the order of the models around them."""
         ...
+
+
+class _Several(Protocol):
+    @property
+    def models(self) -> Sequence[Model]: ...
+
+
+class Among:
+    """What a Model among whose `models` one answers passes on to them."""
+
+    async def list_models(self: _Several, limit: int = 1000) -> list[ModelInfo]:
+        """What the providers of all models have, each model once; at most `limit` of each."""
+        return list(dict.fromkeys(info for found in await _told(self.models, "list_models", limit) for info in found))
+
+    async def warm(self: _Several, connections: int = 1) -> None:
+        """Makes connections for every model."""
+        await _told(self.models, "warm", connections)
+
+    async def aclose(self: _Several) -> None:
+        """Closes what the models opened for themselves."""
+        await _told(self.models, "aclose")
+
+
+class Around(Among):
+    """What a Model around another one, `self.model`, passes on to it."""
+
+    model: Model
+
+    @property
+    def models(self) -> tuple[Model]:
+        """The other one."""
+        return (self.model,)
+
+    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
+        """What the model's provider has.
+
+        Raises:
+            ConfigError: It has no list.
+        """
+        if not hasattr(self.model, "list_models"):
+            raise ConfigError(f"{self.model.name} has no list of models: ask a client of a provider's model")
+        return await Among.list_models(self, limit)
+
+
+def explained(headline: str, models: Sequence[Model], request: Request, *, stream: bool) -> str:
+    """What each model would send, under a headline."""
+    parts = [headline]
+    for model in models:
+        explain = getattr(model, "explain", None)
+        parts.append(explain(request, stream=stream) if explain else f"# {model.name}: cannot be explained")
+    return "\n\n".join(parts)
+
+
+async def _told(models: Sequence[Model], method: str, *arguments: Any) -> list[Any]:
+    """What those of the models say that have the method."""
+    return [await call(*arguments) for model in models if (call := getattr(model, method, None)) is not None]

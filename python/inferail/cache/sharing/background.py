@@ -9,7 +9,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from inferail.cache.sharing.latch import Latch, surrounding
+from inferail.cache.sharing.latch import Latch
+from inferail.concurrency import surrounding
 from inferail.errors import CancelledError
 from inferail.types.scope import Cancellation, Scope
 

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from inferail.cache.sharing.latch import Latch, time_left
+from inferail.cache.sharing.latch import Latch
 from inferail.errors import BudgetError, CancelledError, DeadlineError, InferailError, RequestError, RouteError
+from inferail.transport.clock import time_left
 
 if TYPE_CHECKING:
     from inferail.types.response import Response
@@ -74,9 +75,9 @@ class Flight:
         """
         while not self._landed.is_open:
             left = time_left(scope)
-            if left is not None and left <= 0:
+            if left <= 0:
                 raise late()
-            await self._landed.wait(scope, PATIENCE if left is None else min(left, PATIENCE))
+            await self._landed.wait(scope, min(left, PATIENCE))
             if not self._landed.is_open and self.stalled:
                 self._flights.leave(self._key, self)
                 return None
@@ -131,9 +132,9 @@ async def pause(scope: Scope, seconds: float) -> None:
         CancelledError: The call was cancelled.
     """
     left = time_left(scope)
-    if left is not None and left <= 0:
+    if left <= 0:
         raise late()
-    await Latch().wait(scope, seconds if left is None else min(seconds, left))
+    await Latch().wait(scope, min(seconds, left))
 
 
 def late() -> DeadlineError:

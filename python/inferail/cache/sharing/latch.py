@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from inferail.concurrency import surrounding
 from inferail.transport.cancellation import Watch, in_slices
 
 if TYPE_CHECKING:
     from inferail.types.scope import Scope
 
-__all__ = ["Latch", "surrounding", "time_left"]
-
-
-def surrounding(scope: Scope) -> Literal["asyncio", "trio", "thread"]:
-    """What runs the code of this call: an event loop, or a thread that may be blocked."""
-    transport = scope.transport
-    if transport is not None and transport.blocking:
-        return "thread"
-    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public one raises instead of answering
-        return "asyncio"
-    trio = sys.modules.get("trio")
-    return "trio" if trio is not None and trio.lowlevel.in_trio_run() else "thread"
-
-
-def time_left(scope: Scope) -> float | None:
-    """Seconds until the call may not run any more; None is no limit."""
-    ends = [moment for moment in (scope.deadline, scope.default_deadline) if moment is not None]
-    if not ends:
-        return None
-    now = time.monotonic() if scope.transport is None else scope.transport.clock.now()
-    return float(min(ends) - now)
+__all__ = ["Latch"]
 
 
 class Latch:

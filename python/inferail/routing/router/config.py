@@ -40,13 +40,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from typing_extensions import override
 
 from inferail.errors import ConfigError
-from inferail.routing.health import clock_of
 from inferail.routing.router.keys import keyed
 from inferail.routing.router.objective import PROFILES, Objective, StrengthTable
 from inferail.routing.router.route import Balance, Deployment, Route
 from inferail.routing.router.router import Router
 from inferail.routing.router.rules import Rule
 from inferail.routing.router.trials import Canary, Shadow
+from inferail.transport.clock import clock_of
 from inferail.types.registry import resolve
 from inferail.types.scope import current_scope
 

@@ -16,8 +16,8 @@ from inferail.errors import (
     RateLimitError,
     RequestError,
 )
-from inferail.routing.health import clock_of
 from inferail.routing.router.streams import Opened
+from inferail.transport.clock import clock_of
 from inferail.transport.retries import RetryPolicy
 from inferail.types.registry import resolve
 from inferail.types.scope import current_scope

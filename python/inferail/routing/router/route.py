@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from inferail.core import Tokenizer
 from inferail.errors import ConfigError, RequestError
-from inferail.routing.health import clock_of
 from inferail.routing.known import known
 from inferail.telemetry.estimate import estimate_usage
 from inferail.telemetry.prices import Price, PriceTable, Tiered
+from inferail.transport.clock import clock_of
 from inferail.types.registry import resolve
 from inferail.types.scope import current_scope
 from inferail.types.usage import Usage

@@ -6,18 +6,19 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
-from operator import attrgetter
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.errors import CancelledError, ConfigError, RequestError
 from inferail.routing.classify import classified, labelled
 from inferail.routing.fallback import Fallback
-from inferail.routing.health import Health, clock_of
+from inferail.routing.health import Health
 from inferail.routing.router.plan import Choice, Facts, Plan
 from inferail.routing.router.streams import Opened
+from inferail.transport.clock import clock_of
 from inferail.types.message import system
+from inferail.types.model import Among
 from inferail.types.response import Attempt
 from inferail.types.scope import Scope, current_scope
 from inferail.types.usage import Usage
@@ -32,19 +33,16 @@ if TYPE_CHECKING:
     from inferail.routing.router.route import Lane, Route
     from inferail.routing.router.rules import Rule
     from inferail.routing.router.trials import Canary, Shadow
-    from inferail.types.model import DeltaStream, Model, ModelInfo
+    from inferail.types.model import DeltaStream, Model
     from inferail.types.request import Request
     from inferail.types.response import Response
 
 __all__ = ["Router", "local_first"]
 
 _PASSED_ON: Final = frozenset({"on", "accept", "on_break"})
-_FIELDS: Final = tuple(field.name for field in fields(Scope))
-_VALUES: Final = attrgetter(*_FIELDS)
-_LABELS: Final = _FIELDS.index("labels")
 
 
-class Router:
+class Router(Among):
     """Asks, of its routes, the one that suits the request; the others that may take it answer if that one fails.
 
     Constraints come first and are never weighed: tools, pictures, recordings, documents, output schema, context length,
@@ -281,15 +279,6 @@ class Router:
         sent = choice.fallback.explain(_with_prompt(request, choice.prompt), stream=stream)
         return f"# {self.name}\n{choice.decision}{note}\n\n{sent}"
 
-    async def list_models(self, limit: int = 1000) -> list[ModelInfo]:
-        """What the providers of all routes have, each provider's list once; at most `limit` of each."""
-        found: list[ModelInfo] = []
-        for model in self._plan.models:
-            list_models = getattr(model, "list_models", None)
-            if list_models is not None:
-                found += await list_models(limit)
-        return list(dict.fromkeys(found))
-
     async def learn(self) -> None:
         """Asks the providers for the context windows that neither the routes nor the table of names tell.
 
@@ -365,8 +354,7 @@ class Router:
         if plan.asks and self._classifier is not None and (task is None or complexity is None):
             task, complexity, source = await self._classify(request, scope, task, complexity)
         now = clock_of(scope).now()
-        ends = scope.deadline if scope.deadline is not None else scope.default_deadline
-        left = None if ends is None else ends - now
+        left = None if scope.ends is None else scope.ends - now
         choice = plan.choose(request, Facts(labels, task, complexity, source, now, left, streamed, began), self._random)
         self.decisions.append(choice.decision)
         return choice
@@ -474,10 +462,8 @@ def _labels(scope: Scope, request: Request, policies: Sequence[str]) -> Mapping[
 
 
 def _inside(scope: Scope, choice: Choice) -> Scope:
-    """The Scope with the label `route`; `Scope.but` takes twice as long, and this is done for every call."""
-    values = [*_VALUES(scope)]
-    values[_LABELS] = {**scope.labels, "route": choice.lane.name}
-    return Scope(*values)
+    """The Scope with the label `route`."""
+    return scope.but(labels={**scope.labels, "route": choice.lane.name})
 
 
 def _with_prompt(request: Request, prompt: str | None) -> Request:

@@ -13,7 +13,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inferail.errors import ConfigError
-from inferail.routing.health import clock_of
+from inferail.transport.clock import clock_of
 
 if TYPE_CHECKING:
     from inferail.types.model import Model
