@@ -122,6 +122,7 @@ peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.
 	@$(CACHES)/bin/python benches/peers/cache.py --rounds 3
 	@$(KV)/bin/python benches/peers/kv.py
 	@$(PEERS)/bin/python benches/peers/routing.py
+	@$(BIN)/python benches/peers/task_classifier.py
 
 faults: $(DONE)/extension $(DONE)/test $(FAULTS_PEERS:%=$(FAULTS)-%/.done) ## Every fault through every policy and other libraries' fallbacks, into benches/FAULTS.md
 	@$(BIN)/python benches/peers/faults.py

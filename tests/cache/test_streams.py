@@ -11,10 +11,10 @@ from tests.store.driving import RUNNERS
 
 import inferail as ir
 from inferail.cache.policy import CacheHit
-from inferail.cache.replay import can_stream, deltas_of
 from inferail.core import Delta, StreamDecoder
 from inferail.providers.codec import Incoming
 from inferail.providers.facade import ChatCompletionsFacade, GenerateContentFacade, MessagesFacade, ResponsesFacade
+from inferail.replay import can_stream, deltas_of
 from inferail.testing import Breaks, FaultyModel, ScriptedModel, Truncates
 from inferail.testing.streams import deltas_of as words_of
 from inferail.types.accumulate import Accumulator

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,12 @@ def test_a_device_that_cannot_be_used_is_one_typed_error(driver, trouble):
     assert done.stderr.strip().splitlines()[-1].startswith("inferail.errors.DeviceError")
 
 
-def test_pages_on_a_device_need_a_driver_and_a_geometry():
+def test_pages_on_a_device_need_a_geometry():
     with pytest.raises(ConfigError, match="layers="):
         KVCache(blocks=8, device="cuda")
-    try:
+
+
+@pytest.mark.skipif(find_library("cuda") is not None, reason="this machine has a driver")
+def test_pages_on_a_device_need_a_driver():
+    with pytest.raises(DeviceError):
         KVCache(blocks=8, layers=1, kv_heads=1, head_dim=64, device="cuda")
-    except DeviceError as error:
-        assert "libcuda" in str(error) or "driver" in str(error) or "GPU" in str(error)  # noqa: PT017 - a GPU may be there

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from inferail.cache.identity import identity_of
 from inferail.cache.policy import CacheHit, CacheStats, Found
-from inferail.cache.replay import can_stream
 from inferail.cache.sharing.background import Background
 from inferail.cache.sharing.turns import Turn, Turns
 from inferail.cache.streams import CachedStream
 from inferail.errors import ConfigError
+from inferail.replay import can_stream
 from inferail.telemetry.records import Record
 from inferail.types.model import Around
 from inferail.types.registry import resolve

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from inferail.cache.replay import deltas_of
 from inferail.cache.sharing.turns import Turn
 from inferail.errors import ConfigError, StreamError
+from inferail.replay import deltas_of
 from inferail.types.accumulate import Accumulator
 from inferail.types.response import Partial, Response, text_message
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from inferail.core import AdaptiveConcurrency, Refusal
 from inferail.errors import BudgetError, CapacityError, ConfigError
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from inferail.types.request import Request
     from inferail.types.scope import Scope
 
-__all__ = ["Admission", "Admissions"]
+__all__ = ["Admission", "Admissions", "Outcome"]
+
+Outcome: TypeAlias = Literal["succeeded", "limited", "failed", "unknown"]
 
 _PRIORITIES: Final = {"high": 0, "normal": 1, "low": 2, **{str(number): number for number in range(10)}}
 _NORMAL: Final = 1
@@ -48,7 +50,7 @@ class Admission:
         self._clock = clock
         self._began = began
 
-    def end(self, spent: Spent, outcome: str = "unknown") -> None:
+    def end(self, spent: Spent, outcome: Outcome = "unknown") -> None:
         """It has consumed this; the outcome is one of `AdaptiveConcurrency.release`."""
         admissions, self._admissions = self._admissions, None
         if admissions is not None:
@@ -103,10 +105,10 @@ class Admissions:
             raise self._refusal(got, ask, "no queue")
         return await self._wait(ask, scope, clock, _priority(request, scope), got)
 
-    def end(self, hold: Any, spent: Spent, outcome: str, began: float, now: float) -> None:
+    def end(self, hold: Any, spent: Spent, outcome: Outcome, began: float, now: float) -> None:
         """A call has ended."""
         if self.adaptive is not None:
-            self.adaptive.release(outcome, began, now)  # type: ignore[arg-type]
+            self.adaptive.release(outcome, began, now)
         self._book.settle(hold, spent, now, self._gate.released)
 
     async def usage(self, request: Request | None, scope: Scope) -> dict[str, LimitUsage]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.core import Delta
-    from inferail.limits.admission import Admission
+    from inferail.limits.admission import Admission, Outcome
     from inferail.limits.limits import LimitUsage, Rule
     from inferail.store.redis import RedisStore
     from inferail.telemetry.prices import PriceTable
@@ -387,7 +387,7 @@ def _attempts(response: Response[Any] | None, error: BaseException | None) -> Se
     return error.attempts if isinstance(error, RequestError) else ()
 
 
-def _outcome(response: Response[Any] | None, error: BaseException | None, attempts: Sequence[Attempt]) -> str:
+def _outcome(response: Response[Any] | None, error: BaseException | None, attempts: Sequence[Attempt]) -> Outcome:
     """For a limit that is found out: a 429 shrinks it, also one that a retry got over."""
     if isinstance(error, RateLimitError) or any(attempt.status_code == 429 for attempt in attempts):
         return "limited"

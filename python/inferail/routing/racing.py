@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from inferail.types.response import Response
     from inferail.types.scope import Scope
 
-__all__ = ["Contest", "Entrant"]
+__all__ = ["Branch", "Contest", "Entrant"]
 
 
 class Branch(Cancellation):

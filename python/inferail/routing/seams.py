@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.core import Delta
+from inferail.replay import deltas_of_part
 from inferail.types.accumulate import Accumulator
-from inferail.types.message import Message, Reasoning, Text, user
+from inferail.types.message import Message, Text, user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from inferail.types.message import Part
     from inferail.types.model import Model
     from inferail.types.request import Request
 
@@ -74,9 +74,9 @@ def continuation(request: Request, shown: str, model: Model, *, prefill: bool) -
 
 def under_way(request: Request) -> tuple[str, Overlap]:
     """The text of the answer that `request` is a continuation of, empty where it is none, and what joins the rest to it."""
-    *_, before, last = (None, None, *request.messages)
-    exact = last is not None and last.role == "assistant"
-    begun = last if exact else before if last is not None and last.text == _GO_ON else None
+    last = request.messages[-1]
+    exact = last.role == "assistant"
+    begun = last if exact else request.messages[-2] if last.text == _GO_ON else None
     text = begun.text if begun is not None and begun.role == "assistant" else ""
     return text, Overlap(text, exact=exact)
 
@@ -191,7 +191,7 @@ class Joined:
         """
         self.overlap = Overlap(text, exact=exact)
         self._accumulator = Accumulator()
-        self._accumulator.add([delta for part in shown.parts for delta in _deltas_of(part)])
+        self._accumulator.add([delta for part in shown.parts for deltas in deltas_of_part(part, 0) for delta in deltas])
 
     def take(self, deltas: Sequence[Delta]) -> list[Delta]:
         """What of `deltas` is new to the reader; perhaps nothing."""
@@ -221,20 +221,6 @@ class Joined:
     def _flushed(self) -> list[Delta]:
         text = self.overlap.finish()
         return [Delta("text", text=text)] if text else []
-
-
-def _deltas_of(part: Part) -> list[Delta]:
-    """The deltas that make this part; none for a tool call, which cannot be gone on with."""
-    match part:
-        case Text():
-            return [Delta("text", text=part.text)]
-        case Reasoning(redacted=None):
-            signature = [Delta("reasoning_signature", text=part.signature)] if part.signature else []
-            return [Delta("reasoning", text=part.text), *signature]
-        case Reasoning():
-            return [Delta("reasoning_redacted", text=part.redacted)]
-        case _:
-            return []
 
 
 def _begins_word(text: str, place: int) -> bool:

@@ -17,14 +17,16 @@ from inferail.errors import (
     PermissionDeniedError,
     RequestError,
 )
+from inferail.replay import deltas_of
 from inferail.routing.aside import Aside
+from inferail.routing.racing import Branch
 from inferail.transport.clock import clock_of
 from inferail.transport.deadlines import Timeouts
-from inferail.types.message import Reasoning, Refusal, Text, ToolCall
+from inferail.types.accumulate import voids
 from inferail.types.model import Around
 from inferail.types.registry import resolve
 from inferail.types.response import Attempt, Partial, Response, Timing, text_message
-from inferail.types.scope import Cancellation, Scope, current_scope
+from inferail.types.scope import Scope, current_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,7 +166,7 @@ class GatedStream:
         blocking = scope.transport is not None and scope.transport.blocking
         self._aside: Aside[list[Delta] | None] = Aside(blocking=blocking)
         # A thread cannot be cancelled: what it does has to be. A task can, and reads faster without.
-        self._cancellation = _Either(scope.cancellation) if blocking and self._is_bounded else scope.cancellation
+        self._cancellation = Branch(scope.cancellation) if blocking and self._is_bounded else scope.cancellation
         inner = scope.but(cancellation=self._cancellation)
         if gated.switch_after is not None:
             timeouts: Timeouts = scope.timeouts or Timeouts()
@@ -262,7 +264,7 @@ class GatedStream:
         passes = False
         for delta in deltas:
             kind = delta.kind
-            if kind == "restart" or (kind == "upgrade" and delta.text == "replace"):
+            if voids(delta):
                 self._restart(delta)
                 continue
             self._held.append(delta)
@@ -351,10 +353,10 @@ class GatedStream:
         self._response = replace(
             response, attempts=(*self._left, *response.attempts), warnings=(*response.warnings, told)
         )
-        self._whole = _deltas_of(response)
+        self._whole = deltas_of(response)
 
     async def _stop(self) -> None:
-        if isinstance(self._cancellation, _Either) and self._aside.busy:
+        if isinstance(self._cancellation, Branch) and self._aside.busy:
             self._cancellation.cancel()
         await self._aside.stop()
 
@@ -372,43 +374,3 @@ class GatedStream:
         if self._stream is None:
             raise ConfigError("the stream has not been entered: use it in a `with` block")
         return self._stream
-
-
-class _Either(Cancellation):
-    """Cancelled by itself or by another one."""
-
-    def __init__(self, other: Cancellation | None) -> None:
-        super().__init__()
-        self._other = other
-
-    @property
-    def cancelled(self) -> bool:
-        return self._cancelled or (self._other is not None and self._other.cancelled)
-
-    def check(self, **context: Any) -> None:
-        if self._other is not None:
-            self._other.check(**context)
-        super().check(**context)
-
-
-def _deltas_of(response: Response[Any]) -> Iterator[list[Delta]]:
-    """A whole answer as a stream that has all of it at once."""
-    yield [Delta("start", id=response.id, name=response.model or None)]
-    for block, part in enumerate(response.message.parts):
-        match part:
-            case ToolCall():
-                start = Delta("tool_start", block=block, id=part.id, name=part.name)
-                yield [start, Delta("tool_args", block=block, text=part.arguments), Delta("tool_end", block=block)]
-            case Reasoning(redacted=str(hidden)):
-                yield [Delta("reasoning_redacted", block=block, text=hidden)]
-            case Text() | Refusal() | Reasoning():
-                kind = "text" if isinstance(part, Text) else "refusal" if isinstance(part, Refusal) else "reasoning"
-                yield [Delta(kind, block=block, text=part.text)]
-            case _:
-                pass  # a picture has no delta
-        if signature := getattr(part, "signature", None):
-            yield [Delta("reasoning_signature", block=block, text=signature)]
-    if response.citations:
-        yield [Delta("citation", text=citation) for citation in response.citations]
-    usage = [Delta("usage", usage=response.usage)] if response.usage.total_tokens else []
-    yield [*usage, Delta("finish", reason=response.finish_reason, raw_reason=response.raw_finish_reason)]

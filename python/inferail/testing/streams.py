@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from inferail.cache import replay
+from inferail import replay
 from inferail.errors import CancelledError, InferailError, RequestError, StreamError
 from inferail.testing.clock import LoopClock
 from inferail.transport.cancellation import Watch

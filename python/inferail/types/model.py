@@ -151,7 +151,7 @@ class Around(Among):
         """
         if not hasattr(self.model, "list_models"):
             raise ConfigError(f"{self.model.name} has no list of models: ask a client of a provider's model")
-        return await Among.list_models(self, limit)
+        return await super().list_models(limit)
 
 
 def explained(headline: str, models: Sequence[Model], request: Request, *, stream: bool) -> str:

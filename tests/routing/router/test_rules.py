@@ -233,8 +233,9 @@ def test_the_classifier_of_the_package_routes_by_what_is_asked():
 def test_a_model_may_classify(answer, name):
     """Serves R60, R61."""
     small = ScriptedModel([answer], name="small")
-    classifier = LLMClassifier(small)
-    router = Router(says("default", "coder"), rules=[Rule(to="coder", task="code")], classifier=classifier)
+    classifier = LLMClassifier(small, timeout=5.0)  # no matter of time, however slow the machine
+    rules = [Rule(to="coder", task="code")]
+    router = Router(says("default", "coder"), rules=rules, classifier=classifier, classifier_timeout=5.0)
 
     assert ask(router, request("Sort a list"), on(VirtualClock())).text == name
     assert len(small.requests) == 1

@@ -327,13 +327,16 @@ def _place(data: Any, place: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """`place` without what pydantic adds for the alternatives it tried."""
     found: list[int | str] = []
     for part in place:
-        if not isinstance(data, dict | list) or isinstance(part, int) != isinstance(data, list):
+        if isinstance(part, int) != isinstance(data, list):
+            break
+        try:
+            data = data[part]
+        except (KeyError, IndexError):
+            found.append(part)
+            break
+        except TypeError:  # neither a table nor a list
             break
         found.append(part)
-        try:
-            data = data[part]  # type: ignore[index] # checked just above
-        except (KeyError, IndexError):
-            break
     return tuple(found)
 
 

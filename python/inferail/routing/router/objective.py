@@ -102,13 +102,13 @@ class StrengthTable:
             ConfigError: A quality outside 0 to 1.
         """
         grouped: defaultdict[tuple[str, str], list[tuple[float, float | None, float | None]]] = defaultdict(list)
-        for model, task, *measured in rows:
-            grouped[model, task_name(task)].append(tuple(measured))  # type: ignore[arg-type] # three of them
+        for model, task, quality, cost, latency in rows:
+            grouped[model, task_name(task)].append((quality, cost, latency))
         table = cls()
         for (model, task), cases in grouped.items():
-            quality, cost, latency = (_mean(column) for column in zip(*cases, strict=True))
-            table[model, task] = quality if quality is not None else UNKNOWN_STRENGTH
-            table.scoreboard.append(Standing(model, task, table[model, task], cost, latency, len(cases)))
+            mean_quality, mean_cost, mean_latency = (_mean(column) for column in zip(*cases, strict=True))
+            table[model, task] = mean_quality if mean_quality is not None else UNKNOWN_STRENGTH
+            table.scoreboard.append(Standing(model, task, table[model, task], mean_cost, mean_latency, len(cases)))
         table.scoreboard.sort(key=lambda row: (row.task, -row.quality, row.cost_usd or 0.0, row.latency or 0.0))
         return table
 

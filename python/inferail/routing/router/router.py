@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.errors import CancelledError, ConfigError, RequestError
+from inferail.routing.aside import within
 from inferail.routing.classify import classified, labelled
 from inferail.routing.fallback import Fallback
 from inferail.routing.health import Health
@@ -26,7 +27,7 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inferail.routing.classify import AsyncClassifier, Classifier
+    from inferail.routing.classify import AsyncClassifier, Classified, Classifier
     from inferail.routing.router.config import RouterConfig
     from inferail.routing.router.decision import Decision
     from inferail.routing.router.objective import Objective, StrengthTable
@@ -368,14 +369,22 @@ class Router(Among):
         try:
             inside = scope.but(deadline=ends if scope.deadline is None else min(ends, scope.deadline), alternatives=0)
             with inside.enter():
-                found = await _within(self._classifier_timeout, classified(self._classifier, request))
+                found = await self._asked(request, scope)
         except CancelledError:
             raise
         except Exception:  # noqa: BLE001 - whatever a classifier does, the request is served
             return task, complexity, known
-        if found.source == "default" or found.confidence < self._confidence:
+        if found is None or found.source == "default" or found.confidence < self._confidence:
             return task, complexity, known
         return found.task, found.complexity, found.source
+
+    async def _asked(self, request: Request, scope: Scope) -> Classified | None:
+        """What the classifier says; None where it is late."""
+        if not hasattr(self._classifier, "classify_async"):  # it decides here, in microseconds
+            return await classified(self._classifier, request)
+        blocking = scope.transport is not None and scope.transport.blocking
+        ask = partial(classified, self._classifier, request)
+        return await within(ask, self._classifier_timeout, blocking=blocking)
 
     def _account(
         self,
@@ -474,11 +483,3 @@ async def _close(model: Any) -> None:
     close = getattr(model, "aclose", None)
     if close is not None:
         await close()
-
-
-async def _within(seconds: float, work: Any) -> Any:
-    """What `work` gives; TimeoutError after `seconds` where there is an event loop (a blocking call goes by its Scope)."""
-    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public one raises instead of answering
-        async with asyncio.timeout(seconds):
-            return await work
-    return await work

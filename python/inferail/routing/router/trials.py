@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from inferail.concurrency import surrounding
 from inferail.errors import ConfigError
 from inferail.transport.clock import clock_of
 
@@ -130,20 +131,21 @@ class Shadow:
                 self._running.discard(place)
 
         try:
-            self._launch(work(), place, blocking=scope.transport is not None and scope.transport.blocking)
+            self._launch(work(), place, surrounding(scope))
         except Exception:  # noqa: BLE001 - no thread can be started: the answer is there and must be given
             self._running.discard(place)
             self.failed += 1
 
-    def _launch(self, work: Coroutine[Any, Any, None], place: object, *, blocking: bool) -> None:
-        loop = None if blocking else asyncio._get_running_loop()  # noqa: SLF001 - the public one raises instead
-        if loop is not None:
-            task = loop.create_task(work)
+    def _launch(self, work: Coroutine[Any, Any, None], place: object, where: str) -> None:
+        if where == "asyncio":
+            task = asyncio.get_running_loop().create_task(work)
             # The set keeps the task alive; a task that is cancelled before its first step frees its place here.
             self._running.add(task)
             task.add_done_callback(lambda done: self._running.difference_update((done, place)))
             self._running.discard(place)
-        elif not blocking and (trio := _trio()) is not None:
+        elif where == "trio":
+            import trio
+
             trio.lowlevel.spawn_system_task(_awaited, work)
         else:
             threading.Thread(
@@ -245,13 +247,3 @@ def _driven(work: Coroutine[Any, Any, None]) -> None:
 
 async def _awaited(work: Coroutine[Any, Any, None]) -> None:
     await work
-
-
-def _trio() -> Any:
-    try:
-        import trio
-
-        trio.lowlevel.current_task()
-    except (ImportError, RuntimeError):
-        return None
-    return trio

@@ -9,7 +9,7 @@ from inferail.core import Delta
 from inferail.types.message import Part, Reasoning, Refusal, Text, ToolCall
 from inferail.types.response import Response
 
-__all__ = ["can_stream", "deltas_of"]
+__all__ = ["can_stream", "deltas_of", "deltas_of_part"]
 
 _STREAMED = (Text, ToolCall, Reasoning, Refusal)
 
@@ -28,18 +28,16 @@ def deltas_of(response: Response[Any], pieces: Callable[[str], list[str]] | None
     """
     yield [Delta("start", id=response.id, name=response.model or None)]
     for block, part in enumerate(response.message.parts):
-        yield from _deltas_of_part(part, block, pieces or _whole)
+        yield from deltas_of_part(part, block, pieces)
     if response.citations:
         yield [Delta("citation", text=citation) for citation in response.citations]
     last = [Delta("usage", usage=response.usage)] if response.usage.total_tokens else []
     yield [*last, Delta("finish", reason=response.finish_reason, raw_reason=response.raw_finish_reason)]
 
 
-def _whole(text: str) -> list[str]:
-    return [text] if text else []
-
-
-def _deltas_of_part(part: Part, block: int, pieces: Callable[[str], list[str]]) -> Iterator[list[Delta]]:
+def deltas_of_part(part: Part, block: int, pieces: Callable[[str], list[str]] | None = None) -> Iterator[list[Delta]]:
+    """The lists of deltas of one part, in one block; none for what has no delta. `pieces`: see `deltas_of`."""
+    pieces = pieces or _whole
     match part:
         case ToolCall():
             yield [Delta("tool_start", block=block, id=part.id, name=part.name)]
@@ -57,3 +55,7 @@ def _deltas_of_part(part: Part, block: int, pieces: Callable[[str], list[str]]) 
     signature: str | None = getattr(part, "signature", None)
     if signature is not None:
         yield [Delta("reasoning_signature", block=block, text=signature)]
+
+
+def _whole(text: str) -> list[str]:
+    return [text] if text else []
