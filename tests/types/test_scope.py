@@ -6,7 +6,7 @@ import pytest
 
 import inferail as ir
 from inferail.errors import BudgetError, CancelledError, ConfigError
-from inferail.types.scope import current_scope
+from inferail.types.scope import Scope, current_scope
 
 
 def test_scope_takes_the_earlier_deadline_when_blocks_nest():
@@ -81,3 +81,19 @@ def test_scope_refuses_a_timeout_that_is_no_number_and_labels_that_are_no_text()
         ir.scope(timeout=float("nan"))
     with pytest.raises(ConfigError, match="labels"):
         ir.scope(labels={"n": 3})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("asked", "by_default", "ends"),
+    [(None, None, None), (3.0, None, 3.0), (None, 4.0, 4.0), (3.0, 4.0, 3.0), (5.0, 4.0, 4.0)],
+)
+def test_scope_ends_at_the_earlier_of_both_deadlines(asked, by_default, ends):
+    assert Scope(deadline=asked, default_deadline=by_default).ends == ends
+
+
+def test_scope_changes_what_is_named_and_nothing_else():
+    scope = Scope(deadline=3.0, labels={"a": "b"}, alternatives=2)
+
+    assert scope.but(alternatives=5) == Scope(deadline=3.0, labels={"a": "b"}, alternatives=5)
+    assert scope.but() == scope
+    assert scope.alternatives == 2

@@ -198,6 +198,18 @@ def test_a_model_that_classifies_too_slowly_is_not_waited_for():
     assert asyncio.run(main()) == ("default", "coder")
 
 
+def test_a_classifier_that_never_answers_is_given_up_under_trio():
+    """Serves R61."""
+    trio = pytest.importorskip("trio")
+    rules = [Rule(to="coder", task="code"), Rule(to="default")]
+    router = Router(says("default", "coder"), rules=rules, classifier=Asks(trio.sleep_forever), classifier_timeout=0.01)
+
+    async def main() -> str:
+        return (await router.generate(request("Hi"))).text
+
+    assert trio.run(main) == "default"
+
+
 def test_a_blocking_classifier_gets_a_deadline_of_its_own():
     """Serves R60, R61."""
     clock = VirtualClock()
