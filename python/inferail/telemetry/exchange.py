@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inferail.errors import CancelledError, ConfigError, ConnectError, DeadlineError, ProviderError
 from inferail.telemetry.estimate import estimate_tokens, estimate_usage
 from inferail.telemetry.prices import PriceTable, cost_usd
-from inferail.telemetry.records import Record
+from inferail.telemetry.records import Note, Record
 from inferail.types.embedding import EmbeddingRequest
 from inferail.types.response import Attempt, Timing
 from inferail.types.usage import Usage
@@ -79,7 +79,7 @@ class Exchange:
         self._streamed = streamed
         self._reason = reason
         self._started = clock.now()
-        self._started_at = datetime.now(UTC)
+        self._started_ns = time.time_ns()
         self._connect = self._tls = 0.0
         self._first_byte: float | None = None
         self._first_token: float | None = None
@@ -228,28 +228,34 @@ class Exchange:
     ) -> None:
         scope, request, opened, prices = self._scope, self._request, self._opened, self._target.prices
         extra = request.labels if request is not None else None
-        record = Record.of(
-            attempt,
-            started_at=self._started_at,
-            number=len(self.earlier) + 1,
-            host=self._target.host,
-            streamed=self._streamed,
-            finish_reason=finish_reason,
-            error_phase=error.phase if isinstance(error, DeadlineError) else None,
-            labels={**scope.labels, **extra} if extra else scope.labels,
-            call_id=scope.call_id,
-            path=scope.path,
-            model_version=model,
-            trace_id=None if opened is None else opened.trace_id,
-            span_id=None if opened is None else opened.span_id,
-            estimated_usd=self._estimated_usd,
-            price_version=(prices or PriceTable.bundled()).version if priced else None,
-        )
+        more: dict[str, Any] = {
+            "number": len(self.earlier) + 1,
+            "host": self._target.host,
+            "streamed": self._streamed,
+            "finish_reason": finish_reason,
+            "labels": {**scope.labels, **extra} if extra else scope.labels,
+            "call_id": scope.call_id,
+            "path": scope.path,
+            "model_version": model,
+            "estimated_usd": self._estimated_usd,
+            "price_version": (prices or PriceTable.bundled()).version if priced else None,
+        }
+        recorder = self._recorder
+        if error is None and opened is None:
+            note = getattr(recorder, "note", None)
+            if note is not None:
+                note(Note(attempt, self._started_ns, more))
+                return
+        if opened is not None:
+            more["trace_id"], more["span_id"] = opened.trace_id, opened.span_id
+        if isinstance(error, DeadlineError):
+            more["error_phase"] = error.phase
+        record = Record.noted(Note(attempt, self._started_ns, more))
         if opened is not None:
             opened.end(record)
-        keep = None if error is None or self._wire is None else getattr(self._recorder, "record_failure", None)
+        keep = None if error is None or self._wire is None else getattr(recorder, "record_failure", None)
         if keep is None or isinstance(error, CancelledError) or not isinstance(error, Exception):
-            self._recorder.record(record)
+            recorder.record(record)
         else:
             keep(record, self._wire)
 
