@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.providers.bodies import STREAM_HEADERS, event
 
 import inferail as ir
 from inferail.core import Tokenizer
 from inferail.testing import ScriptedReply, ScriptedTransport
-from tests.providers.bodies import STREAM_HEADERS, event
 
 # The bound that docs/cost.md states for English text.
 FACTOR, SURE_FROM = 1.5, 40
