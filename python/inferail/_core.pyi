@@ -11,6 +11,7 @@ from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
 from inferail._core_stubs.index import GraphIndex, VectorIndex
 from inferail._core_stubs.kv import KVCache, PageView, Plan, Sequence
+from inferail._core_stubs.ledger import RecordRing, RecordRows
 from inferail._core_stubs.limits import (
     AdaptiveConcurrency,
     Limiter,
@@ -104,6 +105,8 @@ __all__ = [
     "PartialJSON",
     "Plan",
     "PromptLookup",
+    "RecordRing",
+    "RecordRows",
     "Refusal",
     "Reservation",
     "RetryBudget",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from inferail.cli.ledger.place import RECORDS_HELP, open_ledger
 from inferail.cli.output import program_name
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ _HELP = """Serve models in the formats of OpenAI, Anthropic and Gemini.
     metavar="SECONDS",
     help="What running answers get after Ctrl-C.",
 )
-@click.option("--records", metavar="FILE", help="Append one line of JSON per attempt: tokens, cost, time; never text.")
+@click.option("--records", metavar="FILE", help=RECORDS_HELP)
 def serve(
     *,
     models: tuple[str, ...],
@@ -116,7 +117,6 @@ def serve(
     from inferail.server import create_app
     from inferail.server import serve as run
     from inferail.server.local import LocalOnly, is_local
-    from inferail.telemetry.sinks import JsonlSink
     from inferail.transport.deadlines import Timeouts
     from inferail.types.scope import Scope
 
@@ -135,7 +135,8 @@ def serve(
             if close is not None:
                 await close()
 
-    scope = Scope(recorder=JsonlSink(records) if records else None, timeouts=Timeouts.of(timeout))
+    recorder = open_ledger(records)
+    scope = Scope(recorder=recorder, timeouts=Timeouts.of(timeout))
     app: Any = create_app(
         served,
         embedders=embedding,
@@ -151,7 +152,8 @@ def serve(
 
     if key is None and is_local(host):
         app = LocalOnly(app)
-    run(app, host=host, port=port, grace=grace, ready=say)
+    with recorder or nullcontext():
+        run(app, host=host, port=port, grace=grace, ready=say)
     click.echo("stopped", err=True)
 
 

@@ -17,7 +17,7 @@ from inferail.errors import CapacityError, ConfigError, FormatError, InferailErr
 from inferail.store.leases import Lease, new_lease
 from inferail.store.protocol import ENTRY_BYTES, Entry, Eviction, StoreStats, check_bounds, check_ttl, wall_clock
 
-__all__ = ["SQLiteStore"]
+__all__ = ["SQLiteStore", "sqlite_error"]
 
 _APPLICATION = 0x49524C53  # "IRLS", in the header of the file
 _VERSION = 1
@@ -309,22 +309,10 @@ class SQLiteStore:
                 raise
             raise ConfigError("the store is closed") from error
         except sqlite3.Error as error:
-            raise self._translated(error) from None
+            raise sqlite_error(error, self.path, self._busy) from None
 
     def _closed_now(self) -> bool:
         return getattr(self, "_closed", False)
-
-    def _translated(self, error: sqlite3.Error) -> InferailError:
-        code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT):
-            return FormatError(
-                f"{self.path} is damaged, or no SQLite file: move it away, a new one is made", path=str(self.path)
-            )
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return ConfigError(f"{self.path} cannot be opened or written: check the folder and its permissions")
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return CapacityError(f"{self.path} is locked by another process for more than {self._busy:g} s")
-        return CapacityError(f"{self.path} cannot be read or written ({getattr(error, 'sqlite_errorname', 'unknown')})")
 
     def _note_uses(self, connection: sqlite3.Connection) -> None:
         """Writes the uses since the last time: a hit alone is never a write."""
@@ -367,6 +355,18 @@ class SQLiteStore:
             gone = connection.execute(f"DELETE FROM entries WHERE {where} RETURNING expires", values).fetchall()  # noqa: S608 - our own words
             now = self._now()
             return sum(expires is None or expires > now for (expires,) in gone)
+
+
+def sqlite_error(error: sqlite3.Error, path: Path, busy: float) -> InferailError:
+    """What an error of SQLite is called here; `busy` is how long a lock was waited for."""
+    code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT):
+        return FormatError(f"{path} is damaged, or no SQLite file: move it away, a new one is made", path=str(path))
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return ConfigError(f"{path} cannot be opened or written: check the folder and its permissions")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return CapacityError(f"{path} is locked by another process for more than {busy:g} s")
+    return CapacityError(f"{path} cannot be read or written ({getattr(error, 'sqlite_errorname', 'unknown')})")
 
 
 def _statements(script: str) -> Iterator[str]:

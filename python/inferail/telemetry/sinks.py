@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from inferail.core import dump_json
 from inferail.errors import ConfigError, FormatError
 from inferail.telemetry.records import Note, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from inferail.types.scope import Recorder
 
-__all__ = ["JsonlSink", "MemorySink", "RecordFile", "Tee"]
+__all__ = ["JsonlSink", "MemorySink", "RecordFile", "Tee", "give"]
 
 
 class MemorySink:
@@ -41,6 +43,13 @@ class MemorySink:
         with self._lock:
             self._records.append(record)
             self._taken += 1
+
+    def record_many(self, records: Sequence[Record]) -> int:
+        """Takes several records; gives how many could not be kept: 0, whoever had to make room."""
+        with self._lock:
+            self._records.extend(records)
+            self._taken += len(records)
+        return 0
 
     def note(self, note: Note) -> None:
         """Takes what a record is made of; it is made when somebody asks for it."""
@@ -65,10 +74,11 @@ class MemorySink:
 
 
 class JsonlSink:
-    """Appends each record to a file as one line of JSON, with one write.
+    """Appends each record to a file as one line of JSON, and several records with one write.
 
     The file is opened for appending, so threads and processes can share it (on a local file system). The operating
-    system has the line when `record` returns; it is not forced to the disk. A disk error does not reach the call: it is
+    system has the line when `record` returns; it is not forced to the disk. A process that was killed while it wrote can
+    leave half a line; what comes after it is a line of its own all the same. A disk error does not reach the call: it is
     counted, and logged once, by its class. New files are readable by their owner only.
 
     Attributes:
@@ -86,20 +96,32 @@ class JsonlSink:
         self.failed = 0
         self._lock = threading.Lock()
         self._cut_off = False
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        self._process = os.getpid()
         try:
-            self._descriptor: int | None = os.open(self.path, flags, 0o600)
+            self._descriptor: int | None = self._open()
         except OSError as error:
             raise ConfigError(f"the record file cannot be opened: {type(error).__name__}", detail=str(error)) from error
 
     def record(self, record: Record) -> None:
         """Takes one record; never raises."""
+        self.record_many((record,))
+
+    def record_many(self, records: Sequence[Record]) -> int:
+        """Takes several records; gives how many could not be written, and never raises."""
+        lines: list[bytes] = []
+        for record in records:
+            try:
+                lines.append(_line(record))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+                self._fail(error, 1)
+        written = 0
         try:
-            line = json.dumps(record.as_dict(), separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
             with self._lock:
-                self._write(line)
+                for some in self._write(lines):
+                    written += some
         except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
-            self._fail(error)
+            self._fail(error, len(lines) - written)
+        return len(records) - written
 
     def close(self) -> None:
         """Closes the file; closing twice is the same as once. Records that come later count as failed."""
@@ -130,22 +152,51 @@ class JsonlSink:
         """
         return RecordFile(path, on_broken)
 
-    def _write(self, line: bytes) -> None:
+    def _open(self) -> int:
+        flags = os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(self.path, flags | os.O_RDWR, 0o600)
+        except PermissionError:  # one that may only be written
+            descriptor = os.open(self.path, flags | os.O_WRONLY, 0o600)
+            self._looks_back = False
+        else:
+            self._looks_back = hasattr(os, "pread") and stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return descriptor
+
+    def _write(self, lines: list[bytes]) -> Iterator[int]:
+        """Writes the lines; gives how many are on file, each time that some are."""
         if self._descriptor is None:
             raise ValueError("the sink is closed")
-        # A full disk can cut a line off: the next one then starts on a line of its own.
-        data = b"\n" + line if self._cut_off else line
-        written = os.write(self._descriptor, data)
-        self._cut_off = written < len(data)
-        if self._cut_off:
-            raise OSError("the line was cut off")
+        if self._process != os.getpid():  # a fork shares the place in the file, which `_stands_alone` needs for itself
+            self._descriptor, self._process = self._open(), os.getpid()
+        done = 0
+        while done < len(lines):
+            # A full disk can cut a line off: the next one then starts on a line of its own.
+            start = b"\n" if self._cut_off else b""
+            data = start + b"".join(lines[done:])
+            written = os.write(self._descriptor, data)
+            self._cut_off = written < len(data)
+            whole = data.count(b"\n", len(start), written) if self._cut_off else len(lines) - done
+            if not whole:
+                raise OSError("the line was cut off")
+            if not (start or self._stands_alone(written)):
+                os.write(self._descriptor, b"\n" + lines[done])
+            done += whole
+            yield whole
 
-    def _fail(self, error: Exception) -> None:
+    def _stands_alone(self, written: int) -> bool:
+        """Whether what was just written begins a line: another process may have died in the middle of one."""
+        if not self._looks_back or self._descriptor is None:
+            return True
+        begin = os.lseek(self._descriptor, 0, os.SEEK_CUR) - written
+        return begin <= 0 or os.pread(self._descriptor, 1, begin - 1) == b"\n"
+
+    def _fail(self, error: Exception, records: int) -> None:
         with self._lock:
-            self.failed += 1
-            first = self.failed == 1
+            first = self.failed == 0
+            self.failed += records
         if first:
-            _warn("a record could not be written (%s); this is said once, failures are counted", error)
+            _warn("a record could not be written (%s)", error)
 
 
 class RecordFile:
@@ -158,8 +209,7 @@ class RecordFile:
 
     def __init__(self, path: str | os.PathLike[str], on_broken: Literal["error", "skip"] = "error") -> None:
         """See `JsonlSink.read`."""
-        if on_broken not in ("error", "skip"):
-            raise ConfigError(f"on_broken is 'error' or 'skip', not {on_broken!r}")
+        check_on_broken(on_broken)
         self.path = Path(path)
         self.skipped = 0
         self._on_broken = on_broken
@@ -206,18 +256,51 @@ class Tee:
 
     def record(self, record: Record) -> None:
         """Takes one record; never raises."""
-        for sink in self.sinks:
-            try:
-                sink.record(record)
-            except Exception as error:  # noqa: BLE001 - a sink may be anybody's; the call goes on
-                self._fail(error)
+        self.record_many([record])
+
+    def record_many(self, records: Sequence[Record]) -> int:
+        """Takes several records; gives how many a sink could not take, of the sink that took fewest. Never raises."""
+        return max((give(sink, records, self._fail) for sink in self.sinks), default=0)
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
             self.failed += 1
             first = self.failed == 1
         if first:
-            _warn("a sink failed (%s); this is said once, failures are counted", error)
+            _warn("a sink failed (%s)", error)
+
+
+def give(sink: Recorder, records: Sequence[Record], failed: Callable[[Exception], None]) -> int:
+    """Gives records to a sink, all at once where it has `record_many`; how many it could not take.
+
+    Args:
+        sink: Whose.
+        records: What it gets.
+        failed: Told of each error that the sink raised.
+    """
+    many: Callable[[Sequence[Record]], int | None] | None = getattr(sink, "record_many", None)
+    if many is not None:
+        try:
+            return many(records) or 0
+        except Exception as error:  # noqa: BLE001 - a sink may be anybody's; the call goes on
+            failed(error)
+            return len(records)
+    missed = 0
+    for record in records:
+        try:
+            sink.record(record)
+        except Exception as error:  # noqa: BLE001 - a sink may be anybody's; the call goes on
+            failed(error)
+            missed += 1
+    return missed
+
+
+def _line(record: Record) -> bytes:
+    known = record.as_dict()
+    line = dump_json(known)
+    if line is None:  # half a surrogate pair, or a number of many digits
+        line = json.dumps(known, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return line + b"\n"
 
 
 def _record(line: bytes) -> Record:
@@ -230,8 +313,19 @@ def _record(line: bytes) -> Record:
     return Record.from_dict(cast("dict[str, Any]", data))
 
 
-def _warn(message: str, error: Exception) -> None:
-    """Logs the class of an error; its text may quote what must not be logged."""
+def check_on_broken(on_broken: str) -> None:
+    """Raises ConfigError unless it is a way to go on after what is no record."""
+    if on_broken not in ("error", "skip"):
+        raise ConfigError(f"on_broken is 'error' or 'skip', not {on_broken!r}")
+
+
+def warn_once(message: str, *details: object) -> None:
+    """Logs what went wrong with bookkeeping, with the promise not to say it again."""
     import logging  # here, because only a failing sink needs it
 
-    logging.getLogger("inferail.telemetry").warning(message, type(error).__name__)
+    logging.getLogger("inferail.telemetry").warning(f"{message}; this is said once, failures are counted", *details)  # noqa: G004
+
+
+def _warn(message: str, error: Exception) -> None:
+    """Logs the class of an error; its text may quote what must not be logged."""
+    warn_once(message, type(error).__name__)

@@ -5,6 +5,8 @@ pub(crate) mod health;
 pub(crate) mod limiter;
 pub(crate) mod queue;
 pub(crate) mod retry_budget;
+pub(crate) mod ring;
+pub(crate) mod rows;
 
 use pyo3::prelude::*;
 
