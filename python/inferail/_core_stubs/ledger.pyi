@@ -29,7 +29,7 @@ class RecordRing:
         Raises:
             ConfigError: `timeout` is not a finite number, 0 or more.
         """
-    def take(self, max: int, /, timeout: float, linger: float = 0.0) -> list[Any]:
+    def take(self, max: int, /, timeout: float, linger: float = 0.0) -> list[Any]:  # noqa: A002 - as compiled
         """Up to `max` objects, oldest first; none where none came within `timeout` seconds, or the ring is closed and empty.
 
         Waits without the GIL. Once something is there it waits up to `linger` seconds for `max` objects, so that what

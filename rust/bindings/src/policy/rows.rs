@@ -33,6 +33,9 @@ pub(crate) struct PyRecordRows {
     columns: Vec<(Source, Py<PyAny>)>,
 }
 
+/// A group as Python gets it: mask, rows, values.
+type Told = (u64, usize, Vec<Py<PyAny>>);
+
 /// Rows that leave out the same columns.
 struct Group {
     mask: u64,
@@ -58,11 +61,7 @@ impl PyRecordRows {
 
     /// The rows in groups: which columns have values (bit n is column n), how many rows, and the values one row after another.
     #[pyo3(signature = (records, /))]
-    fn group<'py>(
-        &self,
-        py: Python<'py>,
-        records: &Bound<'py, PyList>,
-    ) -> PyResult<Vec<(u64, usize, Vec<Py<PyAny>>)>> {
+    fn group<'py>(&self, py: Python<'py>, records: &Bound<'py, PyList>) -> PyResult<Vec<Told>> {
         let mut groups: Vec<Group> = Vec::new();
         let mut row = Vec::with_capacity(self.columns.len());
         for record in records {
