@@ -101,18 +101,18 @@ class Ledger:
         self._on_full = on_full
         self._patience = patience
         self._closed = False
-        self._reset()
+        self.forked()
         if spans is not None:
             self.begin = spans.begin
         if payloads is not None:
             self.record_failure = self._record_failure
         _ledgers.add(self)
 
-    def _reset(self) -> None:
-        """As new: at the beginning, and in the child of a fork."""
+    def forked(self) -> None:
+        """As new, at the beginning and in the child of a fork: what is in the ring is the parent's to write."""
         self._ring = RecordRing(self._capacity)
         self._push = self._first
-        self._gate = threading.Lock()  # held while sinks write
+        self.gate = threading.Lock()  # held while sinks write
         self._done = threading.Condition()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -234,7 +234,7 @@ class Ledger:
             self._stalled = False
             missed = len(entries)
             try:
-                with self._gate:
+                with self.gate:
                     missed = self._write(entries)
             except Exception as error:  # noqa: BLE001 - the thread goes on
                 self._sink_failed(error)
@@ -282,7 +282,7 @@ def _close_with_worker(ledger: Ledger) -> None:
 
 def _before_fork() -> None:
     """No sink is in the middle of a write when the process is copied."""
-    _held.extend(each._gate for each in list(_ledgers) if each._gate.acquire(timeout=_FORK_PATIENCE))  # noqa: SLF001
+    _held.extend(each.gate for each in list(_ledgers) if each.gate.acquire(timeout=_FORK_PATIENCE))
 
 
 def _after_in_parent() -> None:
@@ -293,7 +293,7 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     _held.clear()
     for each in list(_ledgers):
-        each._reset()  # noqa: SLF001 - what is in the ring is the parent's to write
+        each.forked()
 
 
 if hasattr(os, "register_at_fork"):
