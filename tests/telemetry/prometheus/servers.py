@@ -83,7 +83,8 @@ def prometheus(folder: Path, scraped: str, *rules: Path) -> Generator[Prometheus
         try:
             running = Prometheus(f"http://127.0.0.1:{port}")
             eventually(lambda: bool(running.values("up")), f"Prometheus did not start: {log}")
-            yield running
+            with running.http:
+                yield running
         finally:
             server.kill()
 

@@ -114,7 +114,12 @@ class Metrics:
             self.record(record)
 
     def gauge(
-        self, name: str, read: Callable[[], float | None], help: str = "", *, labels: Mapping[str, str] | None = None  # noqa: A002
+        self,
+        name: str,
+        read: Callable[[], float | None],
+        help: str = "",
+        *,
+        labels: Mapping[str, str] | None = None,  # noqa: A002
     ) -> None:
         """Adds a number that `read` gives on each scrape; None leaves it out, and so does an error, which is counted.
 
@@ -127,7 +132,12 @@ class Metrics:
         self._add(name, "gauge", read, help, labels or {})
 
     def counter(
-        self, name: str, read: Callable[[], float | None], help: str = "", *, labels: Mapping[str, str] | None = None  # noqa: A002
+        self,
+        name: str,
+        read: Callable[[], float | None],
+        help: str = "",
+        *,
+        labels: Mapping[str, str] | None = None,  # noqa: A002
     ) -> None:
         """The same for a number that only grows; its name ends in `_total`.
 
@@ -175,7 +185,9 @@ class Metrics:
         for unit, read in spent.items():
             bound = bounds[unit]
             if bound is not None:
-                self.gauge(f"inferail_budget_{unit}", lambda bound=bound: bound, f"The {told[unit]} allowed.", labels=labels)
+                self.gauge(
+                    f"inferail_budget_{unit}", lambda bound=bound: bound, f"The {told[unit]} allowed.", labels=labels
+                )
                 self.gauge(f"inferail_budget_spent_{unit}", read, f"The {told[unit]} spent.", labels=labels)
 
     def watch_ledger(self, ledger: Any) -> None:
@@ -192,7 +204,9 @@ class Metrics:
         with self._lock:
             copies = {key: series.copy() for key, series in sorted(self._series.items())}
             made, rescued = dict(self._hops.made), dict(self._hops.rescued)
-            families = {name: (each.kind, each.told, list(each.reads.values())) for name, each in self._families.items()}
+            families = {
+                name: (each.kind, each.told, list(each.reads.values())) for name, each in self._families.items()
+            }
         page = Page(open_metrics=open_metrics)
         labelled = [
             (label_text({"provider": provider, "model": model, "path": path, "task": task}), copied)
@@ -207,7 +221,11 @@ class Metrics:
                 if value is not None:
                     page.sample(name, each.labels, value)
         for name, count, told in (
-            ("inferail_series_overflow_total", self.overflowed, "Records counted under `other`: too many label values."),
+            (
+                "inferail_series_overflow_total",
+                self.overflowed,
+                "Records counted under `other`: too many label values.",
+            ),
             ("inferail_metrics_failed_total", self.failed, "Records that could not be counted."),
             ("inferail_gauges_failed_total", self._unread, "Gauges that could not be read."),
         ):
