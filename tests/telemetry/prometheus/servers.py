@@ -80,12 +80,12 @@ def prometheus(folder: Path, scraped: str, *rules: Path) -> Generator[Prometheus
     ]
     log = folder / "log"
     with log.open("wb") as errors, subprocess.Popen(command, stdout=errors, stderr=errors) as server:
+        running = Prometheus(f"http://127.0.0.1:{port}")
         try:
-            running = Prometheus(f"http://127.0.0.1:{port}")
             eventually(lambda: bool(running.values("up")), f"Prometheus did not start: {log}")
-            with running.http:
-                yield running
+            yield running
         finally:
+            running.http.close()
             server.kill()
 
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from tests.telemetry.prometheus.samples import record
 from tests.telemetry.prometheus.servers import Prometheus, eventually, prometheus, promtool
 
@@ -161,7 +161,9 @@ def test_cost_per_request_is_what_was_recorded(scraped):
 def test_variables_of_the_dashboard_have_values(scraped):
     """Serves R160."""
     for variable in dashboard()["templating"]["list"][1:]:
-        metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["definition"]).groups()
+        found = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["definition"])
+        assert found is not None
+        metric, label = found.groups()
         assert {labels.get(label) for labels, _ in scraped.values(metric)} - {None}
 
 

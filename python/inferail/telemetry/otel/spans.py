@@ -110,13 +110,15 @@ class Spans:
             attributes = self._asked(provider, model, operation, streamed=streamed, host=host, request=request)
             attributes[OWN["reason"]] = reason
             attributes[OWN["attempt"]] = attempt
-            opened = Opened(self, operation, self._started(provider, operation, model, attributes, time.time_ns()))
+            started = time.time_ns()
+            span = self._start(f"{operation} {model}", attributes, started, local=provider == "local")
+            opened = Opened(self, operation, span, started)
             if self._redactor is not None and request is not None and opened.span.is_recording():
                 self._say(opened.span, request, self._redactor)
-            return opened
         except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
             self._fail(error)
             return None
+        return opened
 
     def record(self, record: Record) -> None:
         """Makes the span of an attempt that was not begun here (an answer of a cache, a local model); never raises.
@@ -132,7 +134,8 @@ class Spans:
             )
             attributes[OWN["reason"]] = record.reason
             attributes[OWN["attempt"]] = record.attempt
-            span = self._started(record.provider, "chat", record.model, attributes, started, path=record.path)
+            local = "local" in (record.provider, record.path) or record.reason == "cache"
+            span = self._start(f"chat {record.model}", attributes, started, local=local)
             Opened(self, "chat", span, started).end(record)
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
@@ -165,12 +168,9 @@ class Spans:
         self._propagator.inject(headers, context)
         return context, headers or _NOTHING
 
-    def _started(
-        self, provider: str, operation: str, model: str, attributes: dict[str, Any], started: int, path: str = "direct"
-    ) -> Span:
-        local = provider == "local" or path == "local" or attributes[OWN["reason"]] == "cache"
+    def _start(self, name: str, attributes: dict[str, Any], started: int, *, local: bool) -> Span:
         kind = self._trace.SpanKind.INTERNAL if local else self._trace.SpanKind.CLIENT
-        return self._tracer.start_span(f"{operation} {model}", kind=kind, attributes=attributes, start_time=started)
+        return self._tracer.start_span(name, kind=kind, attributes=attributes, start_time=started)
 
     def _asked(
         self,
@@ -294,11 +294,11 @@ class Opened:
 
     __slots__ = ("_spans", "context", "headers", "operation", "span", "span_id", "started", "trace_id")
 
-    def __init__(self, spans: Spans, operation: str, span: Span, started: int | None = None) -> None:
+    def __init__(self, spans: Spans, operation: str, span: Span, started: int) -> None:
         self._spans = spans
         self.span = span
         self.operation = operation
-        self.started = time.time_ns() if started is None else started
+        self.started = started
         self.context, self.headers = spans.context_of(span)
         known = span.get_span_context()
         self.trace_id = f"{known.trace_id:032x}" if known.is_valid else None

@@ -117,9 +117,9 @@ class Metrics:
         self,
         name: str,
         read: Callable[[], float | None],
-        help: str = "",
+        help: str = "",  # noqa: A002 - Prometheus calls it so
         *,
-        labels: Mapping[str, str] | None = None,  # noqa: A002
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """Adds a number that `read` gives on each scrape; None leaves it out, and so does an error, which is counted.
 
@@ -135,9 +135,9 @@ class Metrics:
         self,
         name: str,
         read: Callable[[], float | None],
-        help: str = "",
+        help: str = "",  # noqa: A002 - Prometheus calls it so
         *,
-        labels: Mapping[str, str] | None = None,  # noqa: A002
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """The same for a number that only grows; its name ends in `_total`.
 
@@ -168,7 +168,7 @@ class Metrics:
 
         def used() -> float:
             stats = cache.stats()
-            return 1.0 - (stats["free"] + stats["idle"]) / stats["blocks"]
+            return float(1.0 - (stats["free"] + stats["idle"]) / stats["blocks"])
 
         self.gauge("inferail_kv_cache_usage_ratio", used, "Part of the blocks that sequences hold.", labels=labels)
         self.gauge("inferail_kv_cache_blocks", blocks("blocks"), "Blocks there are.", labels=labels)
@@ -176,19 +176,22 @@ class Metrics:
     def watch_budget(self, budget: Budget, name: str) -> None:
         """Adds what a `Budget` allows and what of it is spent, in dollars and in tokens."""
         labels = {"budget": name}
-        told = {"usd": "US dollars", "tokens": "tokens"}
-        spent: dict[str, Callable[[], float]] = {
-            "usd": lambda: budget.spent.cost_usd or 0.0,
-            "tokens": lambda: float(budget.spent.total_tokens),
-        }
-        bounds: dict[str, float | None] = {"usd": budget.usd, "tokens": budget.tokens}
-        for unit, read in spent.items():
-            bound = bounds[unit]
-            if bound is not None:
-                self.gauge(
-                    f"inferail_budget_{unit}", lambda bound=bound: bound, f"The {told[unit]} allowed.", labels=labels
-                )
-                self.gauge(f"inferail_budget_spent_{unit}", read, f"The {told[unit]} spent.", labels=labels)
+        if budget.usd is not None:
+            self.gauge("inferail_budget_usd", lambda: budget.usd, "US dollars allowed.", labels=labels)
+            self.gauge(
+                "inferail_budget_spent_usd",
+                lambda: budget.spent.cost_usd,
+                "US dollars of it that are spent.",
+                labels=labels,
+            )
+        if budget.tokens is not None:
+            self.gauge("inferail_budget_tokens", lambda: budget.tokens, "Tokens allowed.", labels=labels)
+            self.gauge(
+                "inferail_budget_spent_tokens",
+                lambda: budget.spent.total_tokens,
+                "Tokens of it that are spent.",
+                labels=labels,
+            )
 
     def watch_ledger(self, ledger: Any) -> None:
         """Adds how many Records a ledger had to drop (its `stats().dropped`, or the `dropped` of a sink)."""

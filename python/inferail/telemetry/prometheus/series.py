@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from inferail.telemetry.records import Record
+    from inferail.types.usage import Usage
 
-__all__ = ["COSTS", "PER_TOKEN", "PARTS", "SECONDS", "Example", "Histogram", "Series"]
+__all__ = ["COSTS", "PARTS", "PER_TOKEN", "SECONDS", "Example", "Histogram", "Series"]
 
 # 10 ms to 120 s, closest where answers usually take their time (1 to 10 s), and with the 200 ms that a reader notices.
 SECONDS: Final = (
@@ -109,9 +110,7 @@ class Series:
             self.estimated += 1
         self.input_tokens += usage.input_tokens
         self.output_tokens += written
-        if usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
-            self._part(record)
-        elif usage.input_audio_tokens or usage.output_audio_tokens:
+        if usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens or _audio(usage):
             self._part(record)
 
     def _part(self, record: Record) -> None:
@@ -151,3 +150,7 @@ class Series:
             setattr(copied, name, getattr(self, name))
         copied.parts = self.parts[:]
         return copied
+
+
+def _audio(usage: Usage) -> int:
+    return usage.input_audio_tokens or usage.output_audio_tokens

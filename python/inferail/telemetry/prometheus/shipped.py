@@ -29,4 +29,4 @@ def shipped(name: str) -> str:
     """
     if name not in SHIPPED:
         raise ConfigError(f"there is no file {name!r}; to choose from: {', '.join(SHIPPED)}")
-    return resources.files(__package__).joinpath("data", SHIPPED[name]).read_text(encoding="utf-8")
+    return resources.files("inferail.telemetry.prometheus").joinpath("data", SHIPPED[name]).read_text(encoding="utf-8")
