@@ -113,11 +113,11 @@ class Spans:
             started = time.time_ns()
             span = self._start(f"{operation} {model}", attributes, started, local=provider == "local")
             opened = Opened(self, operation, span, started)
-            if self._redactor is not None and request is not None and opened.span.is_recording():
-                self._say(opened.span, request, self._redactor)
         except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
             self._fail(error)
             return None
+        if self._redactor is not None and request is not None:
+            self._say(span, request, self._redactor)
         return opened
 
     def record(self, record: Record) -> None:
@@ -208,14 +208,19 @@ class Spans:
         return found
 
     def _say(self, span: Span, request: Request | EmbeddingRequest, redactor: Redacting) -> None:
-        names = self.names.attributes
-        span.set_attribute(names["input_messages"], input_messages(request, redactor))
-        for name, text in (
-            ("system_instructions", system_instructions(request, redactor)),
-            ("tool_definitions", tool_definitions(request)),
-        ):
-            if text is not None:
-                span.set_attribute(names[name], text)
+        """Adds what was asked; without it, where it cannot be redacted."""
+        try:
+            if not span.is_recording():
+                return
+            said = {
+                "input_messages": input_messages(request, redactor),
+                "system_instructions": system_instructions(request, redactor),
+                "tool_definitions": tool_definitions(request),
+            }
+            names = self.names.attributes
+            span.set_attributes({names[name]: text for name, text in said.items() if text is not None})
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
 
     def _became(self, record: Record) -> dict[str, Any]:
         """What is known after the answer."""
