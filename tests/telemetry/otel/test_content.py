@@ -49,7 +49,7 @@ class Verbatim:
 def said(collected: Collected, request: Any, *parts: Any, finish_reason: str | None = "stop") -> dict[str, Any]:
     opened = collected.spans.begin(provider="openai", model="m", request=request)
     assert opened is not None
-    opened.answered(parts, finish_reason)
+    opened.answered(lambda: assistant(*parts), finish_reason)
     opened.end(record())
     assert collected.spans.failed == 0
     return collected.attributes
@@ -111,6 +111,26 @@ def test_content_has_the_shape_of_the_conventions_and_is_redacted():
     ]
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_answer_of_a_real_call_is_in_its_span_when_content_is_asked_for(streamed):
+    collected = Collected(content=True, redactor=Stars())
+    with Sandbox() as sandbox:
+        model = ir.Target("openai:docs", base_url=sandbox.base_url("openai"))
+        with ir.Client(model, recorder=collected.spans) as client:
+            if streamed:
+                with client.stream("What is a Target?") as stream:
+                    reply = stream.final()
+            else:
+                reply = client.complete("What is a Target?")
+
+    found = collected.attributes
+    assert collected.spans.failed == 0
+    assert json.loads(found["gen_ai.output.messages"]) == [
+        {"role": "assistant", "parts": [{"type": "text", "content": reply.text}], "finish_reason": "stop"}
+    ]
+    assert "What is a Target?" in found["gen_ai.input.messages"]
+
+
 def test_texts_to_embed_are_what_a_user_said():
     found = said(Collected(content=True, redactor=Stars()), EmbeddingRequest((SECRET, "b")))
 
@@ -152,7 +172,7 @@ def test_redactor_that_fails_costs_the_content_and_not_the_call(caplog):
         with ir.Client(model, recorder=collected.spans) as client:
             assert client.complete([ir.user(SECRET)]).text
 
-    assert collected.spans.failed == 1
+    assert collected.spans.failed == 2  # what was asked, and what was answered
     assert collected.attributes["gen_ai.usage.output_tokens"] > 0
     assert SECRET not in caplog.text
     assert SECRET not in "".join(span.to_json() for span in collected.finished)

@@ -247,6 +247,23 @@ def test_attempts_of_a_call_are_children_of_the_callers_span_and_the_wire_has_th
         assert "baggage" not in headers
 
 
+def test_racing_attempts_are_children_of_the_callers_span():
+    """Serves R163."""
+    collected = Collected()
+    with Sandbox() as sandbox:
+        url = sandbox.base_url("openai")
+        models = [ir.Target(f"openai:{name}", base_url=url) for name in ("docs@hang", "docs")]
+        with (
+            collected.tracers.get_tracer("app").start_as_current_span("app") as outer,
+            ir.Client(ir.Hedged(*models, after=0.05), recorder=collected.spans) as client,
+        ):
+            client.complete("What is a Target?")
+
+    attempts = [span for span in collected.finished if span.name != "app"]
+    assert {span.attributes["inferail.attempt.reason"] for span in attempts} == {"first", "hedge"}
+    assert all(span.parent == outer.get_span_context() for span in attempts)
+
+
 def test_record_names_the_span_of_its_attempt():
     """Serves R163."""
     collected, records = Collected(), []

@@ -6,7 +6,7 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,15 +22,13 @@ from inferail.telemetry.otel.instruments import Instruments
 from inferail.telemetry.otel.names import OWN, generation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
 
     from inferail.telemetry.records import Record
     from inferail.types.embedding import EmbeddingRequest
-    from inferail.types.message import Part
+    from inferail.types.message import Message
     from inferail.types.request import Request, Sampling
 
 __all__ = ["Opened", "Spans"]
@@ -152,12 +150,12 @@ class Spans:
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
 
-    def answered(self, opened: Opened, parts: Iterable[Part], finish_reason: str | None) -> None:
+    def answered(self, opened: Opened, said: Callable[[], Message], finish_reason: str | None) -> None:
         """Adds what the model said, where content was asked for; never raises. `Opened.answered` calls it."""
         try:
             if self._redactor is not None and opened.span.is_recording():
                 name = self.names.attributes["output_messages"]
-                opened.span.set_attribute(name, output_messages(parts, finish_reason, self._redactor))
+                opened.span.set_attribute(name, output_messages(said().parts, finish_reason, self._redactor))
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
 
@@ -309,9 +307,9 @@ class Opened:
         self.trace_id = f"{known.trace_id:032x}" if known.is_valid else None
         self.span_id = f"{known.span_id:016x}" if known.is_valid else None
 
-    def answered(self, parts: Iterable[Part], finish_reason: str | None = "stop") -> None:
-        """Adds the answer, where content was asked for."""
-        self._spans.answered(self, parts, finish_reason)
+    def answered(self, said: Callable[[], Message], finish_reason: str | None) -> None:
+        """Adds the answer that `said` gives, where content was asked for; never raises."""
+        self._spans.answered(self, said, finish_reason)
 
     def end(self, record: Record) -> None:
         """Ends the span with the record of its attempt; never raises."""
