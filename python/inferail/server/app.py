@@ -198,7 +198,7 @@ class _Server:
     def scraped(self, metrics: Metrics) -> Callable[[HttpRequest], Any]:
         """Answers with the metrics, in the format that is asked for."""
 
-        async def answer(http: HttpRequest) -> Response:
+        def answer(http: HttpRequest) -> Response:  # not async: starlette runs it beside the event loop
             try:
                 self._check_key(http.headers)
             except AuthenticationError as error:

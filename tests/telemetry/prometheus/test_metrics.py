@@ -249,6 +249,24 @@ def test_threads_lose_no_count():
     assert at(metrics.render(), "inferail_requests_total") == 2000
 
 
+def test_record_that_comes_while_another_is_counted_is_counted_too():
+    """The garbage collector may close a stream at any allocation, also in the middle of counting."""
+    metrics, inner = Metrics(), record(model="inner")
+
+    class Outer:
+        def __getattr__(self, name: str) -> Any:
+            if name == "timing":
+                metrics.record(inner)
+            return getattr(inner, name)
+
+    thread = threading.Thread(target=metrics.record, args=(Outer(),), daemon=True)
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert at(metrics.render(), "inferail_requests_total") == 2
+
+
 RECORDS = st.builds(
     record,
     provider=st.sampled_from(["openai", "anthropic"]),

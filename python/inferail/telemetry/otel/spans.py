@@ -88,7 +88,7 @@ class Spans:
         self._instruments = Instruments(metrics.get_meter(_SCOPE, meter_provider=meter_provider), self.names)
         self._redactor: Redacting | None = None
         if content:
-            self._redactor = redactor or importlib.import_module("inferail.telemetry.redaction").Redactor()
+            self._redactor = redactor or _default_redactor()
         self._lock = threading.Lock()
 
     def begin(
@@ -314,6 +314,14 @@ class Opened:
     def end(self, record: Record) -> None:
         """Ends the span with the record of its attempt; never raises."""
         self._spans.finish(self, record)
+
+
+def _default_redactor() -> Redacting:
+    try:
+        redactor: Redacting = importlib.import_module("inferail.telemetry.redaction").Redactor()
+    except ModuleNotFoundError as error:
+        raise ConfigError("content=True needs a redactor: pass redactor=…, an object with redact(text)") from error
+    return redactor
 
 
 def address(host: str) -> tuple[str, int | None]:

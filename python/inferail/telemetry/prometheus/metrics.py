@@ -87,7 +87,8 @@ class Metrics:
         self.max_series = max_series
         self.overflowed = 0
         self.failed = 0
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may close a forgotten stream while this thread counts, and that is a record too.
+        self._lock = threading.RLock()
         self._series: dict[Key, Series] = {}
         self._hops = Hops(max_series)
         self._families: dict[str, _Family] = {}
