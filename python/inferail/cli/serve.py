@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from inferail.types.embedding import EmbeddingModel
     from inferail.types.model import Model
+    from inferail.types.scope import Recorder
 
 __all__ = ["serve"]
 
@@ -97,6 +98,12 @@ _HELP = """Serve models in the formats of OpenAI, Anthropic and Gemini.
     metavar="SECONDS",
     help="What running answers get after Ctrl-C.",
 )
+@click.option(
+    "--metrics",
+    "with_metrics",
+    is_flag=True,
+    help="Count attempts, tokens, cost and time, and show them to Prometheus at /metrics.",
+)
 @click.option("--records", metavar="FILE", help="Append one line of JSON per attempt: tokens, cost, time; never text.")
 def serve(
     *,
@@ -109,6 +116,7 @@ def serve(
     timeout: float | None,
     max_body: int,
     grace: int,
+    with_metrics: bool,
     records: str | None,
 ) -> None:
     """Serve models; the help text is `_HELP`."""
@@ -116,7 +124,8 @@ def serve(
     from inferail.server import create_app
     from inferail.server import serve as run
     from inferail.server.local import LocalOnly, is_local
-    from inferail.telemetry.sinks import JsonlSink
+    from inferail.telemetry.prometheus import Metrics
+    from inferail.telemetry.sinks import JsonlSink, Tee
     from inferail.transport.deadlines import Timeouts
     from inferail.types.scope import Scope
 
@@ -135,7 +144,12 @@ def serve(
             if close is not None:
                 await close()
 
-    scope = Scope(recorder=JsonlSink(records) if records else None, timeouts=Timeouts.of(timeout))
+    metrics = Metrics() if with_metrics else None
+    sinks: list[Recorder] = [] if metrics is None else [metrics]
+    if records:
+        sinks.append(JsonlSink(records))
+    recorder = None if not sinks else sinks[0] if len(sinks) == 1 else Tee(*sinks)
+    scope = Scope(recorder=recorder, timeouts=Timeouts.of(timeout))
     app: Any = create_app(
         served,
         embedders=embedding,
@@ -143,6 +157,7 @@ def serve(
         max_body_bytes=max_body * 1024 * 1024,
         scope=scope,
         lifespan=closing,
+        metrics=metrics,
     )
 
     def say(address: str) -> None:
