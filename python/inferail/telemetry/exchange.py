@@ -5,25 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from inferail.errors import ConfigError, ConnectError, DeadlineError, ProviderError
-from inferail.providers.errors import request_id
+from inferail.errors import CancelledError, ConfigError, ConnectError, DeadlineError, ProviderError
 from inferail.telemetry.estimate import estimate_tokens, estimate_usage
-from inferail.telemetry.prices import cost_usd
+from inferail.telemetry.prices import PriceTable, cost_usd
 from inferail.telemetry.records import Record
+from inferail.types.embedding import EmbeddingRequest
 from inferail.types.response import Attempt, Timing
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
-    from inferail.providers.target import Caller
-    from inferail.transport.protocol import Reply
+    from inferail.transport.protocol import Reply, Wire
     from inferail.types.clock import Clock
-    from inferail.types.embedding import EmbeddingRequest
     from inferail.types.request import Request
     from inferail.types.scope import Scope
 
-__all__ = ["Exchange"]
+__all__ = ["Asked", "Exchange", "Opened"]
+
+
+class Asked(Protocol):
+    """Who is asked, as far as the books go (a Target)."""
+
+    provider: str
+    model: str
+    host: str
+    prices: PriceTable | None
+    retries: Any
+
+
+class Opened(Protocol):
+    """The span of an attempt, made by a recorder's `begin`.
+
+    Attributes:
+        headers: Added to the wire request: the trace context.
+        trace_id: 32 hexadecimal digits, or None.
+        span_id: 16 hexadecimal digits, or None.
+    """
+
+    headers: Mapping[str, str]
+    trace_id: str | None
+    span_id: str | None
+
+    def end(self, record: Record) -> None:
+        """The attempt is over; comes before the recorder's `record`."""
+        ...
 
 
 class Exchange:
@@ -32,7 +58,7 @@ class Exchange:
     def __init__(
         self,
         *,
-        target: Caller,
+        target: Asked,
         request: Request | EmbeddingRequest | None,
         scope: Scope,
         clock: Clock,
@@ -58,15 +84,27 @@ class Exchange:
         self._first_byte: float | None = None
         self._first_token: float | None = None
         self._prompt: Usage | None = None
+        self._estimated_usd: float | None = None
+        self._wire: Wire | None = None
+        self._recorder: Any = None if request is None else scope.recorder
+        begin = getattr(self._recorder, "begin", None)
+        self._opened: Opened | None = None if begin is None else self._begin(begin, request)
 
-    def arrived(self, reply: Reply) -> None:
+    def sends(self, wire: Wire) -> Wire:
+        """The wire request as it goes out: with the trace context, and remembered for the Record of a failure."""
+        if self._opened is not None and self._opened.headers:
+            wire = replace(wire, headers={**wire.headers, **self._opened.headers})
+        self._wire = wire
+        return wire
+
+    def arrived(self, reply: Reply, request_id: str | None) -> None:
         """The response headers are in."""
         self._first_byte = self._clock.now() - self._started
         self._connect, self._tls = reply.connect, reply.tls
         self.status = reply.status
         self.began = 200 <= reply.status < 300
         self.headers = reply.headers
-        self.request_id = request_id(reply.headers)
+        self.request_id = request_id
 
     def content(self) -> None:
         """The first piece of content is in."""
@@ -79,15 +117,22 @@ class Exchange:
 
     def running(self, reported: Usage | None, output_bytes: int) -> Usage:
         """Tokens and cost of an answer that is arriving: an estimate until the attempt has ended, then what it cost."""
-        return self.settle(reported, output_bytes, complete=False) if self.attempt is None else self.attempt.usage
+        if self.attempt is not None:
+            return self.attempt.usage
+        usage = self.settle(reported, output_bytes, complete=False)
+        self._estimated_usd = usage.cost_usd
+        return usage
 
-    def settle(self, reported: Usage | None, output_bytes: int, *, complete: bool) -> Usage:
+    def settle(
+        self, reported: Usage | None, output_bytes: int, *, complete: bool, seconds: float | None = None
+    ) -> Usage:
         """Usage with its cost. What the provider never said is estimated from byte counts and flagged.
 
         Args:
             reported: The last usage the provider sent, if any.
             output_bytes: UTF-8 bytes of the answer that arrived.
             complete: Whether the answer reached its end; if not, `reported` is a lower bound only.
+            seconds: How long it took, for what is paid by the hour; None is until now.
         """
         if reported is not None and complete and reported.total_tokens:
             usage = reported
@@ -108,7 +153,8 @@ class Exchange:
         if not usage.total_tokens:
             return usage.with_cost(0.0)
         target = self._target
-        return usage.with_cost(cost_usd(target.provider, target.model, usage, prices=target.prices))
+        took = self._clock.now() - self._started if seconds is None else seconds
+        return usage.with_cost(cost_usd(target.provider, target.model, usage, prices=target.prices, seconds=took))
 
     def close(
         self,
@@ -117,12 +163,22 @@ class Exchange:
         reported: Usage | None = None,
         output_bytes: int = 0,
         finish_reason: str | None = None,
+        model: str | None = None,
     ) -> Attempt:
-        """Ends the attempt and leaves exactly one Record, whatever happened."""
+        """Ends the attempt and leaves exactly one Record, whatever happened.
+
+        Args:
+            error: What ended it, if it did not answer.
+            reported: The last usage the provider sent, if any.
+            output_bytes: UTF-8 bytes of the answer that arrived.
+            finish_reason: Why the answer ended.
+            model: The model as the answer named it.
+        """
         if self.attempt is not None:
             return self.attempt
         self.began = error is None or not (_is_refusal(error) or (self.status is not None and self.status >= 400))
-        usage = self.settle(reported, output_bytes, complete=error is None)
+        timing = self.timing()
+        usage = self.settle(reported, output_bytes, complete=error is None, seconds=timing.total)
         status = self.status
         if isinstance(error, ProviderError) and error.status_code is not None:
             status = error.status_code
@@ -134,30 +190,68 @@ class Exchange:
             status,
             retry_after,
             self._started,
-            self.timing(),
+            timing,
             usage,
             self._reason,
             self.request_id,
         )
-        scope, request = self._scope, self._request
-        if scope.budget is not None:
-            scope.budget.spend(usage)
+        if self._scope.budget is not None:
+            self._scope.budget.spend(usage)
         if self._reason == "retry":
             self._target.retries.cost(usage.cost_usd)
-        if scope.recorder is not None and request is not None:
-            scope.recorder.record(
-                Record.of(
-                    self.attempt,
-                    started_at=self._started_at,
-                    number=len(self.earlier) + 1,
-                    host=self._target.host,
-                    streamed=self._streamed,
-                    finish_reason=finish_reason,
-                    error_phase=error.phase if isinstance(error, DeadlineError) else None,
-                    labels={**scope.labels, **request.labels} if request.labels else scope.labels,
-                )
-            )
+        if self._recorder is not None:
+            priced = usage.cost_usd is not None and (reported is None or reported.cost_usd is None)
+            self._record(self.attempt, error, finish_reason, model, priced=priced)
         return self.attempt
+
+    def _begin(self, begin: Any, request: Request | EmbeddingRequest | None) -> Opened | None:
+        opened: Opened | None = begin(
+            provider=self._target.provider,
+            model=self._target.model,
+            operation="embeddings" if isinstance(request, EmbeddingRequest) else "chat",
+            streamed=self._streamed,
+            host=self._target.host,
+            reason=self._reason,
+            attempt=len(self.earlier) + 1,
+            request=request,
+        )
+        return opened
+
+    def _record(
+        self,
+        attempt: Attempt,
+        error: BaseException | None,
+        finish_reason: str | None,
+        model: str | None,
+        *,
+        priced: bool,
+    ) -> None:
+        scope, request, opened, prices = self._scope, self._request, self._opened, self._target.prices
+        extra = request.labels if request is not None else None
+        record = Record.of(
+            attempt,
+            started_at=self._started_at,
+            number=len(self.earlier) + 1,
+            host=self._target.host,
+            streamed=self._streamed,
+            finish_reason=finish_reason,
+            error_phase=error.phase if isinstance(error, DeadlineError) else None,
+            labels={**scope.labels, **extra} if extra else scope.labels,
+            call_id=scope.call_id,
+            path=scope.path,
+            model_version=model,
+            trace_id=None if opened is None else opened.trace_id,
+            span_id=None if opened is None else opened.span_id,
+            estimated_usd=self._estimated_usd,
+            price_version=(prices or PriceTable.bundled()).version if priced else None,
+        )
+        if opened is not None:
+            opened.end(record)
+        keep = None if error is None or self._wire is None else getattr(self._recorder, "record_failure", None)
+        if keep is None or isinstance(error, CancelledError) or not isinstance(error, Exception):
+            self._recorder.record(record)
+        else:
+            keep(record, self._wire)
 
 
 def _is_refusal(error: BaseException) -> bool:
