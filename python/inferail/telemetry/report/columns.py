@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -61,7 +62,7 @@ class Groups:
         small = self.codes[rows].astype(np.uint16 if len(self) < 65_536 else np.int64)
         order = np.argsort(small, kind="stable")
         ends = np.cumsum(np.bincount(small, minlength=len(self)))
-        return [rows[order[start:end]] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        return [rows[order[start:end]] for start, end in pairwise([0, *ends])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,36 +127,48 @@ class Columns:
         labels: Mapping[str, Sequence[str | None]] | None = None,
         skipped: int = 0,
     ) -> None:
-        self.rows = rows
         self.skipped = skipped
         self.labels: Mapping[str, NDArray[np.object_]] = {
             name: np.fromiter(values, dtype=object, count=len(rows)) for name, values in (labels or {}).items()
         }
         numbers = np.array(sorted(kinds), dtype=np.int64)
         self.kinds: tuple[Kind, ...] = tuple(kinds[int(number)] for number in numbers)
-        self.kind: Integers = np.searchsorted(numbers, rows["kind"]).astype(np.int64)
+        self.call: Integers = np.empty(len(rows), dtype=np.int64)
+        self.kind: Integers = np.empty(len(rows), dtype=np.int64)
+        self._numbers: dict[str, Floats] = {
+            name: np.empty(len(rows)) for name, _ in FACTS if name not in {"kind", "call"}
+        }
+        # A few rows at a time, so that they stay in the processor's cache: column by column took four times as long.
+        for start in range(0, len(rows), _ROWS_IN_CACHE):
+            place = slice(start, start + _ROWS_IN_CACHE)
+            block = rows[place]
+            self.call[place] = block["call"]
+            self.kind[place] = np.searchsorted(numbers, block["kind"])
+            for name, values in self._numbers.items():
+                values[place] = block[name]
+        for name in _DOUBLES:
+            values = self._numbers[name]
+            values[np.isinf(values)] = np.nan
+        self._groups: dict[tuple[str, ...], Groups] = {}
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.kind)
 
     def only(self, mask: Mask) -> Columns:
         """The rows in `mask`."""
         if bool(mask.all()):
             return self
         chosen: Columns = object.__new__(Columns)
-        chosen.rows = self.rows[mask]
         chosen.skipped = self.skipped
         chosen.labels = {name: values[mask] for name, values in self.labels.items()}
         chosen.kinds = self.kinds
-        chosen.kind = self.kind[mask]
+        chosen.call, chosen.kind = self.call[mask], self.kind[mask]
+        chosen._numbers = {name: values[mask] for name, values in self._numbers.items()}
+        chosen._groups = {}
         return chosen
 
     def number(self, name: str) -> Floats:
-        """A fact as a column of its own; NaN where it is not known."""
-        if name not in self._numbers:
-            values = self.rows[name].astype(np.float64)
-            values[~np.isfinite(values)] = np.nan
-            self._numbers[name] = values
+        """A fact as a column; NaN where it is not known. Counts are whole numbers, exact in a double."""
         return self._numbers[name]
 
     def where(self, right: Callable[[Kind], bool]) -> Mask:
@@ -177,6 +190,11 @@ class Columns:
     def spend(self) -> Floats:
         """US dollars of each row, 0 where no price is known (see `unpriced`)."""
         return np.nan_to_num(self.number("cost_usd"))
+
+    @cached_property
+    def day(self) -> Integers:
+        """The day each row began (UTC), in days since 1970."""
+        return np.floor(self.number("started_at")).astype(np.int64) // _DAY
 
     @cached_property
     def asked(self) -> Mask:
@@ -201,14 +219,14 @@ class Columns:
     @cached_property
     def unpriced(self) -> Mask:
         """Rows whose cost is not known, unless they failed without a token."""
-        used = (self.rows["input_tokens"] > 0) | (self.rows["output_tokens"] > 0)
+        used = (self.number("input_tokens") > 0) | (self.number("output_tokens") > 0)
         return np.isnan(self.number("cost_usd")) & self.asked & (used | ~self.failed)
 
     @cached_property
     def calls(self) -> Calls:
         """The calls that the rows belong to."""
-        order = np.argsort(self.rows["call"]).astype(np.int64)
-        sorted_calls = self.rows["call"][order]
+        order = np.argsort(self.call)
+        sorted_calls = self.call[order]
         new = np.ones(len(order), dtype=bool)
         new[1:] = sorted_calls[1:] != sorted_calls[:-1]
         starts = np.flatnonzero(new).astype(np.int64)
@@ -217,14 +235,17 @@ class Columns:
         of[order] = np.repeat(np.arange(len(starts)), sizes)
         return Calls(of, order, starts, sizes)
 
+    @cached_property
+    def alone(self) -> Mask:
+        """Rows that are all there is of their call."""
+        return self.calls.sizes[self.calls.of] == 1
+
     def calls_of(self, groups: Groups, mask: Mask | None = None) -> list[int]:
         """Per group, how many calls have a row of it (in `mask`)."""
-        calls = self.calls
-        rows = np.arange(len(self)) if mask is None else np.flatnonzero(mask)
-        alone = calls.sizes[calls.of[rows]] == 1
-        counts = np.bincount(groups.codes[rows[alone]], minlength=len(groups))
-        several = rows[~alone]
-        pairs = np.unique(calls.of[several] * len(groups) + groups.codes[several])
+        mask = self._always if mask is None else mask
+        counts = np.bincount(groups.codes[self.alone & mask], minlength=len(groups))
+        several = np.flatnonzero(~self.alone & mask)
+        pairs = np.unique(self.calls.of[several] * len(groups) + groups.codes[several])
         counts = counts + np.bincount(pairs % max(1, len(groups)), minlength=len(groups))
         return [int(count) for count in counts]
 
@@ -241,12 +262,8 @@ class Columns:
         )
 
     @cached_property
-    def _numbers(self) -> dict[str, Floats]:
-        return {}
-
-    @cached_property
-    def _groups(self) -> dict[tuple[str, ...], Groups]:
-        return {}
+    def _always(self) -> Mask:
+        return np.ones(len(self), dtype=bool)
 
     def _grouped(self, by: tuple[str, ...]) -> Groups:
         places: dict[tuple[str | None, ...], int] = {}
@@ -268,6 +285,9 @@ class Columns:
 
 
 _MINUTE: Final = 60.0
+_ROWS_IN_CACHE: Final = 8192
+_DOUBLES: Final = tuple(name for name, kind in FACTS if kind == "<f8")
+_DAY: Final = 86_400
 
 
 def describe(kind: Kind, name: str) -> str | None:

@@ -53,14 +53,14 @@ def fallbacks(columns: Columns) -> tuple[FallbackPair, ...]:
     """
     models = columns.groups(("model",))
     calls = columns.calls
-    rows = np.flatnonzero(columns.asked)
-    order = np.lexsort((columns.rows["attempt"][rows], columns.number("started_at")[rows], calls.of[rows]))
-    # One call at a time would be a loop over a million: all steps are taken in columns.
-    rows = rows[order] if bool((calls.sizes > 1).any()) else rows
+    # Only the records of calls with several are looked at one after the other, and that in columns too.
+    rows = np.flatnonzero(columns.asked & ~columns.alone)
+    rows = rows[np.lexsort((columns.number("attempt")[rows], columns.number("started_at")[rows], calls.of[rows]))]
+    second = columns.where(lambda kind: kind[4] == "fallback")
     pairs = calls.of[rows] * len(models) + models.codes[rows]
     units, first, inverse = np.unique(pairs, return_index=True, return_inverse=True)
     answered = np.bincount(inverse, weights=columns.answered[rows], minlength=len(units)) > 0
-    as_fallback = np.bincount(inverse, weights=columns.where(lambda kind: kind[4] == "fallback")[rows], minlength=len(units)) > 0
+    as_fallback = np.bincount(inverse, weights=second[rows], minlength=len(units)) > 0
     by_time = np.argsort(first)  # rows are by call and time, so their first places are too
     call, model = np.divmod(units[by_time], max(1, len(models)))
     answered, as_fallback = answered[by_time], as_fallback[by_time]
@@ -68,8 +68,10 @@ def fallbacks(columns: Columns) -> tuple[FallbackPair, ...]:
     steps, places = np.unique(model[:-1][follows] * len(models) + model[1:][follows], return_inverse=True)
     tried = np.bincount(places, minlength=len(steps))
     rescued = np.bincount(places[answered[1:][follows]], minlength=len(steps))
-    alone = np.bincount(model[~as_fallback], minlength=len(models))
+    single = columns.asked & columns.alone & ~second
+    alone = np.bincount(model[~as_fallback], minlength=len(models)) + np.array(models.count(single))
     alone_failed = np.bincount(model[~as_fallback & ~answered], minlength=len(models))
+    alone_failed = alone_failed + np.array(models.count(single & ~columns.answered))
     found: list[FallbackPair] = []
     for place, step in enumerate(steps.tolist()):
         one, other = divmod(step, len(models))

@@ -107,7 +107,7 @@ def daily_spend(columns: Columns, now: float, since: float | None) -> tuple[Dail
     mask = started <= now + 60
     if not bool(mask.any()):
         return ()
-    days = np.floor_divide(started[mask], DAY).astype(np.int64)
+    days = columns.day[mask]
     first, today = int(days.min()), int(now // DAY)
     places = np.minimum(days, max(today, first)) - first
     length = max(today - first + 1, 1)

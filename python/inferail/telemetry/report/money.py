@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CostPerSuccess", "Efficiency", "Savings", "Waste", "cost_per_success", "efficiency", "savings", "waste"]
 
-DAY: Final = 86_400.0
 _TOKENS: Final = tuple(field.name for field in fields(Usage) if field.name.endswith("_tokens"))
 
 
@@ -282,9 +281,10 @@ def _by_price(
 ) -> list[tuple[Price | None, Integers]]:
     """The rows by the price that held at noon of their day (UTC)."""
     rows = np.flatnonzero(mask)
-    days = np.floor_divide(columns.number("started_at")[rows], DAY).astype(np.int64)
+    days = columns.day[rows]
     found: list[tuple[Price | None, list[int]]] = []
-    for day in np.unique(days).tolist():
+    first = int(days.min()) if len(days) else 0
+    for day in (np.flatnonzero(np.bincount(days - first)) + first).tolist():
         price = prices.find(*model, at=_noon(day))
         for known, its_days in found:
             if known == price:
@@ -305,13 +305,15 @@ def _by_tier(columns: Columns, rows: Integers, price: Price) -> list[tuple[Price
     """The rows by the step of the price that their prompt is in, each with the flat price of that step."""
     tiered = [rate for name in _rates() if isinstance(rate := getattr(price, name), Tiered)]
     starts = sorted({start for rate in tiered for start, _ in rate.steps})
-    steps = np.searchsorted(np.array(starts), columns.rows["input_tokens"][rows], side="left")
+    if not starts:
+        return [(price, rows)]
+    steps = np.searchsorted(np.array(starts), columns.number("input_tokens")[rows], side="left")
     found: list[tuple[Price, Integers]] = []
     for step in range(len(starts) + 1):
         prompt = starts[step - 1] + 1 if step else 0
         rates = {name: getattr(price, name) for name in _rates()}
         flat = {name: rate.at(prompt) if isinstance(rate, Tiered) else rate for name, rate in rates.items()}
-        found.append((replace(price, **flat), rows[steps == step] if starts else rows))
+        found.append((replace(price, **flat), rows[steps == step]))
     return found
 
 
@@ -325,7 +327,7 @@ def _sum_cost(columns: Columns, rows: Integers, price: Price) -> float | None:
     """
     if not len(rows):
         return 0.0
-    counts = {name: columns.rows[name][rows].astype(np.int64) for name in _TOKENS}
+    counts = {name: columns.number(name)[rows] for name in _TOKENS}  # whole numbers, exact in a double
     parts = counts["cache_read_tokens"] + counts["cache_write_tokens"] + counts["input_audio_tokens"]
     spoken = counts["reasoning_tokens"] + counts["output_audio_tokens"]
     fits = (parts <= counts["input_tokens"]) & (spoken <= counts["output_tokens"])
@@ -333,8 +335,9 @@ def _sum_cost(columns: Columns, rows: Integers, price: Price) -> float | None:
     seconds = np.maximum(0.0, np.nan_to_num(columns.number("total")[rows]))
     total = 0.0
     if bool(fits.any()):
-        usage = Usage(**{name: int(values[fits].sum()) for name, values in counts.items()})
-        cost = price.cost_usd(usage, float(seconds[fits].sum()))
+        inside = slice(None) if bool(fits.all()) else fits
+        usage = Usage(**{name: int(values[inside].sum()) for name, values in counts.items()})
+        cost = price.cost_usd(usage, float(seconds[inside].sum()))
         if cost is None and usage.total_tokens:
             return None
         total = (cost or 0.0) + (price.per_request or 0.0) * (int(np.count_nonzero(fits)) - 1)
@@ -350,9 +353,9 @@ def _sum_cost(columns: Columns, rows: Integers, price: Price) -> float | None:
 def _cached(columns: Columns, model: tuple[str, str], prices: PriceTable) -> float | None:
     """What the answers of caches would have cost, their tokens split as those of all answers are."""
     hits = np.flatnonzero(columns.from_cache)
-    tokens = columns.rows["saved_tokens"][hits].astype(np.int64)
-    asked = int(columns.rows["input_tokens"][columns.answered].astype(np.int64).sum())
-    said = int(columns.rows["output_tokens"][columns.answered].astype(np.int64).sum())
+    tokens = columns.number("saved_tokens")[hits].astype(np.int64)
+    asked = int(columns.number("input_tokens")[columns.answered].sum())
+    said = int(columns.number("output_tokens")[columns.answered].sum())
     share = asked / (asked + said) if asked + said else 0.5
     total = 0.0
     for price, rows in _by_price(columns, columns.from_cache, model, prices):

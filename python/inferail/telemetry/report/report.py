@@ -39,6 +39,7 @@ class Report:
         self._columns = columns
         self._now = now
         self._since = since
+        self._days: tuple[forecast.DailySpend, ...] | None = None
 
     @classmethod
     def of(
@@ -217,8 +218,10 @@ class Report:
 
     def daily_spend(self) -> tuple[forecast.DailySpend, ...]:
         """What each day cost (UTC), from the first one with a record to today."""
-        since = None if self._since is None else self._since.timestamp()
-        return forecast.daily_spend(self._columns, self._now.timestamp(), since)
+        if self._days is None:
+            since = None if self._since is None else self._since.timestamp()
+            self._days = forecast.daily_spend(self._columns, self._now.timestamp(), since)
+        return self._days
 
     def forecast(self, until: date | None = None) -> forecast.Forecast:
         """What is still to come, until a day or for 30 days; see `Forecast` for the method."""

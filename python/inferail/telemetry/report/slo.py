@@ -140,7 +140,7 @@ def _answered_in_time(columns: Columns, slo: SLO, began: np.ndarray[tuple[int], 
         earliest = calls.smallest(np.where(np.isnan(moment), np.inf, moment))
         measured &= np.isfinite(earliest)
         # Moments since 1970 are doubles to a quarter of a microsecond: that much is no delay.
-        good &= earliest - began <= bound + 1e-6
+        good &= earliest <= began + (bound + 1e-6)
     return good, measured
 
 
