@@ -8,7 +8,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benches.python.ledger import write
@@ -68,7 +68,8 @@ def records(draw):
     )
 
 
-ledgers = st.lists(records(), max_size=40)
+ledgers = st.lists(records(), max_size=24)
+few = settings(max_examples=40)
 
 
 class same:  # noqa: N801 - reads like pytest.approx, which does not take None inside a tuple
@@ -138,6 +139,7 @@ def test_report_says_what_loops_over_the_records_say(made):
     check(Report.of(made, now=NOW, labels=["tenant"]), Twin(made, NOW))
 
 
+@few
 @given(ledgers, st.sampled_from(["mine:box", "openai:gpt-4o", "openai:no-such-model"]))
 def test_savings_are_those_of_every_record_priced_by_itself(made, baseline):
     """Serves R67."""
@@ -151,6 +153,7 @@ def test_savings_are_those_of_every_record_priced_by_itself(made, baseline):
     assert found.priced == (answers is not None)
 
 
+@few
 @given(st.lists(records().filter(lambda record: record.reason != "cache"), max_size=30))
 def test_savings_know_tiers_and_prices_of_requests(made):
     found = Report.of(made, now=NOW).savings("mine:tiers", PRICES)
@@ -159,6 +162,7 @@ def test_savings_know_tiers_and_prices_of_requests(made):
     assert found.answers_usd == same(answers)
 
 
+@few
 @given(ledgers)
 def test_report_is_the_same_from_a_sqlite_ledger_and_from_json_lines(made):
     with tempfile.TemporaryDirectory() as folder:
@@ -169,6 +173,7 @@ def test_report_is_the_same_from_a_sqlite_ledger_and_from_json_lines(made):
             check(Report.of(path, now=NOW, labels=["tenant"]), Twin(made, NOW))
 
 
+@few
 @given(ledgers, st.integers(0, 20), st.integers(0, 20))
 def test_window_and_conditions_keep_the_records_they_name(made, since, until):
     begin, end = NOW - timedelta(days=since), NOW - timedelta(days=until)

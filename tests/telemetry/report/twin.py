@@ -171,7 +171,7 @@ class Twin:
             answers = [record for record in mine if answered(record) or from_cache(record)]
             if not answers:
                 errors = {record.error for record in mine}
-                unstreamed = slo.first_token is not None and not any(record.streamed for record in call)
+                unstreamed = slo.first_token is not None and not any(record.streamed for record in mine)
                 if errors <= {None, "CancelledError"} or unstreamed:
                     silent += 1
                 else:

@@ -105,10 +105,10 @@ def attainment(columns: Columns, slo: SLO, now: float) -> SLOResult:
     began = calls.smallest(np.where(aside, np.inf, columns.number("started_at")))
     good, measured = _answered_in_time(columns, slo, began)
     left = present & ~calls.any(columns.answered | columns.from_cache)
-    gave_up = left & ~calls.any(columns.where(lambda kind: kind[5] not in {None, "CancelledError"}))
+    gave_up = left & ~calls.any(columns.where(lambda kind: kind[5] not in {None, "CancelledError"}) & ~aside)
     unstreamed = np.zeros(len(calls), dtype=bool)
     if slo.first_token is not None:
-        unstreamed = left & ~calls.any(columns.where(lambda kind: kind[9]))
+        unstreamed = left & ~calls.any(columns.where(lambda kind: kind[9]) & ~aside)
     counted = present & (measured | left) & ~gave_up & ~unstreamed
     bad = counted & ~good
     num_good, num_bad = int(np.count_nonzero(counted & good)), int(np.count_nonzero(bad))
