@@ -14,6 +14,7 @@ import click
 from inferail.cli.cache import cache
 from inferail.cli.chat import chat
 from inferail.cli.demo import demo
+from inferail.cli.ledger.report import report
 from inferail.cli.ledger.rules import rules
 from inferail.cli.models import models
 from inferail.cli.sandbox import sandbox
@@ -40,6 +41,7 @@ _PLAIN: Final = {
     "╳": "x",
     "·": "-",
     "≈": "~",
+    "≥": ">=",
     "…": "...",
     "–": "-",
     "—": "-",
@@ -104,7 +106,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (cache, chat, demo, models, rules, sandbox, serve, tokens):
+for _command in (cache, chat, demo, models, report, rules, sandbox, serve, tokens):
     main.add_command(_command)
 
 
