@@ -132,6 +132,7 @@ class Scope:
         timeouts: The client's `inferail.Timeouts`, for targets that have none of their own.
         rivals: How many other targets are asked at the same time, or will be once this one fails. A target with rivals does
             not wait to retry either, but has all of the time.
+        policy: Which labelled data may go where (`inferail.governance.DataPolicy`), or None for what is known by itself.
     """
 
     deadline: float | None = None
@@ -145,6 +146,7 @@ class Scope:
     reason: str = "first"
     timeouts: Any = None
     rivals: int = 0
+    policy: Any = None
 
     def enter(self) -> Entered:
         """Makes this the current Scope inside a `with` block."""
@@ -203,6 +205,7 @@ def scope(
     budget: Budget | None = None,
     labels: Mapping[str, str] | None = None,
     cancellation: Cancellation | None = None,
+    policy: Any = None,
 ) -> Entered:
     """A `with` block whose calls share a deadline, a budget, labels or a cancellation.
 
@@ -213,6 +216,7 @@ def scope(
         budget: Bound on money and tokens of everything inside.
         labels: Carried to the Records.
         cancellation: Cancels everything inside from elsewhere.
+        policy: A `DataPolicy` for everything inside; one of a Scope around must agree as well.
 
     Raises:
         ConfigError: `timeout` is not a number, or a label is not a string.
@@ -233,6 +237,7 @@ def scope(
         budget=budget or outer.budget,
         labels={**outer.labels, **(labels or {})},
         cancellation=cancellation or outer.cancellation,
+        policy=agreed(outer.policy, policy),
     ).enter()
 
 
@@ -243,6 +248,17 @@ def check_labels(labels: Mapping[str, str]) -> None:
         right = right and isinstance(name, str) and isinstance(text, str)
     if not right:
         raise ConfigError("labels are strings by name, for example labels={'task': 'faq'}")
+
+
+def agreed(outer: Any, inner: Any) -> Any:
+    """What two data policies around a call both allow, where there are two.
+
+    Raises:
+        ConfigError: `inner` is no DataPolicy.
+    """
+    if inner is not None and not hasattr(inner, "also"):
+        raise ConfigError("policy must be a DataPolicy, for example DataPolicy.load('policy.toml')")
+    return inner if outer is None else outer if inner is None or inner is outer else outer.also(inner)
 
 
 def _is_number(value: object) -> bool:
