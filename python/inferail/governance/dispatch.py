@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inferail import egress
 from inferail.errors import PolicyError
-from inferail.governance.policy import DataPolicy, data_words, default_policy, strictest, words_in
+from inferail.governance.gate import words_in
+from inferail.governance.policy import DataPolicy, data_words, default_policy, strictest
 
 if TYPE_CHECKING:
     from inferail.types.scope import Scope

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from inferail import egress
 from inferail.governance import lifecycle
+from inferail.types.scope import current_scope
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from inferail.types.request import Request
     from inferail.types.scope import Scope
 
-__all__ = ["asked", "permitted", "wire_request"]
+__all__ = ["asked", "carried", "opted_out", "permitted", "wire_request", "words_in"]
 
 RequestT = TypeVar("RequestT", bound="Request | EmbeddingRequest")
 _GOVERNED: Final = frozenset({"data", "region"})
@@ -68,6 +69,30 @@ def asked(request: RequestT, target: Any, scope: Scope) -> RequestT:
     return changed
 
 
+def carried(request: Request) -> Scope:
+    """The current Scope with what a request's labels ask of its data: for calls of other models that hold parts of it.
+
+    All words of `data` count, and only regions that both the Scope and the request name.
+    """
+    scope, inner = current_scope(), request.labels
+    if _GOVERNED.isdisjoint(inner):
+        return scope
+    labels = {**scope.labels, **{name: inner[name] for name in _GOVERNED if name in inner}}
+    if "data" in inner and "data" in scope.labels:
+        labels["data"] = f"{scope.labels['data']},{inner['data']}"
+    if "region" in inner and "region" in scope.labels:
+        both = set(words_in(scope.labels["region"])) & set(words_in(inner["region"]))
+        labels["region"] = ",".join(sorted(both)) or "nowhere"
+    return scope.but(labels=labels)
+
+
+def opted_out(target: Any, scope: Scope, body: bytes) -> bytes:
+    """The body of a request that somebody else has written, with what the policy of the Scope writes into it."""
+    from inferail.governance.dispatch import opted_out as written
+
+    return written(target, scope, body)
+
+
 def wire_request(target: Any, request: Request, scope: Scope, *, stream: bool) -> Any:
     """The wire request of a Target, with what the policy writes into it and a warning about a model that goes away."""
     made = target.codec.encode(asked(request, target, scope), target.endpoint, stream=stream)
@@ -75,3 +100,8 @@ def wire_request(target: Any, request: Request, scope: Scope, *, stream: bool) -
         return made
     warning = lifecycle.first_warning(target.name)
     return made if warning is None else replace(made, warnings=(*made.warnings, warning))
+
+
+def words_in(label: str | None) -> tuple[str, ...]:
+    """The words of a label, which commas divide, in lower case."""
+    return tuple(word for part in (label or "").lower().split(",") if (word := part.strip()))

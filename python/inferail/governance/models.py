@@ -169,5 +169,5 @@ def _file() -> type[BaseModel]:
         "status": (Status | None, None),
     }
     row = create_model("ModelRow", __config__=closed, **shape)
-    table: dict[str, Any] = {"models": (dict[str, row], ...)}
+    table: dict[str, Any] = {"models": (dict.__class_getitem__((str, row)), ...)}
     return create_model("ModelTable", __config__=closed, **table)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 
@@ -30,12 +30,13 @@ from inferail.checked_toml import Place, load, validated
 from inferail.egress import host_in, is_local
 from inferail.errors import ConfigError
 from inferail.governance.facts import Found, Registry, fits
+from inferail.governance.gate import words_in
 
 if TYPE_CHECKING:
     from inferail.types.embedding import EmbeddingRequest
     from inferail.types.request import Request
 
-__all__ = ["DataPolicy", "Missing", "Rule", "data_words", "default_policy", "strictest", "vouching", "words_in"]
+__all__ = ["DataPolicy", "Missing", "Rule", "data_words", "default_policy", "strictest", "vouching"]
 
 RequestT = TypeVar("RequestT", bound="Request | EmbeddingRequest")
 _OTHERS: Final = "*"
@@ -280,11 +281,6 @@ def data_words(*labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for each in labels for word in words_in(each.get("data"))))
 
 
-def words_in(label: str | None) -> tuple[str, ...]:
-    """The words of a label, which commas divide."""
-    return tuple(word for part in (label or "").lower().split(",") if (word := part.strip()))
-
-
 def strictest(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a request with those of a policy over them. What a policy writes is the strictest there is, so it wins."""
     merged = dict(theirs)
@@ -303,7 +299,7 @@ def default_policy() -> DataPolicy:
     return _default(Registry.default())
 
 
-@cache
+@lru_cache(maxsize=1024)
 def vouching(words: tuple[str, ...]) -> DataPolicy:
     """The default policy, and `words` may go anywhere: whoever labelled a route with them has said that it may have them.
 
