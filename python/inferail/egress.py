@@ -26,7 +26,7 @@ VARIABLE: Final = "INFERAIL_LOCAL_ONLY"
 # Whatever is written there turns it on, but for nothing and 0: a misspelt "yes" must not open the door.
 FORCED: Final = os.environ.get(VARIABLE, "").strip() not in ("", "0")
 _asked: ContextVar[bool] = ContextVar("inferail_local_only", default=False)
-_UNIX: Final = "unix"
+_UNIX: Final = "unix:"
 _PROXIES: Final = ("all_proxy", "http_proxy", "https_proxy")
 
 
@@ -66,7 +66,7 @@ def check(address: str, what: str = "") -> None:
     """
     if not required():
         return
-    if urlsplit(address).scheme == _UNIX:
+    if address.startswith(_UNIX):
         return
     host = host_in(address)
     if not is_local(host):
@@ -115,6 +115,8 @@ def host_in(address: str) -> str:
     if "\\" in address or any(map(str.isspace, address)):  # what some take for the host others take for a user's name
         return ""
     try:
+        if address.count(":") > 1 and "://" not in address and "[" not in address:
+            return str(ip_address(address))
         return urlsplit(address if "://" in address else f"//{address}").hostname or ""
     except ValueError:
         return ""
