@@ -182,7 +182,10 @@ def test_nothing_arrives_elsewhere_over_any_transport(outside, transport, how, s
     monkeypatch.setattr(egress, "FORCED", how == "variable")
     policy = DataPolicy(local_only=True)
 
-    with ir.scope(policy=policy if how == "scope" else None), pytest.raises(ir.PolicyError, match="not on this machine"):
+    with (
+        ir.scope(policy=policy if how == "scope" else None),
+        pytest.raises(ir.PolicyError, match="not on this machine"),
+    ):
         call(outside.url, given, policy=policy if how == "policy" else None, streamed=streamed)
 
     assert outside.came == 0

@@ -100,13 +100,13 @@ def _line_of(text: str, place: tuple[int | str, ...]) -> int:
     counts: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
-            table = tuple(_KEY_PART.findall(header[2]))
+            table = _parts(header[2])
             if header[1] == "[[":
                 counts[header[2]] = counts.get(header[2], -1) + 1
                 table = (*table, counts[header[2]])
             here = table
         elif key := _KEY.match(line):
-            here = (*table, *_KEY_PART.findall(key[1]))
+            here = (*table, *_parts(key[1]))
         else:
             continue
         same = next(
@@ -117,6 +117,10 @@ def _line_of(text: str, place: tuple[int | str, ...]) -> int:
     return line_of_best
 
 
+def _parts(key: str) -> tuple[int | str, ...]:
+    return tuple(part.strip("\"'") for part in _KEY_PART.findall(key))
+
+
 _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]")
-_KEY: Final = re.compile(r"\s*([\w.\"'-]+)\s*=")
-_KEY_PART: Final = re.compile(r"[\w-]+")
+_KEY: Final = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w.-])+)\s*=""")
+_KEY_PART: Final = re.compile(r"""["'][^"']*["']|[\w-]+""")

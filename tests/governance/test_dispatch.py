@@ -101,7 +101,9 @@ def ask(model: Model, policy: DataPolicy | None, transport: Hosts, *, streamed: 
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
-@given(tree=TREES, allowed=st.frozensets(st.sampled_from(HOSTS)), down=st.frozensets(st.sampled_from(HOSTS)), call=CALLS)
+@given(
+    tree=TREES, allowed=st.frozensets(st.sampled_from(HOSTS)), down=st.frozensets(st.sampled_from(HOSTS)), call=CALLS
+)
 def test_labelled_request_never_reaches_a_provider_that_is_not_listed(tree, allowed, down, call):
     """Serves R190. Serves R191."""
     blocking, streamed, on_request, again = call

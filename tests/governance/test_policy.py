@@ -54,7 +54,9 @@ def allowed(rule: dict[str, Any], asked: ir.Target, **options: Any) -> str | Non
         pytest.param({"providers": ["acme"]}, target(), "provider", id="other-provider"),
         pytest.param({"models": ["openai:gpt-5*"]}, target(), None, id="listed-model"),
         pytest.param({"models": ["openai:gpt-6*"]}, target(), "model", id="other-model"),
-        pytest.param({"hosts": ["llm.example"]}, target("vllm:m", "http://llm.example:8000/v1"), None, id="listed-host"),
+        pytest.param(
+            {"hosts": ["llm.example"]}, target("vllm:m", "http://llm.example:8000/v1"), None, id="listed-host"
+        ),
         pytest.param({"hosts": ["llm.example"]}, target(), "host", id="other-host"),
         pytest.param(
             {"hosts": ["llm.example"], "requires": ["dpa"]},
