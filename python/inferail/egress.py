@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from contextvars import ContextVar, Token
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -110,6 +111,7 @@ def is_local(host: str) -> bool:
     return _is_loopback(name)
 
 
+@lru_cache(maxsize=1024)
 def host_in(address: str) -> str:
     """The host of a URL, or of `host:port`, in lower case; empty where there is none, or where readers might disagree."""
     if "\\" in address or any(map(str.isspace, address)):  # what some take for the host others take for a user's name
@@ -129,6 +131,7 @@ def refusal(what: str, why: str) -> PolicyError:
     )
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(text: str) -> bool:
     try:
         address = ip_address(text)

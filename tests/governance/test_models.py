@@ -112,7 +112,7 @@ def test_bundled_table_is_valid_and_has_sources():
 
     assert loaded.models == ModelRegistry.bundled().models
     for name, row in tomllib.loads(text)["models"].items():
-        assert codec(name.partition(":")[0]), name
+        assert codec(name.partition(":")[0]).provider == name.partition(":")[0]
         assert row["source"], name
         assert row["as_of"], name
 

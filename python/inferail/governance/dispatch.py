@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from inferail import egress
 from inferail.errors import PolicyError
@@ -54,15 +54,20 @@ def regions_of(*labels: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
 
 
 def opted_out(target: Any, scope: Scope, body: bytes) -> bytes:
-    """The body of a request that somebody else has written, with the flags of the Scope's policy in it."""
-    options = scope.policy.options(target, data_words(scope.labels)) if scope.policy is not None else {}
+    """The body of a request that somebody else has written, with the flags of the Scope's policy (it has one) in it."""
+    policy: DataPolicy = scope.policy
+    options = policy.options(target, data_words(scope.labels))
     if not options:
         return body
     try:
         written: Any = json.loads(body)
     except ValueError:
         return body  # the server will say so
-    return json.dumps(strictest(written, options)).encode() if isinstance(written, dict) else body
+    return (
+        json.dumps(strictest(cast("Mapping[str, Any]", written), options)).encode()
+        if isinstance(written, dict)
+        else body
+    )
 
 
 def _check(policy: DataPolicy, target: Any, data: Sequence[str], regions: Sequence[Sequence[str]]) -> None:

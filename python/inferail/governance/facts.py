@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -53,7 +53,8 @@ class Fact(_Checked):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, given: Any) -> Any:
-        return given if isinstance(given, Mapping) else {"is": given}
+        short: dict[str, Any] = {"is": given}
+        return cast("Any", given) if isinstance(given, Mapping) else short
 
 
 class Place(_Checked):

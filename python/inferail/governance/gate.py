@@ -52,8 +52,8 @@ def permitted(target: Any, request: Any, scope: Scope, transport: Any) -> Abstra
     if (
         scope.policy is None
         and not egress.required()
-        and _GOVERNED.isdisjoint(scope.labels)
-        and (request is None or _GOVERNED.isdisjoint(request.labels))
+        and not (scope.labels and not _GOVERNED.isdisjoint(scope.labels))
+        and (request is None or not request.labels or _GOVERNED.isdisjoint(request.labels))
     ):
         return _OPEN
     from inferail.governance.dispatch import permitted as decided

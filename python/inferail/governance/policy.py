@@ -22,7 +22,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -285,8 +285,9 @@ def strictest(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, A
     """Options of a request with those of a policy over them. What a policy writes is the strictest there is, so it wins."""
     merged = dict(theirs)
     for name, value in ours.items():
-        inner = merged.get(name)
-        merged[name] = strictest(inner, value) if isinstance(value, Mapping) and isinstance(inner, Mapping) else value
+        inner: Any = merged.get(name)
+        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
+        merged[name] = strictest(cast("Any", inner), cast("Any", value)) if both else value
     return merged
 
 
