@@ -14,6 +14,7 @@ from inferail.errors import (
     InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
+    PolicyError,
     RateLimitError,
     RequestError,
 )
@@ -134,7 +135,9 @@ def rough_tokens(request: Request) -> int:
 
 
 def _kind(error: BaseException) -> Kind | None:
-    if not isinstance(error, RequestError | CapacityError | ConfigError) or isinstance(error, CancelledError):
+    if not isinstance(error, RequestError | CapacityError | ConfigError) or isinstance(
+        error, CancelledError | PolicyError
+    ):
         return None
     for kinds, kind in _KINDS:
         if isinstance(error, kinds):
