@@ -54,7 +54,12 @@ def kept(encoded: Encoded, provider: str, model: str = "m", *, redactor: Any = N
 
 
 def asked(
-    provider: str, request: Request | EmbeddingRequest, *, stream: bool = False, base_url: str | None = None, model: str = "m"
+    provider: str,
+    request: Request | EmbeddingRequest,
+    *,
+    stream: bool = False,
+    base_url: str | None = None,
+    model: str = "m",
 ) -> Encoded:
     """The wire request of a provider, with a key, and without what it cannot take."""
     if isinstance(request, EmbeddingRequest):

@@ -96,7 +96,11 @@ MEDIA: dict[str, tuple[Any, ...]] = {
         Audio(b"RIFF", "audio/wav"),
         File(b"%PDF", media_type="application/pdf", name="a"),
     ),
-    "ollama": (Image(PICTURE), Image(b"\xff\xd8\xff", media_type="image/jpeg"), Image(b"GIF89a", media_type="image/gif")),
+    "ollama": (
+        Image(PICTURE),
+        Image(b"\xff\xd8\xff", media_type="image/jpeg"),
+        Image(b"GIF89a", media_type="image/gif"),
+    ),
     "mistral": (Image(PICTURE), File(b"%PDF", media_type="application/pdf", name="a.pdf"), File(file_id="file-1")),
 }
 
@@ -120,7 +124,11 @@ def test_reasoning_is_read_back_where_a_format_keeps_it() -> None:
 
 def test_results_of_tools_without_ids_follow_the_order_of_the_calls() -> None:
     """Ollama's format names tools only, and two calls of one tool are told apart by their order."""
-    calls = (ToolCall("call_0", "clock"), ToolCall("call_1", "weather", '{"city": "Bern"}'), ToolCall("call_2", "clock"))
+    calls = (
+        ToolCall("call_0", "clock"),
+        ToolCall("call_1", "weather", '{"city": "Bern"}'),
+        ToolCall("call_2", "clock"),
+    )
     results = (ToolResult("call_1", "sunny"), ToolResult("call_0", "noon"), ToolResult("call_2", "midnight"))
     turns = (user("When and what?"), Message("assistant", calls), Message("tool", results))
 
@@ -220,9 +228,17 @@ def changed(payload: FailedPayload, **members: Any) -> FailedPayload:
     [
         ("openai", {"messages": 7}, "messages: must be a list"),
         ("anthropic", {"max_tokens": "many"}, "max_tokens: must be a number"),
-        ("ollama", {"messages": [{"role": "tool", "content": "x"}]}, "result of a tool that no message before it called"),
+        (
+            "ollama",
+            {"messages": [{"role": "tool", "content": "x"}]},
+            "result of a tool that no message before it called",
+        ),
         ("ollama", {"messages": [{"role": "user", "images": ["?"]}]}, "images: is not base64"),
-        ("bedrock", {"messages": [{"role": "user", "content": [{"video": {}}]}]}, "blocks of this kind cannot be read back"),
+        (
+            "bedrock",
+            {"messages": [{"role": "user", "content": [{"video": {}}]}]},
+            "blocks of this kind cannot be read back",
+        ),
         ("gemini", {"contents": 3}, "contents: must be a list"),
     ],
 )
@@ -234,7 +250,10 @@ def test_request_that_is_none_says_which_field(provider: str, members: dict[str,
 
 
 @settings(max_examples=60)
-@given(body=st.binary(max_size=30) | st.recursive(st.none() | st.text(max_size=3), st.lists).map(as_json), number=st.integers(0))
+@given(
+    body=st.binary(max_size=30) | st.recursive(st.none() | st.text(max_size=3), st.lists).map(as_json),
+    number=st.integers(0),
+)
 def test_any_body_is_read_or_refused(body: bytes, number: int) -> None:
     provider = CHAT[number % len(CHAT)]
     payload = replace(kept(asked(provider, Request((user("Hi"),))), provider), body=body)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from inferail.cli.ledger.keeping import KEEP_FAILURES, keeping
 from inferail.cli.output import told
 from inferail.errors import ConfigError, InferailError
 
@@ -87,6 +88,7 @@ def _filled(_: click.Context, option: click.Parameter, value: str | None) -> str
     metavar="FILE",
     help="Append one line of JSON per attempt: tokens, cost, time; never text.",
 )
+@click.option("--keep-failures", is_flag=True, help=KEEP_FAILURES)
 @click.option("-i", "--interactive", is_flag=True, help="A conversation, even if standard input is not a terminal.")
 @click.option("--detail", is_flag=True, help="With an error, also print what the server said. It may quote the prompt.")
 def chat(
@@ -104,6 +106,7 @@ def chat(
     as_json: bool,
     no_stream: bool,
     records: str | None,
+    keep_failures: bool,
     interactive: bool,
     detail: bool,
 ) -> None:
@@ -117,7 +120,10 @@ def chat(
         from inferail.types.request import Sampling
 
         sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
-        with _recorder(records) if records else nullcontext() as recorder:
+        with (
+            _recorder(records) if records else nullcontext() as behind,
+            keeping(behind) if keep_failures else nullcontext(behind) as recorder,
+        ):
             setup = Setup(models, sampling, target, system, timeout, recorder, drop_unsupported)
             if prompt is None:
                 from inferail.cli.conversation import Conversation

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from inferail.cli.ledger.keeping import KEEP_FAILURES, keeping
 from inferail.cli.output import program_name
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ _HELP = """Serve models in the formats of OpenAI, Anthropic and Gemini.
     help="What running answers get after Ctrl-C.",
 )
 @click.option("--records", metavar="FILE", help="Append one line of JSON per attempt: tokens, cost, time; never text.")
+@click.option("--keep-failures", is_flag=True, help=KEEP_FAILURES)
 def serve(
     *,
     models: tuple[str, ...],
@@ -110,6 +112,7 @@ def serve(
     max_body: int,
     grace: int,
     records: str | None,
+    keep_failures: bool,
 ) -> None:
     """Serve models; the help text is `_HELP`."""
     key = _key(key_env)
@@ -135,23 +138,24 @@ def serve(
             if close is not None:
                 await close()
 
-    scope = Scope(recorder=JsonlSink(records) if records else None, timeouts=Timeouts.of(timeout))
-    app: Any = create_app(
-        served,
-        embedders=embedding,
-        api_key=key,
-        max_body_bytes=max_body * 1024 * 1024,
-        scope=scope,
-        lifespan=closing,
-    )
-
     def say(address: str) -> None:
         for line in _instructions(address, [*served, *embedding], has_key=key is not None):
             click.echo(line)
 
-    if key is None and is_local(host):
-        app = LocalOnly(app)
-    run(app, host=host, port=port, grace=grace, ready=say)
+    sink = JsonlSink(records) if records else None
+    with keeping(sink) if keep_failures else nullcontext(sink) as recorder:
+        scope = Scope(recorder=recorder, timeouts=Timeouts.of(timeout))
+        app: Any = create_app(
+            served,
+            embedders=embedding,
+            api_key=key,
+            max_body_bytes=max_body * 1024 * 1024,
+            scope=scope,
+            lifespan=closing,
+        )
+        if key is None and is_local(host):
+            app = LocalOnly(app)
+        run(app, host=host, port=port, grace=grace, ready=say)
     click.echo("stopped", err=True)
 
 

@@ -61,7 +61,7 @@ def test_payload_is_found_by_the_id_of_its_record(tmp_path, key) -> None:
 
     found = payloads.get(failed.id)
     assert found.id == failed.id
-    assert found.record == failed
+    assert found.record == replace(failed, payload_id=failed.id)
     assert (found.method, found.url) == ("POST", "https://api.example.com/v1/chat/completions")
     assert found.headers == {"content-type": "application/json"}
     assert found.omitted == ("authorization", "x-trace", "user", "key")
@@ -191,7 +191,9 @@ def test_body_that_is_too_long_is_kept_as_its_digest_and_beginning(limit) -> Non
     assert found.truncated
     assert found.body == whole[: min(limit, 4096)]
     assert (found.size, found.digest) == (len(body), hashlib.sha256(whole).hexdigest())
-    assert found.obstacle == f"its body of {len(body):,} bytes was too long: only the first {min(limit, 4096):,} were kept"
+    assert (
+        found.obstacle == f"its body of {len(body):,} bytes was too long: only the first {min(limit, 4096):,} were kept"
+    )
 
 
 def test_body_is_not_kept_where_content_is_not_wanted(tmp_path) -> None:

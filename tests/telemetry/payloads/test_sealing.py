@@ -49,7 +49,9 @@ def test_sealer_refuses_the_entry_of_another_id() -> None:
         sealer.open("another", sealer.seal("id", b"x"))
 
 
-@pytest.mark.parametrize("keys", [None, OTHER, [OTHER, os.urandom(32)], PASSPHRASE], ids=["none", "one", "two", "words"])
+@pytest.mark.parametrize(
+    "keys", [None, OTHER, [OTHER, os.urandom(32)], PASSPHRASE], ids=["none", "one", "two", "words"]
+)
 def test_sealer_names_the_missing_key_when_none_fits(keys: object) -> None:
     entry = Sealer(KEY).seal("id", b"x")
 
@@ -113,7 +115,9 @@ def test_sealer_shows_no_key_in_its_repr() -> None:
 
 def test_key_file_holds_keys_in_every_form(tmp_path) -> None:
     file = tmp_path / "keys"
-    file.write_text(f"# the new one first\n{KEY.hex()}\n\n{base64.b64encode(OTHER).decode()}\npassphrase: {PASSPHRASE}\n")
+    file.write_text(
+        f"# the new one first\n{KEY.hex()}\n\n{base64.b64encode(OTHER).decode()}\npassphrase: {PASSPHRASE}\n"
+    )
 
     assert read_keys(file) == [KEY, OTHER, PASSPHRASE]
 

@@ -189,10 +189,9 @@ class FailedPayloads:
         body = redactor.redact_bytes(wire.body)
         truncated = len(body) > self._max_body_bytes
         kept = body[: min(_FIRST_BYTES, self._max_body_bytes)] if truncated else body
-        if record.labels:
-            record = replace(record, labels={name: redactor.redact(text) for name, text in record.labels.items()})
+        labels = {name: redactor.redact(text) for name, text in record.labels.items()}
         return FailedPayload(
-            record,
+            replace(record, labels=labels, payload_id=record.id),
             wire.method,
             url,
             headers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Keeping:
         return list(getattr(self.recorder, "records", ()))
 
     def __getattr__(self, name: str) -> Any:
-        # `begin` is asked for by name: it is there exactly where the recorder behind has it.
-        if name in ("begin", "flush", "close", "aclose"):
+        # What is asked for by name is there exactly where the recorder behind has it.
+        if name in ("begin", "note", "flush", "close", "aclose"):
             return getattr(self.recorder, name)
         raise AttributeError(name)
 
@@ -43,7 +44,8 @@ class Keeping:
 
     def record_failure(self, record: Record, wire: Wire) -> None:
         """Keeps the request and passes the Record on. Never raises for what is kept."""
-        self.payloads.keep(record, wire)
+        if self.payloads.keep(record, wire):
+            record = replace(record, payload_id=record.id)
         behind = getattr(self.recorder, "record_failure", None)
         if behind is not None:
             behind(record, wire)

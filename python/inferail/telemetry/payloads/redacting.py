@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Protocol
 
 __all__ = ["Redacting", "Unredacted", "default_redactor"]
@@ -33,6 +34,5 @@ class Unredacted:
 
 def default_redactor() -> Redacting:
     """The package's own recognisers: e-mail addresses, phone numbers, cards, IBANs, keys and so on."""
-    from inferail.telemetry.redaction import Redactor
-
-    return Redactor()
+    redactor: Redacting = importlib.import_module("inferail.telemetry.redaction").Redactor()
+    return redactor
