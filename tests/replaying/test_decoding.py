@@ -249,7 +249,7 @@ def test_request_that_is_none_says_which_field(provider: str, members: dict[str,
         decoded(payload)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     body=st.binary(max_size=30) | st.recursive(st.none() | st.text(max_size=3), st.lists).map(as_json),
     number=st.integers(0),
@@ -267,7 +267,7 @@ def test_body_that_cannot_be_read_is_still_sent_to_the_same_provider() -> None:
 
     (step,) = plan(payload, options={"api_key": "k"}).steps
 
-    assert step.how == "verbatim"
-    assert step.model.codec.encode().wire.body == payload.body  # type: ignore[attr-defined]
+    assert step.written is not None
+    assert step.written.wire.body == payload.body
     with pytest.raises(ConfigError, match="messages: must be a list"):
         plan(payload, "anthropic:claude-sonnet-4-5", options={"api_key": "k"})

@@ -119,7 +119,7 @@ class Full:
 def test_failed_embedding_is_kept_and_replayed(sandbox, recorder) -> None:
     """Serves R163, R164."""
     with running(create_app(ScriptedModel(["x"]), embedders=Full())) as address:
-        options = {"base_url": f"{address}/v1", "api_key": "k", "retries": 0}
+        options: dict[str, Any] = {"base_url": f"{address}/v1", "api_key": "k", "retries": 0}
         with (
             ir.Embedder("openai:words", recorder=recorder, **options) as embedder,
             pytest.raises(OverloadedError),

@@ -81,8 +81,9 @@ class Outcome:
 
     def as_dict(self, *, show_text: bool = False) -> dict[str, Any]:
         """Plain JSON values; the answer's text only if it is asked for."""
-        plain = {name: getattr(self, name) for name in self.__slots__ if name != "text"}
-        written = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        written: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__ if name != "text"}
+        for name in ("schema", "tools", "changes", "vectors"):
+            written[name] = None if written[name] is None else list(written[name])
         written["succeeded"] = self.succeeded
         return {**written, "text": self.text} if show_text else written
 

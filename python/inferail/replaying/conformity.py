@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from inferail.providers import reading
+
 if TYPE_CHECKING:
     from inferail.types.request import Request
     from inferail.types.response import Response
@@ -97,9 +99,9 @@ class _Checking:
             yield f"{path}: const"
         yield from self._combined(value, rules, path, depth)
         if isinstance(value, dict):
-            yield from self._members(cast("dict[str, Any]", value), rules, path, depth)
+            yield from self._members(reading.mapping(value), rules, path, depth)
         elif isinstance(value, list):
-            yield from self._items(cast("list[Any]", value), rules, path, depth)
+            yield from self._items(reading.entries(value), rules, path, depth)
         elif isinstance(value, str):
             yield from _text(value, rules, path)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -127,7 +129,7 @@ class _Checking:
         if "oneOf" in rules and sum(self._fits(value, each, depth - 1) for each in rules["oneOf"]) != 1:
             yield f"{path}: oneOf"
 
-    def _members(self, value: dict[str, Any], rules: Mapping[str, Any], path: str, depth: int) -> Iterator[str]:
+    def _members(self, value: Mapping[str, Any], rules: Mapping[str, Any], path: str, depth: int) -> Iterator[str]:
         known: Mapping[str, Any] = rules.get("properties", {})
         for name in rules.get("required", ()):
             if name not in value:
@@ -158,8 +160,8 @@ class _Checking:
 
 
 def _is_of(value: Any, kinds: object) -> bool:
-    names = [kinds] if isinstance(kinds, str) else cast("list[Any]", kinds) if isinstance(kinds, list) else []
-    return not names or any(_TYPES.get(str(name), lambda _: True)(value) for name in names)
+    names = [kinds] if isinstance(kinds, str) else reading.entries(kinds)
+    return not names or any(str(name) not in _TYPES or _TYPES[str(name)](value) for name in names)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -167,10 +169,10 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list) and isinstance(other, list | tuple):
-        left, right = cast("list[Any]", one), list(cast("list[Any]", other))
+        left, right = reading.entries(one), reading.entries(other)
         return len(left) == len(right) and all(map(_same, left, right))
     if isinstance(one, dict) and isinstance(other, Mapping):
-        mine, theirs = cast("dict[str, Any]", one), cast("Mapping[str, Any]", other)
+        mine, theirs = reading.mapping(one), reading.mapping(other)
         return mine.keys() == theirs.keys() and all(_same(mine[name], theirs[name]) for name in mine)
     return bool(one == other)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,6 +20,7 @@ from inferail.types.registry import embedder_schemes, resolve, resolve_embedder,
 from inferail.types.request import Request
 
 if TYPE_CHECKING:
+    from inferail.providers.codec import Encoded
     from inferail.replaying.comparing import How
     from inferail.replaying.restoring import Restoring
     from inferail.telemetry.payloads.payload import FailedPayload
@@ -54,11 +55,20 @@ class Step:
         """For people: `provider:model`."""
         return self.model.name
 
+    @property
+    def written(self) -> Encoded | None:
+        """The kept request as it is sent; None where it is written anew."""
+        if self.how != "verbatim":
+            return None
+        model: Any = self.model
+        encoded: Encoded = model.codec.encode()
+        return encoded
+
     def explain(self) -> str:
         """The exact wire request, with keys blanked."""
         model: Any = self.model
-        if self.how == "verbatim":
-            return explained(self.name, model.codec.encode())
+        if self.written is not None:
+            return explained(self.name, self.written)
         if not hasattr(model, "explain"):
             return f"# {self.name}: sends nothing over a wire"
         told: str = model.explain(self.request, stream=True) if self.stream else model.explain(self.request)
@@ -87,7 +97,7 @@ class Plan:
 
 def plan(
     payload: FailedPayload,
-    models: Asked | list[Asked] | tuple[Asked, ...] | None = None,
+    models: Asked | Sequence[Asked] | None = None,
     *,
     vault: Restoring | None = None,
     options: Mapping[str, Any] | None = None,
@@ -106,7 +116,11 @@ def plan(
     """
     if payload.obstacle is not None:
         raise ConfigError(f"the failed payload cannot be replayed: {payload.obstacle}")
-    asked = list(models) if isinstance(models, list | tuple) else [payload.name if models is None else models]
+    asked: list[Asked] = [payload.name] if models is None else []
+    if isinstance(models, Sequence) and not isinstance(models, str):
+        asked += models
+    elif models is not None:
+        asked.append(models)
     if not asked:
         raise ConfigError("name at least one model, or None for the one that failed")
     options = options or {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -33,7 +33,7 @@ __all__ = ["areplay", "replay"]
 
 def replay(
     payload: FailedPayload,
-    models: Asked | list[Asked] | tuple[Asked, ...] | None = None,
+    models: Asked | Sequence[Asked] | None = None,
     *,
     vault: Restoring | None = None,
     at_once: int = 4,
@@ -67,7 +67,7 @@ def replay(
 
 def areplay(
     payload: FailedPayload,
-    models: Asked | list[Asked] | tuple[Asked, ...] | None = None,
+    models: Asked | Sequence[Asked] | None = None,
     *,
     vault: Restoring | None = None,
     at_once: int = 4,

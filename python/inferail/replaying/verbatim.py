@@ -111,7 +111,10 @@ def _address(codec: Codec | EmbeddingCodec, payload: FailedPayload) -> tuple[str
     )
 
 
-def _encoded(codec: Codec | EmbeddingCodec, endpoint: Endpoint, *, stream: bool) -> Encoded:
+def _encoded(codec: Any, endpoint: Endpoint, *, stream: bool) -> Encoded:
+    """A small request of either kind of codec."""
     if hasattr(codec, "stream_decoder"):
-        return cast("Codec", codec).encode(_CHAT, endpoint, stream=stream)
-    return cast("EmbeddingCodec", codec).encode(_TEXTS, endpoint)
+        chat: Encoded = codec.encode(_CHAT, endpoint, stream=stream)
+        return chat
+    texts: Encoded = codec.encode(_TEXTS, endpoint)
+    return texts

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,7 @@ def test_rotation_without_the_old_key_changes_nothing(tmp_path) -> None:
     assert keeper(path, key=KEY).get("one").id == "one"
 
 
+@pytest.mark.slow
 def test_passphrase_has_one_salt_in_a_store() -> None:
     store, words = MemoryStore(), "correct horse battery"
 
@@ -303,7 +305,7 @@ def test_passphrase_has_one_salt_in_a_store() -> None:
         keeper(store, key=words).keep(record(id=f"id-{number}"), WIRE)
 
     payloads = keeper(store, key=words)
-    entries = [payloads._run(lambda n=number: store.get("failed-payloads", f"id-{n}")) for number in range(2)]
+    entries = [payloads._run(partial(store.get, "failed-payloads", f"id-{number}")) for number in range(2)]
     assert len({entry.value[6:22] for entry in entries if entry is not None}) == 1
     assert payloads.get("id-0").id == "id-0"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from inferail.errors import ConfigError
+from inferail.providers import reading
 from inferail.providers.codec import Incoming
 from inferail.providers.facade.fields import Fields
 from inferail.types.message import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult, user
@@ -43,13 +44,12 @@ def read_ollama(body: bytes) -> Incoming:
     extra = fields.others(_READ)
     if others := options.others(_OPTIONS):
         extra["options"] = others
-    schema = fields.raw("format")
-    if schema == "json":
-        schema = {"type": "object"}
+    form: Any = fields.raw("format")
+    schema = {"type": "object"} if form == "json" else reading.mapping(form)
     request = Request(
         messages=tuple(_messages(fields)),
         tools=tuple(_tool(item.required_object("function")) for item in fields.objects("tools")),
-        output=OutputSchema(schema) if isinstance(schema, dict) else None,
+        output=OutputSchema(schema) if schema else None,
         sampling=Sampling(
             temperature=options.number("temperature"),
             top_p=options.number("top_p"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import importlib
 import os
 import re
 import threading
@@ -190,7 +191,7 @@ def _check(key: object) -> None:
 
 def _package() -> None:
     try:
-        import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
+        importlib.import_module("cryptography.hazmat.primitives.ciphers.aead")
     except ModuleNotFoundError:
         raise ConfigError('encryption needs the package cryptography: pip install "inferail[encryption]"') from None
 
