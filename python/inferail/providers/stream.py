@@ -258,6 +258,7 @@ class TargetStream:
             output_bytes=accumulator.output_bytes,
             finish_reason=accumulator.finish_reason,
             model=accumulator.model,
+            said=accumulator.message,
         )
         self._attempts = (*self._attempts, attempt)
         self._response = accumulator.response(

@@ -396,8 +396,13 @@ class Target(Caller):
     def _read(self, encoded: Encoded, exchange: Exchange, body: bytes) -> Response[Any]:
         answer = self.codec.decode(exchange.headers, body)
         written = 0 if answer.usage.total_tokens else _written_bytes(answer.message)
-        reason, named = answer.finish_reason, answer.model
-        attempt = exchange.close(reported=answer.usage, output_bytes=written, finish_reason=reason, model=named)
+        attempt = exchange.close(
+            reported=answer.usage,
+            output_bytes=written,
+            finish_reason=answer.finish_reason,
+            model=answer.model,
+            said=lambda: answer.message,
+        )
         message = split_think_tags(answer.message) if self.endpoint.think_tags else answer.message
         if message.provider != self.provider:
             message = Message("assistant", message.parts, self.provider)

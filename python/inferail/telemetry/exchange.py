@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from inferail.transport.protocol import Reply, Wire
     from inferail.types.clock import Clock
+    from inferail.types.message import Message
     from inferail.types.request import Request
     from inferail.types.scope import Scope
 
@@ -46,6 +47,10 @@ class Opened(Protocol):
     headers: Mapping[str, str]
     trace_id: str | None
     span_id: str | None
+
+    def answered(self, said: Callable[[], Message], finish_reason: str | None) -> None:
+        """The answer is whole; comes before `end`. `said` gives it, for spans that show content."""
+        ...
 
     def end(self, record: Record) -> None:
         """The attempt is over; comes before the recorder's `record`."""
@@ -164,6 +169,7 @@ class Exchange:
         output_bytes: int = 0,
         finish_reason: str | None = None,
         model: str | None = None,
+        said: Callable[[], Message] | None = None,
     ) -> Attempt:
         """Ends the attempt and leaves exactly one Record, whatever happened.
 
@@ -173,6 +179,7 @@ class Exchange:
             output_bytes: UTF-8 bytes of the answer that arrived.
             finish_reason: Why the answer ended.
             model: The model as the answer named it.
+            said: Gives the answer; asked only where a span is to show it.
         """
         if self.attempt is not None:
             return self.attempt
@@ -200,6 +207,8 @@ class Exchange:
         if self._reason == "retry":
             self._target.retries.cost(usage.cost_usd)
         if self._recorder is not None:
+            if said is not None and self._opened is not None:
+                self._opened.answered(said, finish_reason)
             priced = usage.cost_usd is not None and (reported is None or reported.cost_usd is None)
             self._record(self.attempt, error, finish_reason, model, priced=priced)
         return self.attempt
