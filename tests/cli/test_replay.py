@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.telemetry.payloads.redactor import WordRedactor
 
@@ -229,3 +233,41 @@ def test_help_says_what_is_kept(run, command) -> None:
     assert "--keep-failures Keep the request of every attempt that fails" in told
     assert "personal data and secrets redacted" in told
     assert "Off by default." in told
+
+
+SERVER = """
+import importlib.util
+if importlib.util.find_spec("inferail.telemetry.redaction") is None:
+    import inferail.telemetry.payloads.keeper as keeper
+    from inferail.telemetry.payloads import Unredacted
+    keeper.default_redactor = Unredacted
+from inferail.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True])
+def test_server_keeps_what_failed_behind_it(run, sandbox, folder, stream) -> None:
+    """Serves R163."""
+    command = ["serve", "--port", "0", "--keep-failures", "-m", "safe=openai:docs@400", "-m", "safe=anthropic:docs"]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", SERVER, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r" on (http://\S+);", process.stdout.readline())
+            assert found, process.stderr.read() if process.stderr else ""
+            body = {"model": "safe", "messages": [{"role": "user", "content": "What is a Target?"}], "stream": stream}
+            answer = httpx.post(f"{found[1]}/v1/chat/completions", json=body, timeout=30)
+            (identity,) = ids(run)  # while the server runs
+        finally:
+            process.terminate()
+        process.communicate(timeout=30)
+
+    assert answer.status_code == 200
+    assert process.returncode in (0, -15)
+    result = run("replay", identity, "-m", "gemini:docs")
+    assert result.exit_code == 0
+    assert ("first token" in result.stdout) is stream

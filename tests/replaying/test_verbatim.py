@@ -157,6 +157,18 @@ def test_changed_address_gets_no_key_in_the_clear() -> None:
     assert sent(step).wire.url == "https://api.openai.com/v1/chat/completions"
 
 
+def test_header_that_was_put_into_an_entry_is_not_sent() -> None:
+    payload = kept(asked("openai", HELLO), "openai")
+    payload = replace(
+        payload, headers={**payload.headers, "host": "evil.example.com", "authorization": "Bearer theirs"}
+    )
+
+    (step,) = plan(payload).steps
+
+    assert "host" not in sent(step).wire.headers
+    assert sent(step).wire.headers["authorization"] == "Bearer key-of-today"
+
+
 def test_address_of_the_environment_counts_as_home(monkeypatch) -> None:
     monkeypatch.setenv("INFERAIL_OPENAI_BASE_URL", "http://127.0.0.1:7777/v1")
     payload = kept(asked("openai", HELLO, base_url="http://127.0.0.1:7777/v1"), "openai")

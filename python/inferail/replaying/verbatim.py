@@ -14,6 +14,7 @@ from inferail.providers.lookup import codec as load_codec
 from inferail.providers.lookup import embedding_codec
 from inferail.providers.target import Target
 from inferail.replaying.decoding import embeds
+from inferail.telemetry.payloads.stripping import KEPT_HEADERS
 from inferail.telemetry.records import host_of
 from inferail.transport.protocol import Wire
 from inferail.types.embedding import EmbeddingRequest
@@ -72,7 +73,8 @@ def verbatim(payload: FailedPayload, body: bytes, options: Mapping[str, Any]) ->
     target = (EmbeddingTarget if embedding else Target)(payload.name, **given)
     fresh = _encoded(target.codec, target.endpoint, stream=payload.stream)
     url = fresh.wire.url if moved else _at_home(payload.url, target.endpoint.base_url)
-    kept = dict(payload.headers)
+    # What a keeper writes; anything else in an entry was put there by somebody who wants it sent with the key.
+    kept = {name: value for name, value in payload.headers.items() if name in KEPT_HEADERS}
     headers = {**kept, **{name: value for name, value in fresh.wire.headers.items() if name not in kept}}
     wire = Wire(payload.method, url, headers, body, payload.stream)
     encoded = Encoded(wire, (), fresh.sign)
