@@ -14,6 +14,7 @@ import click
 from inferail.cli.cache import cache
 from inferail.cli.chat import chat
 from inferail.cli.demo import demo
+from inferail.cli.ledger.replay import replay
 from inferail.cli.ledger.report import report
 from inferail.cli.ledger.rules import rules
 from inferail.cli.models import models
@@ -106,7 +107,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (cache, chat, demo, models, report, rules, sandbox, serve, tokens):
+for _command in (cache, chat, demo, models, replay, report, rules, sandbox, serve, tokens):
     main.add_command(_command)
 
 

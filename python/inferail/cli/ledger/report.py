@@ -167,7 +167,9 @@ def _show(made: Report, path: Path, found: Mapping[str, Any]) -> None:
 
     span, odd = made.span, made.tally
     if span is None:
-        click.echo(f"{path}: no records" + (f", {odd.skipped:,} broken lines" if odd.skipped else " that were asked for"))
+        click.echo(
+            f"{path}: no records" + (f", {odd.skipped:,} broken lines" if odd.skipped else " that were asked for")
+        )
         return
     first, last = (f"{at:%Y-%m-%d %H:%M}" for at in span)
     mark = "≥ " if made.unpriced else ""
