@@ -33,6 +33,7 @@ RATES: Final = (
     "cache_audio_read_mtok",
     "output_reasoning_mtok",
     "requests_kcount",
+    "cache_write_1h_mtok",
 )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, Unpa
 
 from inferail.core import PartialJSON
 from inferail.errors import ConfigError, OutputValidationError, StreamError
+from inferail.telemetry.records import new_id
 from inferail.telemetry.sinks import MemorySink
 from inferail.transport import async_transport, blocking_transport
 from inferail.transport.deadlines import Timeouts
@@ -215,6 +216,10 @@ class BaseClient:
             outer.alternatives,
             outer.reason,
             timeouts,
+            outer.rivals,
+            new_id(),
+            outer.policy,
+            outer.path,
         )
 
     def _request(self, prompt: Prompt, output: OutputType | None, options: CallOptions) -> Request:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from inferail.errors import ConfigError
+from inferail.telemetry.records import new_id
 from inferail.telemetry.sinks import MemorySink
 from inferail.transport import async_transport, blocking_transport
 from inferail.transport.deadlines import Timeouts
@@ -116,6 +117,7 @@ class BaseEmbedder:
             labels={**outer.labels, **self._labels},
             transport=self._transport,
             recorder=self._recorder,
+            call_id=new_id(),
         )
 
     async def _aclose(self) -> None:

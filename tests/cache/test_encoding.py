@@ -174,4 +174,6 @@ def test_error_of_no_known_class_is_no_answer():
 
 def test_usage_is_listed_as_it_is_defined():
     assert encode_response(answer(usage=USAGE)).count(b"0.002") == 1
-    assert [field.name for field in dataclasses.fields(Usage)][-2:] == ["cost_usd", "estimated"]
+    assert [field.name for field in dataclasses.fields(Usage)][-4:] == [
+        "cost_usd", "estimated", "cache_write_1h_tokens", "service_tier",
+    ]  # fmt: skip

@@ -5,6 +5,7 @@ import random
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -203,6 +204,44 @@ def test_price_refuses_a_rate_that_is_no_amount(wrong):
         Price(input_per_million=wrong)
 
 
+def test_cache_kept_for_an_hour_has_a_price_of_its_own():
+    """Serves R110."""
+    price = Price(3.0, 15.0, 0.3, 3.75, cache_write_1h_per_million=6.0)
+    usage = Usage(1_000_000, 0, 100_000, 500_000, cache_write_1h_tokens=200_000)
+
+    assert price.cost_usd(usage) == pytest.approx(0.4 * 3.0 + 0.1 * 0.3 + 0.3 * 3.75 + 0.2 * 6.0)
+    assert replace(price, cache_write_1h_per_million=None).cost_usd(usage) == pytest.approx(1.2 + 0.03 + 0.5 * 3.75)
+
+
+def test_price_follows_the_service_tier_that_the_answer_told(table):
+    """Serves R110."""
+    plain, flex, batch = (
+        cost_usd("openai", "gpt-5", Usage(1000, 100, service_tier=tier)) for tier in (None, "flex", "batch")
+    )
+
+    assert plain is not None
+    assert flex == batch == pytest.approx(plain / 2)
+    assert cost_usd("openai", "gpt-5", Usage(1000, 100, service_tier="standard")) == plain
+
+
+def test_machine_of_ones_own_is_priced_by_the_hour_or_by_what_it_brings_forth():
+    """Serves R154."""
+    rented = Price(per_hour=3.6, calls_at_once=8)
+    measured = Price.of_machine(3.6, output_tokens_per_second=2_000, input_tokens_per_second=20_000)
+
+    assert rented.cost_usd(Usage(1000, 100), seconds=4.0) == pytest.approx(0.001 * 4.0 / 8)
+    assert measured.cost_usd(Usage(20_000, 2_000)) == pytest.approx(0.001 + 0.001)
+    assert Price.of_machine(3.6, output_tokens_per_second=2_000).cost_usd(Usage(20_000, 2_000)) == pytest.approx(0.001)
+    for wrong in (
+        {"output_tokens_per_second": 0.0},
+        {"output_tokens_per_second": 1.0, "input_tokens_per_second": -1.0},
+    ):
+        with pytest.raises(ConfigError, match="positive"):
+            Price.of_machine(3.6, **wrong)
+    with pytest.raises(ConfigError, match="calls_at_once"):
+        Price(per_hour=1.0, calls_at_once=0)
+
+
 def test_override_returns_a_new_table_and_wins_over_it(table):
     """Serves R153."""
     mine = table.override({"Alpha:exact": Price(100, 100), "vllm:My-Model": Price(0, 0)})
@@ -304,7 +343,8 @@ def random_usage(random_, *, with_answer):
     audio = random_.choice([0, 0, random_.randint(0, prompt - write)])
     reasoning = random_.choice([0, random_.randint(0, answer)])
     spoken = random_.choice([0, 0, random_.randint(0, answer - reasoning)])
-    return Usage(prompt, answer, read, write, reasoning, audio, spoken)
+    hour = random_.choice([0, 0, random_.randint(0, write)])
+    return Usage(prompt, answer, read, write, reasoning, audio, spoken, cache_write_1h_tokens=hour)
 
 
 def their_cost(provider, name, usage, at, context):
@@ -327,6 +367,7 @@ def their_cost(provider, name, usage, at, context):
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
+        cache_write_1h_tokens=usage.cache_write_1h_tokens,
         input_audio_tokens=usage.input_audio_tokens,
         output_audio_tokens=usage.output_audio_tokens,
         output_reasoning_tokens=usage.reasoning_tokens,

@@ -142,7 +142,7 @@ class Cached(Around):
             hit = CacheHit("shared", 0.0, response.usage.cost_usd)
         timing = Timing(0.0, None, None, time.monotonic() - began)
         if scope.recorder is not None:
-            scope.recorder.record(_record(response, request, scope, timing, streamed=streamed))
+            scope.recorder.record(_record(response, request, scope, timing, hit, streamed=streamed))
         return Response(
             response.message,
             response.finish_reason,
@@ -187,7 +187,9 @@ class Cached(Around):
         self._background.start(work, scope)
 
 
-def _record(response: Response[Any], request: Request, scope: Scope, timing: Timing, *, streamed: bool) -> Record:
+def _record(
+    response: Response[Any], request: Request, scope: Scope, timing: Timing, hit: CacheHit, *, streamed: bool
+) -> Record:
     """The line of the ledger for a call that was no attempt: no tokens, no cost."""
     return Record(
         started_at=datetime.now(UTC),
@@ -200,4 +202,10 @@ def _record(response: Response[Any], request: Request, scope: Scope, timing: Tim
         timing=timing,
         request_id=response.request_id,
         labels={**scope.labels, **request.labels} if request.labels else scope.labels,
+        call_id=scope.call_id,
+        path=scope.path,
+        model_version=response.model,
+        cache=hit.kind,
+        saved_usd=hit.saved_usd,
+        saved_tokens=response.usage.total_tokens,
     )

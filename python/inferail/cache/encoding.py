@@ -56,6 +56,8 @@ def encode_response(response: Response[Any]) -> bytes:
             usage.output_audio_tokens,
             usage.cost_usd,
             usage.estimated,
+            usage.cache_write_1h_tokens,
+            usage.service_tier,
         ],
         response.provider,
         response.model,

@@ -17,7 +17,7 @@ from inferail.types.registry import embedder_schemes, split
 from inferail.types.scope import current_scope
 
 if TYPE_CHECKING:
-    from inferail.providers.exchange import Exchange
+    from inferail.telemetry.exchange import Exchange
 
 __all__ = ["EmbeddingTarget"]
 

@@ -15,6 +15,7 @@ from inferail.errors import (
     StreamError,
     TransportError,
 )
+from inferail.providers.errors import request_id
 from inferail.transport.body import drain, read_all
 from inferail.transport.cancellation import Watch
 from inferail.types.accumulate import Accumulator
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from inferail.core import Delta, StreamDecoder
     from inferail.providers.codec import Encoded
-    from inferail.providers.exchange import Exchange
     from inferail.providers.target import Target
+    from inferail.telemetry.exchange import Exchange
     from inferail.transport.deadlines import Deadlines
     from inferail.transport.protocol import Reply, Transport
     from inferail.types.request import Request
@@ -160,9 +161,9 @@ class TargetStream:
         self._deadlines.restart()
         try:
             self._reply = await self._transport.open(
-                self._encoded.ready(), connect_timeout=self._deadlines.connect, by=self._deadlines.by
+                exchange.sends(self._encoded.ready()), connect_timeout=self._deadlines.connect, by=self._deadlines.by
             )
-            exchange.arrived(self._reply)
+            exchange.arrived(self._reply, request_id(self._reply.headers))
             # A transport that decodes by itself spares each piece of the body its way through Python.
             self._read_deltas = getattr(self._reply, "read_deltas", None)
             await self._refuse_other_answers(self._reply)
@@ -256,6 +257,8 @@ class TargetStream:
             reported=accumulator.usage,
             output_bytes=accumulator.output_bytes,
             finish_reason=accumulator.finish_reason,
+            model=accumulator.model,
+            said=accumulator.message,
         )
         self._attempts = (*self._attempts, attempt)
         self._response = accumulator.response(

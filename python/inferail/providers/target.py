@@ -13,11 +13,12 @@ from inferail.core import StallDetector
 from inferail.errors import CancelledError, ConfigError, DeadlineError, RequestError
 from inferail.providers import codec as load_codec
 from inferail.providers.codec import Encoded, Endpoint, KeyFinder, Service
-from inferail.providers.exchange import Exchange
+from inferail.providers.errors import request_id
 from inferail.providers.reading import split_think_tags
 from inferail.providers.stream import TargetStream
 from inferail.providers.writing import explained
-from inferail.telemetry.records import host_of
+from inferail.telemetry.exchange import Exchange
+from inferail.telemetry.records import host_of, new_id
 from inferail.transport import async_transport, blocking_transport
 from inferail.transport.body import read_all
 from inferail.transport.cancellation import Watch
@@ -206,6 +207,8 @@ class Caller:
         _check(scope, self)
         if not deadlines.fits(0.0):  # nothing is sent, so it is no attempt
             raise deadlines.error("total", provider=self.provider, model=self.model)
+        if not scope.call_id:  # no client is around
+            scope = scope.but(call_id=new_id())
         made: list[Attempt] = []
         reason = scope.reason
         self.retries.began()
@@ -271,8 +274,9 @@ class Caller:
 
         async def attempt(exchange: Exchange) -> ResultT:
             try:
-                reply = await transport.open(encoded.ready(), connect_timeout=deadlines.connect, by=deadlines.total)
-                exchange.arrived(reply)
+                wire = exchange.sends(encoded.ready())
+                reply = await transport.open(wire, connect_timeout=deadlines.connect, by=deadlines.total)
+                exchange.arrived(reply, request_id(reply.headers))
                 try:
                     body = await read_all(reply, by=deadlines.total)
                 finally:
@@ -392,7 +396,13 @@ class Target(Caller):
     def _read(self, encoded: Encoded, exchange: Exchange, body: bytes) -> Response[Any]:
         answer = self.codec.decode(exchange.headers, body)
         written = 0 if answer.usage.total_tokens else _written_bytes(answer.message)
-        attempt = exchange.close(reported=answer.usage, output_bytes=written, finish_reason=answer.finish_reason)
+        attempt = exchange.close(
+            reported=answer.usage,
+            output_bytes=written,
+            finish_reason=answer.finish_reason,
+            model=answer.model,
+            said=lambda: answer.message,
+        )
         message = split_think_tags(answer.message) if self.endpoint.think_tags else answer.message
         if message.provider != self.provider:
             message = Message("assistant", message.parts, self.provider)

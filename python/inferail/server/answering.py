@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.errors import ConfigError, InferailError
 from inferail.providers.codec import Facade, Incoming, Served
 from inferail.server.events import FacadeEvents
 from inferail.server.relaying import Pace, RelayEncoder, Relaying, known
+from inferail.telemetry.records import new_id
+from inferail.types.scope import current_scope
 
 try:
     from starlette.responses import Response
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from inferail.client import ResponseStream
     from inferail.types.model import DeltaStream, Model
-    from inferail.types.scope import Scope
+    from inferail.types.scope import Entered, Scope
 
 __all__ = ["STREAM_HEADERS", "StreamedAnswer", "WholeAnswer", "refusal", "send_events", "until_gone"]
 
@@ -60,6 +62,11 @@ async def until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
         working.result()
 
 
+def gateway_call(scope: Scope | None) -> Entered:
+    """A `with` block around one call that came to this server; None is the Scope of the server's task."""
+    return (scope or current_scope()).but(call_id=new_id(), path="gateway").enter()
+
+
 class _Answer(Response):
     """An answer that is made while it is sent."""
 
@@ -71,7 +78,7 @@ class _Answer(Response):
         self._surrounding = scope
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        with self._surrounding.enter() if self._surrounding is not None else nullcontext():
+        with gateway_call(self._surrounding):
             await until_gone(receive, self._deliver(scope, receive, send))
 
     @abstractmethod

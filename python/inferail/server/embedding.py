@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from inferail.providers.facade.chat_completions import ChatCompletionsFacade
 from inferail.providers.facade.embeddings import EmbeddingsFacade, IncomingEmbedding
-from inferail.server.answering import until_gone
+from inferail.server.answering import gateway_call, until_gone
 from inferail.server.relaying import known
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class EmbeddingAnswer(Response):
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answers."""
-        with self._surrounding.enter() if self._surrounding is not None else nullcontext():
+        with gateway_call(self._surrounding):
             await until_gone(receive, self._deliver(scope, receive, send))
 
     async def _deliver(self, scope: AsgiScope, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ and `variants` (batch, service tier). A rule is a whole name, a list (any of), o
 `regex`, `all`. Rates stand by position (the fields of `Price`); a list is a rate with its steps: base, start, rate, ….
 
 What is priced is what `Usage` counts: tokens (text, cache, audio, reasoning) and the request itself. Searches, pages,
-seconds of audio, pictures made, and the dearer one-hour cache writes of Anthropic are not in it.
+seconds of audio and pictures made are not in it.
 """
 
 from __future__ import annotations
@@ -78,6 +78,10 @@ class Price:
         cache_audio_read_per_million: Per million audio tokens read from the cache.
         reasoning_per_million: Per million reasoning tokens.
         per_request: Per request, on top of the tokens.
+        cache_write_1h_per_million: Per million prompt tokens written to the cache for an hour; by default the rate of those
+            that are written for minutes.
+        per_hour: Per hour of a machine of your own, on top of the tokens; tokens without a rate are then free.
+        calls_at_once: How many calls such a machine works on at once, on average: each pays its share of the time.
 
     Raises:
         ConfigError: A rate is negative or not a finite number.
@@ -92,16 +96,43 @@ class Price:
     cache_audio_read_per_million: Rate | None = None
     reasoning_per_million: Rate | None = None
     per_request: float | None = None
+    cache_write_1h_per_million: Rate | None = None
+    per_hour: float | None = None
+    calls_at_once: float = 1.0
+
+    @classmethod
+    def of_machine(
+        cls, usd_per_hour: float, *, output_tokens_per_second: float, input_tokens_per_second: float | None = None
+    ) -> Price:
+        """The price of a token of a machine of your own, from its rent and what it was measured to bring forth.
+
+        A token costs what the machine costs in the time it takes: `usd_per_hour / 3600 / tokens_per_second`.
+
+        Args:
+            usd_per_hour: Rent, power and so on.
+            output_tokens_per_second: Of all calls together, while it is as busy as it usually is.
+            input_tokens_per_second: Of prompts, where those are to be charged; None is free.
+
+        Raises:
+            ConfigError: A number is not positive.
+        """
+        speeds = (output_tokens_per_second, input_tokens_per_second or output_tokens_per_second)
+        if not all(math.isfinite(number) and number > 0 for number in (usd_per_hour, *speeds)):
+            raise ConfigError("a machine's price is made of positive numbers: dollars per hour, tokens per second")
+        output, prompt = (usd_per_hour / 3600 / speed * _MILLION for speed in speeds)
+        return cls(input_per_million=0.0 if input_tokens_per_second is None else prompt, output_per_million=output)
 
     def __post_init__(self) -> None:
+        if not (math.isfinite(self.calls_at_once) and self.calls_at_once > 0):
+            raise ConfigError("calls_at_once must be a positive number")
         for name in _FIELDS:
             rate: Rate | None = getattr(self, name)
             numbers = (rate.base, *(step for _, step in rate.steps)) if isinstance(rate, Tiered) else (rate or 0.0,)
             if not all(math.isfinite(number) and number >= 0 for number in numbers):
                 raise ConfigError(f"the price {name} must be a finite number of dollars that is not negative")
 
-    def cost_usd(self, usage: Usage) -> float | None:
-        """US dollars for `usage`; None if tokens were used that have no known price.
+    def cost_usd(self, usage: Usage, seconds: float = 0.0) -> float | None:
+        """US dollars for `usage`, and for so many seconds where the price is by the hour; None without a known price.
 
         Every token is charged once. Where cached and audio tokens together are more than the prompt, the surplus was
         both, and pays the rate for cached audio.
@@ -113,26 +144,30 @@ class Price:
             and (type(written) is float or type(written) is int)
             and (prompt or answer)
             and not (usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens or self.per_request)
-            and not (usage.input_audio_tokens or usage.output_audio_tokens)
+            and not (usage.input_audio_tokens or usage.output_audio_tokens or self.per_hour)
         ):  # nothing but plain tokens at plain rates, as of most calls, in a fifth of the time
             return (prompt * asked + answer * written) / _MILLION
         read = usage.cache_read_tokens if self.cache_read_per_million is not None else 0
-        write = usage.cache_write_tokens if self.cache_write_per_million is not None else 0
+        hour = usage.cache_write_1h_tokens if self.cache_write_1h_per_million is not None else 0
+        write = usage.cache_write_tokens - hour if self.cache_write_per_million is not None else 0
         audio = usage.input_audio_tokens if self.input_audio_per_million is not None else 0
-        both = min(audio, max(0, read + write + audio - prompt))
+        both = min(audio, max(0, read + write + hour + audio - prompt))
         audio -= both
         cached_audio = min(both, read) if self.cache_audio_read_per_million is not None else 0
         read -= cached_audio
         reasoning = usage.reasoning_tokens if self.reasoning_per_million is not None else 0
         spoken = usage.output_audio_tokens if self.output_audio_per_million is not None else 0
-        plain_input = max(0, prompt - read - write - audio - cached_audio)
+        plain_input = max(0, prompt - read - write - hour - audio - cached_audio)
         plain_output = max(0, answer - reasoning - spoken)
         total = (self.per_request or 0.0) * _MILLION
+        if self.per_hour is not None:
+            total += self.per_hour * seconds / 3600 / self.calls_at_once * _MILLION
         for count, rate in (
             (plain_input, self.input_per_million),
             (plain_output, self.output_per_million),
             (read, self.cache_read_per_million),
             (write, self.cache_write_per_million),
+            (hour, self.cache_write_1h_per_million),
             (audio, self.input_audio_per_million),
             (cached_audio, self.cache_audio_read_per_million),
             (reasoning, self.reasoning_per_million),
@@ -140,14 +175,22 @@ class Price:
         ):
             if count:
                 if rate is None:
-                    return None
+                    if self.per_hour is None:
+                        return None
+                    continue
                 total += count * (rate.at(prompt) if isinstance(rate, Tiered) else rate)
         if not prompt and not answer and self == _NO_PRICE:
             return None
         return total / _MILLION
 
 
-_FIELDS: Final = tuple(field.name for field in fields(Price))
+_FIELDS: Final = tuple(field.name for field in fields(Price) if field.name != "calls_at_once")
+# How the table names the ways of asking that answers tell of.
+_CONTEXTS: Final[Mapping[str | None, Mapping[str, str]]] = {
+    "batch": {"processing": "batch"},
+    "flex": {"service_tier": "flex"},
+    "priority": {"service_tier": "priority"},
+}
 _NO_PRICE: Final = Price()
 
 
@@ -293,6 +336,7 @@ def cost_usd(
     at: datetime | None = None,
     prices: PriceTable | None = None,
     context: Mapping[str, str] | None = None,
+    seconds: float = 0.0,
 ) -> float | None:
     """US dollars for `usage`, or None where the price of the model, or of a kind of token that was used, is not known.
 
@@ -302,10 +346,11 @@ def cost_usd(
         usage: What it consumed; cached and audio tokens are part of `input_tokens` and charged once.
         at: When; None is now.
         prices: The table; None is the bundled one.
-        context: As for `PriceTable.find`.
+        context: As for `PriceTable.find`; by default what `usage.service_tier` says.
+        seconds: How long the call took, for what is paid by the hour.
     """
-    price = (prices or _bundled()).find(provider, model, at, context=context)
-    return None if price is None else price.cost_usd(usage)
+    price = (prices or _bundled()).find(provider, model, at, context=context or _CONTEXTS.get(usage.service_tier))
+    return None if price is None else price.cost_usd(usage, seconds)
 
 
 @cache
@@ -360,7 +405,7 @@ def _price(rates: list[Any] | None) -> Price | None:
     if rates is None:
         return None
     columns = {name: _rate(rate) for name, rate in zip(_FIELDS, rates, strict=False)}
-    if "per_request" in columns:
+    if columns.get("per_request") is not None:
         columns["per_request"] /= 1000  # the source prices requests by the thousand
     return Price(**columns)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from inferail.errors import ConfigError, FormatError
@@ -17,12 +19,29 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from inferail.types.response import Attempt
 
-__all__ = ["Record", "host_of", "new_id"]
+__all__ = ["Note", "Record", "host_of", "new_id"]
 
 
 def new_id() -> str:
-    """A fresh random id: 32 hexadecimal digits."""
-    return os.urandom(16).hex()
+    """A fresh id, 32 hexadecimal digits: milliseconds since 1970, bits this process drew, a counter (UUIDv7, RFC 9562 §6.2).
+
+    Ids that were made later sort later, so that an index over them grows at its end. They can be guessed: no secrets.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{_process}{next(_counter) & 0xFFFFFF:06x}"
+
+
+def _draw() -> None:
+    """Tells the ids of this process from those of others; drawing for each id takes a microsecond more."""
+    global _process, _counter  # a fork must not go on with the numbers of its parent
+    drawn = os.urandom(6).hex()
+    _process, _counter = f"7{drawn[:3]}8{drawn[3:]}", itertools.count()
+
+
+_process = ""
+_counter = itertools.count()
+_draw()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_draw)
 
 
 def host_of(url: str) -> str:
@@ -34,6 +53,25 @@ def host_of(url: str) -> str:
         return urlsplit(url).netloc.rpartition("@")[2]
     except ValueError:
         return ""
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Note(NamedTuple):
+    """What a Record is made of, as long as nobody has looked at it: making one takes as long as ten of these.
+
+    A recorder that has a method `note` is given this instead of a Record, and makes it when it needs it (`Record.noted`).
+
+    Attributes:
+        attempt: What became of the attempt.
+        started_ns: When it began, nanoseconds since 1970.
+        more: Arguments of `Record.of`.
+    """
+
+    attempt: Attempt
+    started_ns: int
+    more: Mapping[str, Any]
 
 
 @quick
@@ -48,7 +86,8 @@ class Record:
         model: For which model.
         host: Host and port that was asked (`host_of`), or empty.
         streamed: Whether the answer was streamed.
-        reason: Why the attempt was made: `first`, `retry` or `fallback`; `cache` where a cache answered and none was made.
+        reason: Why the attempt was made: `first`, `retry`, `fallback`, `hedge`, …; `cache` where a cache answered and none
+            was made.
         attempt: Its number within the call, from 1.
         status_code: HTTP status, if there was one.
         error: Class name of the error, or None if it answered.
@@ -59,6 +98,18 @@ class Record:
         timing: Seconds to connection, TLS, first byte, first token and end.
         request_id: The provider's id of the attempt.
         labels: Labels of the Scope and the Request, the user's own words.
+        call_id: Names the call; all attempts of one call share it.
+        path: How the call came to the model: `direct`, `gateway` (through our server), `local` or `batch`.
+        model_version: The model as the answer named it, or None.
+        cache: How a cache answered (`exact`, `semantic`, `shared`), or None.
+        saved_usd: What the answer of the cache had cost when it was made, or None where that is not known.
+        saved_tokens: Its tokens, prompt and answer.
+        trace_id: Of the trace around the attempt, 32 hexadecimal digits, or None where there is none.
+        span_id: Of its span, 16 hexadecimal digits, or None.
+        payload_id: Names the kept request of a failed attempt, or None where none was kept.
+        estimated_usd: What a stream was said to have cost when that was asked for the last time while it ran, or None.
+            `cost_usd` has what it turned out to be.
+        price_version: Source and version of the prices, or None where no price is known or the provider said the cost.
 
     Raises:
         ConfigError: `started_at` has no time zone.
@@ -81,6 +132,17 @@ class Record:
     timing: Timing = field(default_factory=Timing)
     request_id: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    call_id: str = ""
+    path: str = "direct"
+    model_version: str | None = None
+    cache: str | None = None
+    saved_usd: float | None = None
+    saved_tokens: int = 0
+    trace_id: str | None = None
+    span_id: str | None = None
+    payload_id: str | None = None
+    estimated_usd: float | None = None
+    price_version: str | None = None
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:
@@ -98,6 +160,41 @@ class Record:
         """Whether the tokens, and so the cost, come from byte counts."""
         return self.usage.estimated
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it answered."""
+        return self.error is None
+
+    @property
+    def seconds_per_token(self) -> float | None:
+        """Seconds from one token of a streamed answer to the next, on average; None where that cannot be said."""
+        first, tokens = self.timing.first_token, self.usage.output_tokens
+        if first is None or tokens < 2:
+            return None
+        return max(0.0, self.timing.total - first) / (tokens - 1)
+
+    @property
+    def task(self) -> str | None:
+        """The label `task`."""
+        return self.labels.get("task")
+
+    @property
+    def tenant(self) -> str | None:
+        """The label `tenant`."""
+        return self.labels.get("tenant")
+
+    @property
+    def prompt_version(self) -> str | None:
+        """The label `prompt_version`."""
+        return self.labels.get("prompt_version")
+
+    @classmethod
+    def noted(cls, note: Note) -> Record:
+        """The record of what an attempt noted."""
+        attempt, started_ns, more = note
+        started_at = _EPOCH + timedelta(microseconds=started_ns // 1000)
+        return cls.of(attempt, started_at=started_at, **more)
+
     @classmethod
     def of(
         cls,
@@ -110,8 +207,9 @@ class Record:
         finish_reason: str | None = None,
         error_phase: str | None = None,
         labels: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> Record:
-        """The record of an `Attempt`, with what an Attempt does not know."""
+        """The record of an `Attempt`, with what an Attempt does not know; `more` are fields of the Record."""
         return cls(
             started_at=started_at,
             provider=attempt.provider,
@@ -128,7 +226,8 @@ class Record:
             usage=attempt.usage,
             timing=attempt.timing,
             request_id=attempt.request_id,
-            labels=dict(labels or {}),
+            labels=labels if labels is not None else {},
+            **more,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -152,11 +251,15 @@ class Record:
             **{name: getattr(timing, name) for name in _TIMING},
             "request_id": self.request_id,
             "labels": dict(self.labels),
+            **{name: getattr(self, name) for name in _LATER},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
-        """The record that `as_dict` wrote. Names it does not know are passed over, so that newer logs can be read.
+        """The record that `as_dict` wrote.
+
+        Names it does not know are passed over, so that newer logs can be read; for names that older logs do not have
+        nothing is known.
 
         Raises:
             FormatError: A value is missing or of the wrong type; the message names it, and has no value.
@@ -172,8 +275,9 @@ class Record:
             raise FormatError("the record's started_at has no time zone")
         return cls(
             **{name: data[name] for name in _PLAIN},
+            **{name: data[name] for name in _LATER if name in data},
             started_at=started_at,
-            usage=Usage(**{name: data[name] for name in _USAGE}),
+            usage=Usage(**{name: data[name] for name in _USAGE if name in data}),
             timing=Timing(**{name: data[name] for name in _TIMING}),
             labels=dict(data["labels"]),
         )
@@ -181,14 +285,17 @@ class Record:
 
 _USAGE: Final = tuple(field.name for field in fields(Usage))
 _TIMING: Final = tuple(field.name for field in fields(Timing))
+# Fields that version 0.1 did not write.
+_LATER: Final = tuple(field.name for field in fields(Record))[-11:]
+_NEW: Final = frozenset(("cache_write_1h_tokens", "service_tier", *_LATER))
 _PLAIN: Final = tuple(
-    field.name for field in fields(Record) if field.name not in {"started_at", "usage", "timing", "labels"}
+    field.name for field in fields(Record) if field.name not in {"started_at", "usage", "timing", "labels", *_LATER}
 )
 
 
 def _check(data: Mapping[str, Any]) -> None:
     for name, right in _TYPES.items():
-        if name not in data or not right(data[name]):
+        if (name not in data and name not in _NEW) or (name in data and not right(data[name])):
             raise FormatError(f"the record's {name} is {'of the wrong type' if name in data else 'missing'}")
 
 
@@ -221,12 +328,16 @@ def _or_none(right: Callable[[object], bool]) -> Callable[[object], bool]:
 
 
 _TYPES: Final[Mapping[str, Callable[[object], bool]]] = {
-    **dict.fromkeys(("id", "started_at", "provider", "model", "host", "reason"), _is_text),
-    **dict.fromkeys(("error", "error_phase", "finish_reason", "request_id"), _or_none(_is_text)),
+    **dict.fromkeys(("id", "started_at", "provider", "model", "host", "reason", "call_id", "path"), _is_text),
+    **dict.fromkeys(("error", "error_phase", "finish_reason", "request_id", "service_tier"), _or_none(_is_text)),
+    **dict.fromkeys(
+        ("model_version", "cache", "trace_id", "span_id", "payload_id", "price_version"), _or_none(_is_text)
+    ),
     **dict.fromkeys(("streamed", "estimated"), _is_flag),
-    **dict.fromkeys(("attempt", *(name for name in _USAGE if name.endswith("_tokens"))), _is_count),
+    **dict.fromkeys(("attempt", "saved_tokens", *(name for name in _USAGE if name.endswith("_tokens"))), _is_count),
     **dict.fromkeys(("connect", "tls", "total"), _is_number),
     **dict.fromkeys(("retry_after", "cost_usd", "first_byte", "first_token"), _or_none(_is_number)),
+    **dict.fromkeys(("saved_usd", "estimated_usd"), _or_none(_is_number)),
     "status_code": _or_none(_is_count),
     "labels": _is_labels,
 }

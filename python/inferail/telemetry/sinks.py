@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from inferail.errors import ConfigError, FormatError
-from inferail.telemetry.records import Record
+from inferail.telemetry.records import Note, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class MemorySink:
             raise ConfigError(f"capacity must be at least 1, not {capacity}")
         self.capacity = capacity
         self._lock = threading.Lock()
-        self._records: deque[Record] = deque(maxlen=capacity)
+        self._records: deque[Record | Note] = deque(maxlen=capacity)
         self._taken = 0
 
     def record(self, record: Record) -> None:
@@ -42,11 +42,20 @@ class MemorySink:
             self._records.append(record)
             self._taken += 1
 
+    def note(self, note: Note) -> None:
+        """Takes what a record is made of; it is made when somebody asks for it."""
+        with self._lock:
+            self._records.append(note)
+            self._taken += 1
+
     @property
     def records(self) -> list[Record]:
         """A copy of what is kept, oldest first."""
         with self._lock:
-            return list(self._records)
+            made = [Record.noted(entry) if isinstance(entry, Note) else entry for entry in self._records]
+            self._records.clear()
+            self._records.extend(made)
+            return made
 
     @property
     def dropped(self) -> int:

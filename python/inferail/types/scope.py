@@ -132,6 +132,9 @@ class Scope:
         timeouts: The client's `inferail.Timeouts`, for targets that have none of their own.
         rivals: How many other targets are asked at the same time, or will be once this one fails. A target with rivals does
             not wait to retry either, but has all of the time.
+        call_id: Names the call; every attempt made for it carries it to its Record.
+        policy: Says which data may go where (`inferail.governance.DataPolicy`), or None.
+        path: How the call comes to its models: `direct`, or `gateway` (our server), `local`, `batch`.
     """
 
     deadline: float | None = None
@@ -145,6 +148,9 @@ class Scope:
     reason: str = "first"
     timeouts: Any = None
     rivals: int = 0
+    call_id: str = ""
+    policy: Any = None
+    path: str = "direct"
 
     def enter(self) -> Entered:
         """Makes this the current Scope inside a `with` block."""

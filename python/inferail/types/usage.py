@@ -28,6 +28,8 @@ class Usage:
         output_audio_tokens: Part of the answer that was audio.
         cost_usd: US dollars, or None where no price is known. Never a made-up zero.
         estimated: True where the provider did not report usage and the numbers come from byte counts.
+        cache_write_1h_tokens: Part of `cache_write_tokens` that is kept for an hour instead of minutes, at a price of its own.
+        service_tier: How the call was processed where that has a price of its own (`flex`, `priority`, `batch`), else None.
     """
 
     input_tokens: int = 0
@@ -39,6 +41,8 @@ class Usage:
     output_audio_tokens: int = 0
     cost_usd: float | None = None
     estimated: bool = False
+    cache_write_1h_tokens: int = 0
+    service_tier: str | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -60,6 +64,8 @@ class Usage:
             self.output_audio_tokens,
             cost_usd,
             self.estimated,
+            self.cache_write_1h_tokens,
+            self.service_tier,
         )
 
     def __add__(self, other: Usage) -> Usage:
@@ -67,7 +73,8 @@ class Usage:
         counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
         known = self.cost_usd is not None and other.cost_usd is not None
         cost = (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None
-        return Usage(**counts, cost_usd=cost, estimated=self.estimated or other.estimated)
+        tier = self.service_tier if self.service_tier == other.service_tier else None
+        return Usage(**counts, cost_usd=cost, estimated=self.estimated or other.estimated, service_tier=tier)
 
 
 _COUNTS = tuple(field.name for field in fields(Usage) if field.name.endswith("_tokens"))

@@ -12,8 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from inferail.errors import DeadlineError, ProviderError, RequestError
+from inferail.providers.errors import request_id
 from inferail.providers.target import Target
-from inferail.telemetry.records import Record, host_of
+from inferail.telemetry.records import Record, host_of, new_id
 from inferail.transport.body import read_all
 from inferail.transport.deadlines import Timeouts
 from inferail.types.scope import current_scope
@@ -22,7 +23,7 @@ from inferail.wrapping.cache import CachedAnswer, key_of
 from inferail.wrapping.streams import Asked, CarriedStream
 
 if TYPE_CHECKING:
-    from inferail.providers.exchange import Exchange
+    from inferail.telemetry.exchange import Exchange
     from inferail.telemetry.prices import PriceTable
     from inferail.transport.protocol import Transport, Wire
     from inferail.transport.retries import RetryPolicy
@@ -88,6 +89,7 @@ class Carrier:
             recorder=settings.recorder,
             labels={**outer.labels, **settings.labels},
             timeouts=_stricter(limits, settings.timeouts),
+            call_id=new_id(),
         )
         key = None
         if settings.cache is not None:
@@ -108,8 +110,9 @@ class Carrier:
         async def attempt(exchange: Exchange) -> None:
             came.clear()
             try:
-                reply = await self.transport.open(asked.wire, connect_timeout=deadlines.connect, by=deadlines.total)
-                exchange.arrived(reply)
+                wire = exchange.sends(asked.wire)
+                reply = await self.transport.open(wire, connect_timeout=deadlines.connect, by=deadlines.total)
+                exchange.arrived(reply, request_id(reply.headers))
                 try:
                     body = await read_all(reply, by=deadlines.total)
                 finally:
@@ -169,7 +172,10 @@ class Carrier:
                 reason="cache",
                 usage=Usage(cost_usd=0.0),
                 request_id=found.request_id or None,
-                labels=dict(scope.labels),
+                labels=scope.labels,
+                call_id=scope.call_id,
+                path=scope.path,
+                cache="exact",
             )
         )
         headers = {"content-type": found.content_type, "x-inferail-cache": "hit"}

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inferail.errors import DeadlineError, RequestError, StreamError, TransportError
+from inferail.providers.errors import request_id
 from inferail.transport.body import drain, read_all
 from inferail.transport.cancellation import Watch
 from inferail.types.accumulate import Accumulator
 
 if TYPE_CHECKING:
     from inferail.core import Delta, StreamDecoder
-    from inferail.providers.exchange import Exchange
     from inferail.providers.target import Target
+    from inferail.telemetry.exchange import Exchange
     from inferail.transport.deadlines import Deadlines
     from inferail.transport.protocol import Reply, Transport, Wire
     from inferail.types.scope import Scope
@@ -90,9 +91,9 @@ class CarriedStream:
         deadlines.restart()
         try:
             reply = self._reply = await self._transport.open(
-                self._asked.wire, connect_timeout=deadlines.connect, by=deadlines.by
+                exchange.sends(self._asked.wire), connect_timeout=deadlines.connect, by=deadlines.by
             )
-            exchange.arrived(reply)
+            exchange.arrived(reply, request_id(reply.headers))
             self.status, self.headers = reply.status, reply.headers
             if not 200 <= reply.status < 300 or "text/event-stream" not in reply.headers.get("content-type", ""):
                 await self._whole(reply, exchange)
