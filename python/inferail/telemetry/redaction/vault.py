@@ -6,13 +6,16 @@ import hashlib
 import hmac
 import re
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from inferail.concurrency import run_blocking
 from inferail.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from inferail.store.protocol import Store
+
+T = TypeVar("T")
 
 __all__ = ["Vault"]
 
@@ -56,7 +59,7 @@ class Vault:
         if self._store is None:
             self._values[token] = data
         else:
-            run_blocking(self._store.put(_NAMESPACE, token, data))
+            _now(self._store.put(_NAMESPACE, token, data))
         return token
 
     def restore(self, text: str) -> str:
@@ -70,7 +73,7 @@ class Vault:
     def _value(self, token: str) -> str:
         data = self._values.get(token)
         if self._store is not None:
-            entry = run_blocking(self._store.get(_NAMESPACE, token))
+            entry = _now(self._store.get(_NAMESPACE, token))
             data = None if entry is None else entry.value
         if data is None:
             return token
@@ -92,3 +95,14 @@ def _cipher(key: bytes) -> Any:
     except ImportError:
         raise ConfigError("encryption needs the package cryptography: pip install 'inferail[encryption]'") from None
     return AESGCM(key)
+
+
+def _now(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a store, which does not suspend in a thread without an event loop."""
+    try:
+        work.send(None)
+    except StopIteration as stopped:
+        result: T = stopped.value
+        return result
+    work.close()
+    raise ConfigError("a vault in a store of a server is asked from a thread without an event loop: use asyncio.to_thread")

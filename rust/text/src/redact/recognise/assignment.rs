@@ -102,7 +102,7 @@ pub(super) fn find(view: &View<'_>, at: usize, kinds: Kinds) -> Option<Found> {
     let end = if is_quoted {
         quoted_end(view, start, quote, slashes)
     } else {
-        plain_end(view, start)
+        plain_end(view, start, view.at(at) == b'=')
     };
     let end = view.whole_character(end);
     if kinds.has(Kind::Key)
@@ -149,15 +149,15 @@ fn name_before(view: &View<'_>, at: usize) -> Option<Kind> {
         }
     }
     let name = &name[first..];
-    let ends = |with: &&str| name.ends_with(with.as_bytes());
-    if PASSWORDS.iter().any(|one| ends(&one))
+    let ends = |with: &str| name.ends_with(with.as_bytes());
+    if PASSWORDS.iter().any(|one| ends(one))
         || name == b"pass"
         || name.ends_with(b"userpass")
         || name.ends_with(b"dbpass")
     {
         return Some(Kind::Password);
     }
-    SECRETS.iter().any(|one| ends(&one)).then_some(Kind::Secret)
+    SECRETS.iter().any(|one| ends(one)).then_some(Kind::Secret)
 }
 
 /// Where the value ends whose quote, behind so many backslashes, stands before `start`.
@@ -183,13 +183,14 @@ fn quoted_end(view: &View<'_>, start: usize, quote: u8, slashes: usize) -> usize
     at
 }
 
-fn plain_end(view: &View<'_>, start: usize) -> usize {
+fn plain_end(view: &View<'_>, start: usize, is_query: bool) -> usize {
     let stops = |byte: u8| {
-        byte <= b' '
+        (byte == b'&' && is_query)
+            || byte <= b' '
             || is_quote(byte)
             || matches!(
                 byte,
-                b',' | b';' | b'&' | b')' | b'}' | b']' | b'<' | b'>' | b'|' | b'\\'
+                b',' | b';' | b')' | b'}' | b']' | b'<' | b'>' | b'|' | b'\\'
             )
     };
     let mut end = view.run(start, MAX_VALUE, |byte| !stops(byte));
@@ -230,7 +231,7 @@ fn is_nothing(value: &[u8]) -> bool {
     let small = &mut small[..length];
     small.copy_from_slice(&value[..length]);
     small.make_ascii_lowercase();
-    let holds = |part: &&str| {
+    let holds = |part: &str| {
         small
             .windows(part.len())
             .any(|window| window == part.as_bytes())
@@ -241,7 +242,7 @@ fn is_nothing(value: &[u8]) -> bool {
     is_marker
         || is_name
         || NOTHING.iter().any(|word| small == word.as_bytes())
-        || EXAMPLES.iter().any(|part| holds(&part))
+        || EXAMPLES.iter().any(|part| holds(part))
 }
 
 /// Whether the value looks drawn at random: letters and digits, long, and no character too often.

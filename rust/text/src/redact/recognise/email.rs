@@ -1,5 +1,6 @@
 //! Addresses of electronic mail, and passwords in URLs, which have an `@` as well.
 
+use super::keys;
 use crate::redact::kind::{Found, Kind, Kinds};
 use crate::redact::view::View;
 
@@ -30,6 +31,11 @@ pub(super) fn at_sign(view: &View<'_>, at: usize, kinds: Kinds) -> Option<Found>
         return None;
     }
     let start = local_part(view, at)?;
+    if kinds.has(Kind::Key)
+        && let Some(found) = keys::begins(view, start)
+    {
+        return Some(found);
+    }
     let end = domain(view, behind)?;
     let is_repository = view.slice(start, at) == b"git" && view.at(end) == b':';
     (!is_repository && view.at(end) != b'(').then(|| Found::new(Kind::Email, start, end))

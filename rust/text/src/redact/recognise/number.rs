@@ -92,30 +92,30 @@ impl Number {
         let first = between.first().copied().unwrap_or(0);
         between.iter().all(|&one| one == first).then_some(first)
     }
-
-    /// Whether the first `groups` groups are no part of something longer: a word, a path, a decimal number, an address.
-    pub(super) fn is_free(&self, view: &View<'_>, groups: usize) -> bool {
-        is_free_before(view, self.start()) && is_free_behind(view, self.end(groups))
-    }
 }
 
 /// Whether nothing that belongs to a number stands before `start`.
 pub(super) fn is_free_before(view: &View<'_>, start: usize) -> bool {
     let before = view.before(start);
-    let joined = matches!(before, b'-' | b'.' | b'/' | b'+' | b',' | b':');
-    let word = joined && view.before(start - 1).is_ascii_alphanumeric();
-    // `Tel:030` is a label and a number, `10:30` is a time.
-    let is_label = matches!(before, b':' | b',') && !view.before(start - 1).is_ascii_digit();
-    view.begins_word(start) && (!word || is_label) && !matches!(before, b'#' | b'$' | b'@' | b'%')
+    let is_part = match before {
+        // `Tel:030` is a label and a number, `10:30` is a time.
+        b':' | b',' => view.before(start - 1).is_ascii_digit(),
+        b'-' | b'.' | b'/' | b'+' => view.before(start - 1).is_ascii_alphanumeric(),
+        b'#' | b'$' | b'@' | b'%' => true,
+        _ => false,
+    };
+    view.begins_word(start) && !is_part
 }
 
 /// Whether nothing that belongs to a number stands at `end`.
 pub(super) fn is_free_behind(view: &View<'_>, end: usize) -> bool {
-    view.ends_word(end)
-        && view.at(end) != b'@'
-        && !(matches!(view.at(end), b'.' | b',' | b'-' | b':')
-            && view.at(end + 1).is_ascii_alphanumeric()
-            && !(view.at(end) == b',' && !view.at(end + 1).is_ascii_digit()))
+    let goes_on = match view.at(end) {
+        b',' => view.at(end + 1).is_ascii_digit(),
+        b'.' | b'-' | b':' => view.at(end + 1).is_ascii_alphanumeric(),
+        b'@' => true,
+        _ => false,
+    };
+    view.ends_word(end) && !goes_on
 }
 
 /// What stands between a group that ends at `end` and the next digit, and where that is.

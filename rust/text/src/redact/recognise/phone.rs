@@ -97,6 +97,11 @@ fn trunk(number: &Number, has_bracket: bool) -> Option<usize> {
     }
     let groups = sizes.len();
     let most = if digits[1] == 0 { 17 } else { 12 };
+    // With other signs than blanks it is a number of goods.
+    let is_abroad = digits[1] == 0;
+    if is_abroad && number.separator(0) != b' ' || groups == 3 && !is_abroad && sizes[1] < 3 {
+        return None;
+    }
     let is_long = (9..=most).contains(&number.count(groups));
     let first = if sizes.len() == 2 && number.separator(0) != b' ' {
         3..=5

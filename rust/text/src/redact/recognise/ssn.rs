@@ -1,6 +1,6 @@
 //! Social security numbers of the United States.
 
-use super::number::Number;
+use super::number::{Number, is_free_before, is_free_behind};
 use crate::redact::kind::{Found, Kind};
 use crate::redact::view::{View, Word, mentions};
 
@@ -27,12 +27,19 @@ pub(super) fn find(view: &View<'_>, number: &Number) -> Option<Found> {
         return None;
     }
     let is_followed = number.separator(groups - 1) == b'-';
-    if is_followed || !is_valid(number.value(9)) || !number.is_free(view, groups) {
+    if is_followed || !is_valid(number.value(9)) || !is_free(view, number, groups) {
         return None;
     }
     let is_told = || mentions(view.context(number.start(), 40), &WORDS);
     (separator == b'-' || (matches!(separator, b' ' | 0) && is_told()))
         .then(|| Found::new(Kind::Ssn, number.start(), number.end(groups)))
+}
+
+/// `SSN#` is a label, where other numbers behind a `#` are orders and tickets.
+fn is_free(view: &View<'_>, number: &Number, groups: usize) -> bool {
+    let is_label =
+        view.before(number.start()) == b'#' && mentions(view.context(number.start(), 40), &WORDS);
+    (is_label || is_free_before(view, number.start())) && is_free_behind(view, number.end(groups))
 }
 
 fn is_valid(number: u64) -> bool {

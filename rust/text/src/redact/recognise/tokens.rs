@@ -61,7 +61,7 @@ pub(super) fn private_key(view: &View<'_>, at: usize) -> Option<Found> {
             }
             byte if byte.is_ascii_alphanumeric() => end += 1,
             b'+' | b'/' | b'=' | b'\n' | b'\r' | b'\t' | b' ' | b'\\' | b':' | b',' | b'-' => {
-                end += 1
+                end += 1;
             }
             _ => break,
         }
