@@ -1,0 +1,5 @@
+"""`inferail simulate` and `inferail loadtest`."""
+
+from inferail.cli.load.simulate import simulate
+
+__all__ = ["simulate"]
