@@ -14,7 +14,7 @@ import click
 from inferail.cli.cache import cache
 from inferail.cli.chat import chat
 from inferail.cli.demo import demo
-from inferail.cli.load import simulate
+from inferail.cli.load import loadtest, simulate
 from inferail.cli.models import models
 from inferail.cli.sandbox import sandbox
 from inferail.cli.serve import serve
@@ -104,7 +104,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (cache, chat, demo, models, sandbox, serve, simulate, tokens):
+for _command in (cache, chat, demo, loadtest, models, sandbox, serve, simulate, tokens):
     main.add_command(_command)
 
 

@@ -63,7 +63,7 @@ class Tailed:
         body = 1.0 - self.tail
         if share <= body or not self.tail:
             return min(self.longest, self._body(share))
-        return min(self.longest, self.begins * ((1.0 - body) / max(_TINY, 1.0 - share)) ** (1.0 / self.exponent))
+        return min(self.longest, self.begins * math.pow(self.tail / max(_TINY, 1.0 - share), 1.0 / self.exponent))
 
     @property
     def begins(self) -> float:
