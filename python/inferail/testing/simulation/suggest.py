@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Suggestion", "suggest"]
 
 _QUANTILES: Final = ("p80", "p90", "p95", "p98")
-_BUDGETS: Final = (0.02, 0.04, 0.06, 0.1)
+_BUDGETS: Final = (0.02, 0.03, 0.04, 0.05)
 _FACTORS: Final = (0.1, 0.25, 0.5, 2.0, 4.0, 10.0)
 _SHIFTS: Final = (-0.25, -0.1, 0.1, 0.25)
 # A change has to be worth reading: less than that is luck.
@@ -105,6 +105,7 @@ def _beats(new: Summary, old: Summary, *, hedged: bool, max_extra: float) -> boo
 def _candidates(policy: Policy, name: str) -> Iterator[Policy]:
     """The policies around this one: one or two numbers changed."""
     if name in policy.hedges():
+        # The bound of a budget holds on any calls; that fewer were made on the first half says nothing about the second.
         for after in _QUANTILES:
             for budget in _BUDGETS:
                 text = _with(policy.text, f"combiners.{name}", "after", f'"{after}"')
