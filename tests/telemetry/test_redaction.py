@@ -202,7 +202,9 @@ def test_vault_tells_equal_values_by_key_and_kind():
     one, same, other = Vault(b"k" * 16), Vault(b"k" * 16), Vault()
 
     assert one.token("email", "a") == same.token("email", "a")
-    assert len({one.token("email", "a"), one.token("phone", "a"), one.token("email", "b"), other.token("email", "a")}) == 4
+    assert (
+        len({one.token("email", "a"), one.token("phone", "a"), one.token("email", "b"), other.token("email", "a")}) == 4
+    )
     assert one.restore("<EMAIL_000000000000000000000000>") == "<EMAIL_000000000000000000000000>"
 
 

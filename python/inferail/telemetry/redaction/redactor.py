@@ -24,7 +24,9 @@ FAILED = "redaction_failed"
 """The kind of a text that a recogniser could not read: all of it."""
 
 _STRING = re.compile(rb'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
-_CHARACTER = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
+_CHARACTER = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL
+)
 
 _log = logging.getLogger(__name__)
 
