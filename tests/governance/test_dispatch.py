@@ -338,5 +338,5 @@ def test_gateway_sends_nothing_and_answers_403(streamed):
 
     assert answer.status_code == 403
     assert "phi" in answer.json()["error"]["message"]
-    assert status_for(ir.PolicyError("no", label=None, missing="rule")) == 403
+    assert status_for(ir.PolicyError("no", label=None, missing="rule")) == 422
     assert not transport.asked
