@@ -121,7 +121,8 @@ class Watched:
             return
         now = self._clock.now()
         kind = _kind(error)
-        if kind is None:
+        # A call that began with no time left, behind one that had used it up, says nothing about its endpoint.
+        if kind is None or (kind == "timeout" and now <= self._began):
             endpoint.abandoned(now, total=now - self._began)
         else:
             retry_after = getattr(error, "retry_after", None)
