@@ -19,7 +19,7 @@ from inferail._core_stubs.limits import (
     RetryBudget,
     WaitQueue,
 )
-from inferail._core_stubs.policy import EndpointHealth, pick
+from inferail._core_stubs.policy import EndpointHealth, RecordRing, pick
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -104,6 +104,7 @@ __all__ = [
     "PartialJSON",
     "Plan",
     "PromptLookup",
+    "RecordRing",
     "Refusal",
     "Reservation",
     "RetryBudget",

@@ -15,6 +15,8 @@ from inferail.cli.cache import cache
 from inferail.cli.chat import chat
 from inferail.cli.demo import demo
 from inferail.cli.ledger.replay import replay
+from inferail.cli.ledger.report import report
+from inferail.cli.ledger.rules import rules
 from inferail.cli.models import models
 from inferail.cli.sandbox import sandbox
 from inferail.cli.serve import serve
@@ -40,6 +42,7 @@ _PLAIN: Final = {
     "╳": "x",
     "·": "-",
     "≈": "~",
+    "≥": ">=",
     "…": "...",
     "–": "-",
     "—": "-",
@@ -104,7 +107,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (cache, chat, demo, models, replay, sandbox, serve, tokens):
+for _command in (cache, chat, demo, models, replay, report, rules, sandbox, serve, tokens):
     main.add_command(_command)
 
 

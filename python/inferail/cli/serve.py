@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from inferail.types.embedding import EmbeddingModel
     from inferail.types.model import Model
+    from inferail.types.scope import Recorder
 
 __all__ = ["serve"]
 
@@ -98,6 +99,12 @@ _HELP = """Serve models in the formats of OpenAI, Anthropic and Gemini.
     metavar="SECONDS",
     help="What running answers get after Ctrl-C.",
 )
+@click.option(
+    "--metrics",
+    "with_metrics",
+    is_flag=True,
+    help="Count attempts, tokens, cost and time, and show them to Prometheus at /metrics.",
+)
 @click.option("--records", metavar="FILE", help="Append one line of JSON per attempt: tokens, cost, time; never text.")
 @click.option("--keep-failures", is_flag=True, help=KEEP_FAILURES)
 def serve(
@@ -111,6 +118,7 @@ def serve(
     timeout: float | None,
     max_body: int,
     grace: int,
+    with_metrics: bool,
     records: str | None,
     keep_failures: bool,
 ) -> None:
@@ -119,7 +127,8 @@ def serve(
     from inferail.server import create_app
     from inferail.server import serve as run
     from inferail.server.local import LocalOnly, is_local
-    from inferail.telemetry.sinks import JsonlSink
+    from inferail.telemetry.prometheus import Metrics
+    from inferail.telemetry.sinks import JsonlSink, Tee
     from inferail.transport.deadlines import Timeouts
     from inferail.types.scope import Scope
 
@@ -138,12 +147,17 @@ def serve(
             if close is not None:
                 await close()
 
+    metrics = Metrics() if with_metrics else None
+    sinks: list[Recorder] = [] if metrics is None else [metrics]
+    if records:
+        sinks.append(JsonlSink(records))
+    behind = None if not sinks else sinks[0] if len(sinks) == 1 else Tee(*sinks)
+
     def say(address: str) -> None:
         for line in _instructions(address, [*served, *embedding], has_key=key is not None):
             click.echo(line)
 
-    sink = JsonlSink(records) if records else None
-    with keeping(sink) if keep_failures else nullcontext(sink) as recorder:
+    with keeping(behind) if keep_failures else nullcontext(behind) as recorder:
         scope = Scope(recorder=recorder, timeouts=Timeouts.of(timeout))
         app: Any = create_app(
             served,
@@ -152,6 +166,7 @@ def serve(
             max_body_bytes=max_body * 1024 * 1024,
             scope=scope,
             lifespan=closing,
+            metrics=metrics,
         )
         if key is None and is_local(host):
             app = LocalOnly(app)

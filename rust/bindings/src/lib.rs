@@ -72,6 +72,8 @@ mod core_module {
     #[pymodule_export]
     use super::policy::retry_budget::PyRetryBudget;
     #[pymodule_export]
+    use super::policy::ring::PyRecordRing;
+    #[pymodule_export]
     use super::sampler::draw::{PySampler, sample_each};
     #[pymodule_export]
     use super::sampler::history::PyHistory;

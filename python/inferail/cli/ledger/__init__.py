@@ -1,1 +1,1 @@
-"""Commands over the ledger: what calls cost, and what became of those that failed."""
+"""Commands about what calls cost and how they went."""
