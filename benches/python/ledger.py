@@ -105,7 +105,9 @@ def write(path: Path, records: Iterable[Record]) -> None:
                 kind = kind_of(record)
                 if kind not in numbers:
                     numbers[kind] = number_of(kind)
-                    connection.execute("INSERT OR IGNORE INTO kinds VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", (numbers[kind], *kind))
+                    connection.execute(
+                        "INSERT OR IGNORE INTO kinds VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", (numbers[kind], *kind)
+                    )
                 values = record.as_dict()
                 values["started_at"] = record.started_at.timestamp()
                 numbers_and_words = [values[name] for name in names]

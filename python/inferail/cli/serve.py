@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from inferail.cli.ledger.keeping import KEEP_FAILURES, keeping
+from inferail.cli.ledger.keeping import KEEP_FAILURES
+from inferail.cli.ledger.recording import RECORDS, recording
 from inferail.cli.output import program_name
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from inferail.types.embedding import EmbeddingModel
     from inferail.types.model import Model
-    from inferail.types.scope import Recorder
 
 __all__ = ["serve"]
 
@@ -105,7 +105,7 @@ _HELP = """Serve models in the formats of OpenAI, Anthropic and Gemini.
     is_flag=True,
     help="Count attempts, tokens, cost and time, and show them to Prometheus at /metrics.",
 )
-@click.option("--records", metavar="FILE", help="Append one line of JSON per attempt: tokens, cost, time; never text.")
+@click.option("--records", metavar="FILE", help=RECORDS)
 @click.option("--keep-failures", is_flag=True, help=KEEP_FAILURES)
 def serve(
     *,
@@ -128,7 +128,6 @@ def serve(
     from inferail.server import serve as run
     from inferail.server.local import LocalOnly, is_local
     from inferail.telemetry.prometheus import Metrics
-    from inferail.telemetry.sinks import JsonlSink, Tee
     from inferail.transport.deadlines import Timeouts
     from inferail.types.scope import Scope
 
@@ -147,24 +146,19 @@ def serve(
             if close is not None:
                 await close()
 
-    metrics = Metrics() if with_metrics else None
-    sinks: list[Recorder] = [] if metrics is None else [metrics]
-    if records:
-        sinks.append(JsonlSink(records))
-    behind = None if not sinks else sinks[0] if len(sinks) == 1 else Tee(*sinks)
-
     def say(address: str) -> None:
         for line in _instructions(address, [*served, *embedding], has_key=key is not None):
             click.echo(line)
 
-    with keeping(behind) if keep_failures else nullcontext(behind) as recorder:
-        scope = Scope(recorder=recorder, timeouts=Timeouts.of(timeout))
+    metrics = Metrics() if with_metrics else None
+    counting = () if metrics is None else (metrics,)
+    with recording(records, *counting, keep_failures=keep_failures) as recorder:
         app: Any = create_app(
             served,
             embedders=embedding,
             api_key=key,
             max_body_bytes=max_body * 1024 * 1024,
-            scope=scope,
+            scope=Scope(recorder=recorder, timeouts=Timeouts.of(timeout)),
             lifespan=closing,
             metrics=metrics,
         )

@@ -92,6 +92,8 @@ mod core_module {
     #[pymodule_export]
     use super::sse_parser::{PySseEvent, PySseParser};
     #[pymodule_export]
+    use super::text::redactor::{PyRedactor, PyRedactorStream};
+    #[pymodule_export]
     use super::text::sentence_gate::PySentenceGate;
     #[pymodule_export]
     use super::text::stall_detector::PyStallDetector;

@@ -123,7 +123,9 @@ def check(report: Report, twin: Twin) -> None:
         row = (use.calls, use.hits, use.saved_usd, use.saved_unknown, use.saved_tokens, use.prompt_ratio, use.uncached)
         assert row == same(caching[use.task])
     told = report.reconciliation()
-    assert (told.attempts, told.estimated, told.compared, told.median_error, told.p95_error) == same(twin.reconciliation())
+    assert (told.attempts, told.estimated, told.compared, told.median_error, told.p95_error) == same(
+        twin.reconciliation()
+    )
     assert [day.usd for day in report.daily_spend()] == same(twin.daily_spend())
     for slo in (
         SLO(objective=0.9),
@@ -186,8 +188,6 @@ def test_window_and_conditions_keep_the_records_they_name(made, since, until):
         ledger = Path(folder) / "ledger.db"
         write(ledger, made)
         for source in (made, ledger):
-            report = Report.of(
-                source, since=begin, until=end, where={"task": "faq", "tenant": [None, "x"]}, now=NOW
-            )
+            report = Report.of(source, since=begin, until=end, where={"task": "faq", "tenant": [None, "x"]}, now=NOW)
             assert len(report) == len(kept)
             assert report.spend_usd == same(sum(record.cost_usd or 0.0 for record in kept))

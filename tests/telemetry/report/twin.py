@@ -145,7 +145,10 @@ class Twin:
         both = [
             (record.estimated_usd, record.cost_usd)
             for record in self.records
-            if record.reason != "cache" and not record.estimated and record.estimated_usd is not None and record.cost_usd
+            if record.reason != "cache"
+            and not record.estimated
+            and record.estimated_usd is not None
+            and record.cost_usd
         ]
         errors = sorted(abs(told - real) / real for told, real in both)
         guessed = sum(record.estimated for record in used)

@@ -1,1 +1,1 @@
-"""Commands about what calls cost and how they went."""
+"""Commands that read the ledger."""

@@ -374,4 +374,3 @@ def _cached(columns: Columns, model: tuple[str, str], prices: PriceTable) -> flo
             return None
         total += (cost or 0.0) + (price.per_request or 0.0) * (len(mine) - 1)
     return total
-

@@ -130,7 +130,9 @@ class _Ledger:
         labels = self._read_labels(connection, where, values, len(rows))
         missing = set(np.unique(rows["kind"]).tolist()) - kinds.keys() if len(rows) else set()
         if missing:
-            raise FormatError(f"{self.path} is damaged: {len(missing)} kinds of records are missing", path=str(self.path))
+            raise FormatError(
+                f"{self.path} is damaged: {len(missing)} kinds of records are missing", path=str(self.path)
+            )
         return Columns(rows, kinds, labels)
 
     @staticmethod
@@ -150,7 +152,8 @@ class _Ledger:
         last, more = "", True
         while more:
             end = connection.execute(
-                f"SELECT id FROM records WHERE id > ? ORDER BY id LIMIT 1 OFFSET {_ROWS_AT_ONCE - 1}", (last,)  # noqa: S608
+                f"SELECT id FROM records WHERE id > ? ORDER BY id LIMIT 1 OFFSET {_ROWS_AT_ONCE - 1}",
+                (last,),  # noqa: S608
             ).fetchone()
             more = end is not None
             condition = " AND ".join(filter(None, ("id > ?", "id <= ?" if more else "", where)))
@@ -163,7 +166,9 @@ class _Ledger:
                 bounds,
             ).fetchone()
             if len(block or b"") != count * LAYOUT.itemsize:
-                raise FormatError(f"{self.path} is damaged: the facts of some records are not whole", path=str(self.path))
+                raise FormatError(
+                    f"{self.path} is damaged: the facts of some records are not whole", path=str(self.path)
+                )
             if count:
                 blocks.append(np.frombuffer(block, dtype=LAYOUT))
             last = end[0] if end else last

@@ -126,7 +126,9 @@ def attainment(columns: Columns, slo: SLO, now: float) -> SLOResult:
     )
 
 
-def _answered_in_time(columns: Columns, slo: SLO, began: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[Mask, Mask]:
+def _answered_in_time(
+    columns: Columns, slo: SLO, began: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> tuple[Mask, Mask]:
     """Per call, whether its answer was in time, and whether it says when it came."""
     calls = columns.calls
     answers = columns.answered | columns.from_cache
@@ -164,5 +166,7 @@ def _burn(
 
 def as_text(slo: SLO) -> Mapping[str, str]:
     """What an objective asks, in words."""
-    bounds = [f"{name} {bound:g} s" for name, bound in (("first token", slo.first_token), ("total", slo.total)) if bound]
+    bounds = [
+        f"{name} {bound:g} s" for name, bound in (("first token", slo.first_token), ("total", slo.total)) if bound
+    ]
     return {"calls": slo.task or "all", "bound": ", ".join(bounds) or "answered", "objective": f"{slo.objective:.4g}"}
