@@ -90,7 +90,7 @@ def facts_of(record: Record, number: int) -> bytes:
     """
     usage, timing = record.usage, record.timing
     cost, estimated, saved, first = usage.cost_usd, record.estimated_usd, record.saved_usd, timing.first_token
-    counts = (
+    counts: tuple[int, ...] = (
         usage.input_tokens,
         usage.output_tokens,
         record.saved_tokens,

@@ -36,7 +36,9 @@ def moment(option: str, text: str | None) -> datetime | timedelta | None:
             return timedelta(**{_UNITS[ago[2]]: float(ago[1])})
         found = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise click.UsageError(f"{option} is how long ago (7d, 24h, 30m, 2w) or a day (2026-11-01), not {text!r}") from None
+        raise click.UsageError(
+            f"{option} is how long ago (7d, 24h, 30m, 2w) or a day (2026-11-01), not {text!r}"
+        ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

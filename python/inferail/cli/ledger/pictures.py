@@ -55,7 +55,9 @@ def _draw_latency(axes: Any, made: Report) -> None:
     names = [one.group["model"] or "" for one in found]
     for place, (name, color) in enumerate((("p50", "tab:green"), ("p95", "tab:orange"), ("p99", "tab:red"))):
         heights = [getattr(one, name) for one in found]
-        axes.barh([number + place * 0.27 for number in range(len(found))], heights, height=0.25, color=color, label=name)
+        axes.barh(
+            [number + place * 0.27 for number in range(len(found))], heights, height=0.25, color=color, label=name
+        )
     axes.set_yticks([number + 0.27 for number in range(len(found))], names)
     axes.set_xlabel("seconds")
     axes.set_title("Latency of answers")

@@ -122,11 +122,13 @@ def attainment(columns: Columns, slo: SLO, now: float) -> SLOResult:
         attained,
         None if attained is None else attained >= slo.objective,
         None if attained is None else 1 - (1 - attained) / allowed,
-        tuple(_burn(began[counted], bad[counted], now, allowed, *window) for window in _WINDOWS),
+        tuple(_burn(began[counted], bad[counted], now, allowed=allowed, windows=window) for window in _WINDOWS),
     )
 
 
-def _answered_in_time(columns: Columns, slo: SLO, began: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[Mask, Mask]:
+def _answered_in_time(
+    columns: Columns, slo: SLO, began: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> tuple[Mask, Mask]:
     """Per call, whether its answer was in time, and whether it says when it came."""
     calls = columns.calls
     answers = columns.answered | columns.from_cache
@@ -148,11 +150,11 @@ def _burn(
     began: np.ndarray[tuple[int], np.dtype[np.float64]],
     bad: Mask,
     now: float,
+    *,
     allowed: float,
-    long: int,
-    short: int,
-    factor: float,
+    windows: tuple[int, int, float],
 ) -> BurnRate:
+    long, short, factor = windows
     rates: list[float | None] = []
     for seconds in (long, short):
         inside = (began > now - seconds) & (began <= now)
@@ -164,5 +166,7 @@ def _burn(
 
 def as_text(slo: SLO) -> Mapping[str, str]:
     """What an objective asks, in words."""
-    bounds = [f"{name} {bound:g} s" for name, bound in (("first token", slo.first_token), ("total", slo.total)) if bound]
+    bounds = [
+        f"{name} {bound:g} s" for name, bound in (("first token", slo.first_token), ("total", slo.total)) if bound
+    ]
     return {"calls": slo.task or "all", "bound": ", ".join(bounds) or "answered", "objective": f"{slo.objective:.4g}"}

@@ -283,9 +283,7 @@ def headroom(columns: Columns, windows: Mapping[str, int], warn: float, act: flo
         elif share is not None and share >= warn:
             level = "warn"
         warned, acted = (int(np.count_nonzero(tokens >= bound * window)) if window else 0 for bound in (warn, act))
-        found.append(
-            Headroom(name, window, len(rows), p50, p99, most, share, warned, acted, refused[place], level)
-        )
+        found.append(Headroom(name, window, len(rows), p50, p99, most, share, warned, acted, refused[place], level))
     return tuple(sorted(found, key=lambda one: (-(one.most_share or -1.0), one.model)))
 
 
