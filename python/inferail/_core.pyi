@@ -19,7 +19,7 @@ from inferail._core_stubs.limits import (
     RetryBudget,
     WaitQueue,
 )
-from inferail._core_stubs.policy import EndpointHealth, pick
+from inferail._core_stubs.policy import EndpointHealth, RecordRing, pick
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -31,7 +31,7 @@ from inferail._core_stubs.sampler import (
     sample_each,
     verify_draft,
 )
-from inferail._core_stubs.text import SentenceGate, StallDetector, TaskModel
+from inferail._core_stubs.text import Redactor, RedactorStream, SentenceGate, StallDetector, TaskModel
 from inferail._core_stubs.tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
@@ -104,6 +104,7 @@ __all__ = [
     "PartialJSON",
     "Plan",
     "PromptLookup",
+    "RecordRing",
     "Refusal",
     "Reservation",
     "RetryBudget",

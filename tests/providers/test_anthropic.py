@@ -366,18 +366,22 @@ def test_decode_reads_refusal() -> None:
 
 
 def test_decode_normalises_usage() -> None:
-    """Serves R96."""
+    """Serves R96, R110."""
     usage = {
         "input_tokens": 10,
         "cache_creation_input_tokens": 200,
         "cache_read_input_tokens": 3000,
         "output_tokens": 50,
         "output_tokens_details": {"thinking_tokens": 20},
+        "cache_creation": {"ephemeral_5m_input_tokens": 120, "ephemeral_1h_input_tokens": 80},
+        "service_tier": "batch",
     }
 
     answer = read(message({"type": "text", "text": "Hi"}, usage=usage))
 
-    assert answer.usage == Usage(3210, 50, cache_read_tokens=3000, cache_write_tokens=200, reasoning_tokens=20)
+    assert answer.usage == Usage(
+        3210, 50, 3000, 200, reasoning_tokens=20, cache_write_1h_tokens=80, service_tier="batch"
+    )
 
 
 @pytest.mark.parametrize(
@@ -403,7 +407,14 @@ def test_decode_agrees_with_the_stream_decoder() -> None:
         {"type": "text", "text": "Hi"},
         {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Bern"}},
     ]
-    usage = {"input_tokens": 5, "cache_read_input_tokens": 7, "cache_creation_input_tokens": 1, "output_tokens": 9}
+    usage = {
+        "input_tokens": 5,
+        "cache_read_input_tokens": 7,
+        "cache_creation_input_tokens": 2,
+        "cache_creation": {"ephemeral_5m_input_tokens": 1, "ephemeral_1h_input_tokens": 1},
+        "service_tier": "priority",
+        "output_tokens": 9,
+    }
     stop = {"stop_reason": "refusal", "stop_details": {"explanation": "No."}}
     events: list[dict[str, Any]] = [{"type": "message_start", "message": {"id": "msg_1", "usage": usage}}]
     for index, block in enumerate(blocks):
@@ -421,6 +432,7 @@ def test_decode_agrees_with_the_stream_decoder() -> None:
     assert accumulator.message() == answer.message
     assert accumulator.finish_reason == answer.finish_reason
     assert accumulator.usage == answer.usage
+    assert (answer.usage.cache_write_1h_tokens, answer.usage.service_tier) == (1, "priority")
 
 
 ERRORS = [

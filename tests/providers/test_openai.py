@@ -376,6 +376,8 @@ def test_decode_normalises_usage() -> None:
     }
 
     assert read(body).usage == Usage(100, 50, 40, 5, 30, 3, 2)
+    for said, kept in (("flex", "flex"), ("priority", "priority"), ("default", None), (3, None)):
+        assert read({**body, "service_tier": said}).usage.service_tier == kept
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.routing.scripts import END, about, call, model, said, virtual_scope
 import inferail as ir
 from inferail.core import RetryBudget
 from inferail.routing.health import Health
-from inferail.routing.hedged import Hedged, HedgeStatistics
+from inferail.routing.hedged import ExtraLoad, Hedged, HedgeStatistics
 from inferail.testing import LoopClock, ScriptedModel, ScriptedReply, ScriptedTransport, run_virtual
 from inferail.types.model import DeltaStream
 
@@ -182,8 +183,86 @@ def test_hedged_asks_extra_for_no_more_requests_than_allowed():
 
     run_virtual(main())
 
-    assert hedged.statistics == HedgeStatistics(requests=200, hedged=20, won=20)
-    assert len(soon.requests) == 20
+    assert hedged.statistics == HedgeStatistics(requests=200, hedged=21, won=21)
+    assert len(soon.requests) == 21
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("max_extra", "extra"), [(1.0, 40), (0.1, 1 + 4), (0.0, 1)])
+def test_hedged_requests_at_once_have_the_share_of_all_of_them(stream, max_extra, extra):
+    """All have paid in before the first of them is late.
+
+    Serves R55.
+    """
+    late = ScriptedModel([said("Late.", 1.0)], "a", cycles=True)
+    soon = ScriptedModel([said("Soon.", 0.1)], "b", cycles=True)
+    hedged = Hedged(late, soon, after=0.5, max_extra=max_extra)
+
+    run_virtual(_at_once(hedged, 40, stream=stream))
+
+    assert hedged.statistics == HedgeStatistics(requests=40, hedged=extra, won=extra)
+    assert len(soon.requests) == extra
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("end", ["answered", "failed", "cancelled", "never-hedged"])
+def test_hedged_saves_one_extra_request_up_of_those_that_ended(end, stream):
+    """However they end: 40 that were not late, then 10 late ones at once."""
+    script = {"failed": [0.1, ir.ConfigError("wrong")], "cancelled": said("Never.", 9.0)}.get(end, said("Fine.", 0.1))
+    first = ScriptedModel([*[script] * 40, *[said("Late.", 1.0)] * 10], "a")
+    hedged = Hedged(first, ScriptedModel([said("Soon.", 0.1)], "b", cycles=True), after=0.5, max_extra=0.1)
+
+    async def main() -> None:
+        tools = (ir.Tool("pay"),) if end == "never-hedged" else ()
+        before = asyncio.create_task(_at_once(hedged, 40, stream=stream, tools=tools))
+        await asyncio.sleep(0.3)
+        assert before.cancel() is (end == "cancelled")
+        await asyncio.wait([before])
+        assert hedged.statistics.hedged == 0
+        await _at_once(hedged, 10, stream=stream)
+
+    run_virtual(main())
+
+    assert hedged.statistics.hedged == 1 + 1
+
+
+async def _at_once(hedged: Hedged, requests: int, *, stream: bool, tools: tuple[ir.Tool, ...] = ()) -> None:
+    request = ir.Request((ir.user("Hello"),), tools=tools)
+
+    async def one() -> None:
+        if not stream:
+            await hedged.generate(request)
+            return
+        async with hedged.stream(request) as reading:
+            await reading.final()
+
+    await asyncio.gather(*(one() for _ in range(requests)), return_exceptions=True)
+
+
+@given(
+    share=st.integers(0, 20),
+    events=st.lists(st.sampled_from(["begin", "begin", "ask", "ask", "settle"]), max_size=60),
+)
+def test_extra_load_grants_all_that_its_bound_allows_and_no_more(share, events):
+    """A twin looks at every stretch of time that ends now: 1 + share of what ran in it, with one more granted."""
+    extra, exact = ExtraLoad(share / 20), Fraction(share, 20)
+    running = begun = granted = 0
+    moments = [(running, begun, granted)]
+    for event in events:
+        if event == "begin":
+            extra.deposit()
+            running, begun = running + 1, begun + 1
+        elif running and event == "settle":
+            extra.settle()
+            running -= 1
+        elif running:
+            allowed = all(
+                granted + 1 - granted_then <= 1 + exact * (running_then + begun - begun_then)
+                for running_then, begun_then, granted_then in moments
+            )
+            assert extra.withdraw() is allowed
+            granted += allowed
+        moments.append((running, begun, granted))
 
 
 def test_hedged_asks_the_budget_that_it_shares():

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import trio
 
 import inferail as ir
-from inferail.routing.hedged import Hedged
+from inferail.routing.hedged import Hedged, HedgeStatistics
 from inferail.routing.tiered import Tiered
 from inferail.testing.sandbox import Sandbox
 
@@ -239,14 +240,18 @@ def test_races_of_threads_leave_nothing_behind(sandbox, transport):
 
 @pytest.mark.slow
 def test_one_hedged_client_serves_many_threads_at_once(sandbox, whole):
-    texts: list[str] = []
-    with ir.Client(hedged(sandbox, "docs@hang"), transport="rust") as client:
-        threads = [threading.Thread(target=lambda: texts.append(client.complete(QUESTION).text)) for _ in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
+    """All have begun before the first is late, so each must find its own share of the extra requests still there."""
+    began = threading.Barrier(16)
+    model = hedged(sandbox, "docs@hang")
+
+    def ask(client: ir.Client) -> str:
+        began.wait()
+        return client.complete(QUESTION).text
+
+    with ir.Client(model, transport="rust") as client, ThreadPoolExecutor(16) as threads:
+        texts = list(threads.map(ask, [client] * 16))
 
         assert texts == [whole] * 16
+        assert model.statistics == HedgeStatistics(requests=16, hedged=16, won=16)
         assert len(client.records) == 32
         assert not racers()

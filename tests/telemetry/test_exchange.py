@@ -1,7 +1,7 @@
 """What an attempt tells the recorder: its call, its trace, and the request of a failure."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from inferail.telemetry.records import Record
 from inferail.telemetry.sinks import MemorySink
 from inferail.testing.sandbox import Sandbox
 from inferail.transport.protocol import Wire
+from inferail.types.message import Message
 
 QUESTION = "What is a Target?"
 
@@ -29,6 +30,10 @@ class Span:
     trace_id: str | None = "a" * 32
     span_id: str | None = "b" * 16
     ended: list[Record] = field(default_factory=list)
+    answers: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def answered(self, said: Callable[[], Message], finish_reason: str | None) -> None:
+        self.answers.append((said().text, finish_reason))
 
     def end(self, record: Record) -> None:
         self.ended.append(record)
@@ -96,14 +101,15 @@ def test_span_begins_before_the_request_and_ends_before_the_record(sandbox, stre
     with ir.Client(target(sandbox, "docs"), recorder=recorder) as client:
         if streamed:
             with client.stream(QUESTION) as stream:
-                stream.final()
+                response = stream.final()
         else:
-            client.complete(QUESTION)
+            response = client.complete(QUESTION)
 
     (about,), (span,), (record,) = recorder.begun, recorder.spans, recorder.records
     assert (about["provider"], about["model"], about["operation"], about["attempt"]) == ("openai", "docs", "chat", 1)
     assert (about["streamed"], about["reason"], about["request"].messages[0].text) == (streamed, "first", QUESTION)
     assert span.ended == [record]
+    assert span.answers == [(response.text, "stop")]
     assert (record.trace_id, record.span_id) == ("a" * 32, "b" * 16)
     assert sandbox.requests[-1].headers["traceparent"] == span.headers["traceparent"]
 

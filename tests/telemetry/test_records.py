@@ -1,11 +1,13 @@
 import json
+import os
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from inferail.errors import ConfigError, FormatError, ServerError
-from inferail.telemetry.records import Record, host_of, new_id
+from inferail.telemetry.records import Note, Record, host_of, new_id
+from inferail.telemetry.sinks import MemorySink
 from inferail.types.response import Attempt, Timing
 from inferail.types.usage import Usage
 
@@ -187,6 +189,34 @@ def test_ids_are_unique_and_sort_by_the_millisecond_they_were_made_in():
     assert len(set(made)) == 10_000
     assert [one[:12] for one in made] == sorted(one[:12] for one in made)
     assert all(len(one) == 32 and one[12] == "7" and int(one, 16) >= 0 for one in made)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_ids_of_a_fork_are_not_those_of_its_parent():
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, new_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    theirs = os.read(reading, 32).decode()
+
+    assert len(theirs) == 32
+    assert theirs[12:26] != new_id()[12:26]
+    for end in (reading, writing):
+        os.close(end)
+
+
+def test_memory_keeps_what_was_noted_and_makes_each_record_once():
+    sink, attempt = MemorySink(), Attempt("openai", "m", usage=Usage(1, 2, cost_usd=0.5))
+    sink.note(Note(attempt, 1_772_600_767_890_123_456, {"number": 2, "labels": {"task": "t"}, "call_id": "c"}))
+
+    (record,) = sink.records
+
+    assert (record.started_at, record.attempt, record.task, record.call_id) == (MOMENT, 2, "t", "c")
+    assert (record.provider, record.cost_usd) == ("openai", 0.5)
+    assert sink.records == [record]
 
 
 def test_record_says_how_long_a_token_took():

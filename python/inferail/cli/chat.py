@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from inferail.cli.ledger.keeping import KEEP_FAILURES
+from inferail.cli.ledger.recording import RECORDS, recording
 from inferail.cli.output import told
-from inferail.errors import ConfigError, InferailError
+from inferail.errors import InferailError
 
 if TYPE_CHECKING:
     from inferail.cli.setup import Setup
-    from inferail.telemetry.sinks import JsonlSink
 
 __all__ = ["chat"]
 
@@ -85,8 +84,9 @@ def _filled(_: click.Context, option: click.Parameter, value: str | None) -> str
     "--records",
     callback=_filled,
     metavar="FILE",
-    help="Append one line of JSON per attempt: tokens, cost, time; never text.",
+    help=RECORDS,
 )
+@click.option("--keep-failures", is_flag=True, help=KEEP_FAILURES)
 @click.option("-i", "--interactive", is_flag=True, help="A conversation, even if standard input is not a terminal.")
 @click.option("--detail", is_flag=True, help="With an error, also print what the server said. It may quote the prompt.")
 def chat(
@@ -104,6 +104,7 @@ def chat(
     as_json: bool,
     no_stream: bool,
     records: str | None,
+    keep_failures: bool,
     interactive: bool,
     detail: bool,
 ) -> None:
@@ -117,7 +118,7 @@ def chat(
         from inferail.types.request import Sampling
 
         sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
-        with _recorder(records) if records else nullcontext() as recorder:
+        with recording(records, keep_failures=keep_failures) as recorder:
             setup = Setup(models, sampling, target, system, timeout, recorder, drop_unsupported)
             if prompt is None:
                 from inferail.cli.conversation import Conversation
@@ -139,24 +140,6 @@ def _prompt(question: tuple[str, ...]) -> str | None:
     if not prompt:
         raise click.UsageError('there is no question: inferail chat --model openai:gpt-5-mini "Why is the sky blue?"')
     return prompt
-
-
-def _recorder(path: str) -> JsonlSink:
-    """The file of records, opened."""
-    from inferail.telemetry.sinks import JsonlSink
-
-    try:
-        return JsonlSink(path)
-    except ConfigError as error:
-        cause = error.__cause__
-        reason = cause.strerror if isinstance(cause, OSError) else None
-        if isinstance(cause, FileNotFoundError):
-            remedy = f"make the folder {Path(path).parent} first, or name another file"
-        elif isinstance(cause, IsADirectoryError):
-            remedy = "name a file in it"
-        else:
-            remedy = "name a file that you may write"
-        raise click.ClickException(f"--records {path} cannot be opened ({reason or error.message}): {remedy}") from None
 
 
 def _target(

@@ -14,7 +14,18 @@ from typing import Any, TypeGuard, cast
 from inferail.core import load_json
 from inferail.types.message import Message, Part, Reasoning, Text
 
-__all__ = ["amount", "count", "entries", "json_text", "load", "mapping", "split_think_tags", "text", "text_or_none"]
+__all__ = [
+    "amount",
+    "count",
+    "entries",
+    "json_text",
+    "load",
+    "mapping",
+    "split_think_tags",
+    "text",
+    "text_or_none",
+    "tier",
+]
 
 _MAX_SPACE = 64  # before the opening tag
 _EMPTY: Mapping[str, Any] = {}
@@ -75,6 +86,11 @@ def split_think_tags(message: Message) -> Message:
 def text_or_none(value: Any) -> str | None:
     """`value` if it is text that is not empty."""
     return text(value) or None
+
+
+def tier(value: Any) -> str | None:
+    """`value` as a way of processing that has a price of its own, or None."""
+    return value if value in ("flex", "priority", "batch") else None
 
 
 def count(value: Any) -> int:

@@ -8,7 +8,6 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from inferail.core import RetryBudget
 from inferail.errors import ConfigError, RequestError
 from inferail.routing.fallback import Fallback
 from inferail.routing.health import Health, rough_tokens
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from inferail.types.response import Attempt, Response
     from inferail.types.scope import Scope
 
-__all__ = ["HedgeBudget", "HedgeStatistics", "Hedged", "HedgedStream", "seconds"]
+__all__ = ["ExtraLoad", "HedgeBudget", "HedgeStatistics", "Hedged", "HedgedStream", "seconds"]
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)\Z", re.ASCII)
 # A whole answer takes about so many times as long as its first word.
@@ -37,7 +36,8 @@ _WHOLE = 10.0
 class HedgeBudget(Protocol):
     """Decides whether one more request may be made beside another one (`inferail.core.RetryBudget` is one).
 
-    Where it has a method `spend(usd)`, that is told what the extra requests cost.
+    Where it has a method `spend(usd)`, that is told what the extra requests cost; where it has a method `settle()`, that a
+    request has an answer, or none, and will ask for no more.
     """
 
     def deposit(self) -> None:
@@ -47,6 +47,44 @@ class HedgeBudget(Protocol):
     def withdraw(self) -> bool:
         """Whether an extra one may be."""
         ...
+
+
+class ExtraLoad:
+    """Extra requests as a share of all: over any time, never more than `1 + share * requests` that ran in it. Thread-safe.
+
+    It grants all that this allows. What a request pays in stays in hand until it is settled, for requests that run at the
+    same time have all paid in before the first of them is late: a bucket that holds one extra request at most (a
+    `RetryBudget` with `burst=1`) let one of sixteen be hedged, with a share of 1. Of those that were settled, one extra
+    request is saved up.
+    """
+
+    def __init__(self, share: float) -> None:
+        """Begins with one extra request in hand."""
+        self._share = share
+        self._in_hand = 1.0
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def deposit(self) -> None:
+        """A request was made."""
+        with self._lock:
+            self._running += 1
+            self._in_hand += self._share
+
+    def withdraw(self) -> bool:
+        """Whether an extra one may be made; it is counted then."""
+        with self._lock:
+            # Twenty times 0.05 can be a little less than 1.
+            if self._in_hand < 1.0 - 1e-9:
+                return False
+            self._in_hand -= 1.0
+            return True
+
+    def settle(self) -> None:
+        """A request that was made has an answer, or none."""
+        with self._lock:
+            self._running -= 1
+            self._in_hand = min(self._in_hand, 1.0 + self._share * self._running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +134,8 @@ class Hedged(Among):
                 model took for prompts of about this length, as its health knows it.
             default: Seconds to wait where `after` is a quantile and fewer than 20 calls are known; ten times as long for
                 an answer that is not streamed.
-            max_extra: The largest share of extra requests, 0 to 1: of any requests in a row, never more than
-                `1 + max_extra * requests`.
+            max_extra: The largest share of extra requests, 0 to 1: over any time, never more than
+                `1 + max_extra * requests` that ran in it.
             budget: Decides that instead, for several models together.
             health: Shared with other combiners; its own by default.
 
@@ -116,7 +154,7 @@ class Hedged(Among):
             raise ConfigError("budget needs deposit() and withdraw(), as an inferail.core.RetryBudget has them")
         if isinstance(max_extra, bool) or not isinstance(max_extra, int | float) or not 0 <= max_extra <= 1:
             raise ConfigError(f"max_extra must be a share of the requests, 0 to 1, not {max_extra!r}")
-        self.budget: HedgeBudget = budget if budget is not None else _extra_load(max_extra)
+        self.budget: HedgeBudget = budget if budget is not None else ExtraLoad(max_extra)
         self._counts = [0, 0, 0]
         self._lock = threading.Lock()
 
@@ -140,12 +178,15 @@ class Hedged(Among):
         Raises:
             RouteError: Every model failed.
         """
-        self.count(requests=1)
         scope = current_scope()
-        if not self.may_hedge(request, scope):
-            return await self._chain.generate(request)
-        hedge = _Hedge(self, request, scope, streamed=False)
-        winner = await hedge.winner()
+        self.count(requests=1)
+        try:
+            if not self.may_hedge(request, scope):
+                return await self._chain.generate(request)
+            hedge = _Hedge(self, request, scope, streamed=False)
+            winner = await hedge.winner()
+        finally:
+            self.settle()
         if winner is None or winner.response is None:
             raise hedge.contest.exhausted()
         return hedge.told(winner.response)
@@ -179,6 +220,12 @@ class Hedged(Among):
             self._counts = [self._counts[0] + requests, self._counts[1] + hedged, self._counts[2] + won]
         if requests:
             self.budget.deposit()
+
+    def settle(self) -> None:
+        """A request that was counted will ask nobody else any more."""
+        settle = getattr(self.budget, "settle", None)
+        if settle is not None:
+            settle()
 
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """What each model would send, in the order in which they are asked."""
@@ -219,12 +266,15 @@ class HedgedStream:
         if self._hedge is not None or self._plain is not None:
             raise ConfigError("a stream is entered once: ask for a new one")
         self._hedged.count(requests=1)
-        if not self._hedged.may_hedge(self._request, self._scope):
-            self._plain = self._hedged.one_after_another(self._request, self._scope)
-            await self._plain.__aenter__()
-            return self
-        self._hedge = _Hedge(self._hedged, self._request, self._scope, streamed=True)
-        self._winner = await self._hedge.winner()
+        try:
+            if not self._hedged.may_hedge(self._request, self._scope):
+                self._plain = self._hedged.one_after_another(self._request, self._scope)
+                await self._plain.__aenter__()
+                return self
+            self._hedge = _Hedge(self._hedged, self._request, self._scope, streamed=True)
+            self._winner = await self._hedge.winner()
+        finally:
+            self._hedged.settle()
         if self._winner is None:
             raise self._hedge.contest.exhausted()
         return self
@@ -360,10 +410,6 @@ class _Hedge:
 
     def _now(self) -> float:
         return self.contest.clock.now()
-
-
-def _extra_load(share: float) -> RetryBudget:
-    return RetryBudget(share, minimum_per_second=0.0, burst=1.0)
 
 
 def _quantile(after: float | str) -> float | None:

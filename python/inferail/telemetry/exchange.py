@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inferail.errors import CancelledError, ConfigError, ConnectError, DeadlineError, ProviderError
 from inferail.telemetry.estimate import estimate_tokens, estimate_usage
 from inferail.telemetry.prices import PriceTable, cost_usd
-from inferail.telemetry.records import Record
+from inferail.telemetry.records import Note, Record
 from inferail.types.embedding import EmbeddingRequest
 from inferail.types.response import Attempt, Timing
 from inferail.types.usage import Usage
@@ -18,6 +18,7 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from inferail.transport.protocol import Reply, Wire
     from inferail.types.clock import Clock
+    from inferail.types.message import Message
     from inferail.types.request import Request
     from inferail.types.scope import Scope
 
@@ -46,6 +47,10 @@ class Opened(Protocol):
     headers: Mapping[str, str]
     trace_id: str | None
     span_id: str | None
+
+    def answered(self, said: Callable[[], Message], finish_reason: str | None) -> None:
+        """The answer is whole; comes before `end`. `said` gives it, for spans that show content."""
+        ...
 
     def end(self, record: Record) -> None:
         """The attempt is over; comes before the recorder's `record`."""
@@ -79,7 +84,7 @@ class Exchange:
         self._streamed = streamed
         self._reason = reason
         self._started = clock.now()
-        self._started_at = datetime.now(UTC)
+        self._started_ns = time.time_ns()
         self._connect = self._tls = 0.0
         self._first_byte: float | None = None
         self._first_token: float | None = None
@@ -164,6 +169,7 @@ class Exchange:
         output_bytes: int = 0,
         finish_reason: str | None = None,
         model: str | None = None,
+        said: Callable[[], Message] | None = None,
     ) -> Attempt:
         """Ends the attempt and leaves exactly one Record, whatever happened.
 
@@ -173,6 +179,7 @@ class Exchange:
             output_bytes: UTF-8 bytes of the answer that arrived.
             finish_reason: Why the answer ended.
             model: The model as the answer named it.
+            said: Gives the answer; asked only where a span is to show it.
         """
         if self.attempt is not None:
             return self.attempt
@@ -200,6 +207,8 @@ class Exchange:
         if self._reason == "retry":
             self._target.retries.cost(usage.cost_usd)
         if self._recorder is not None:
+            if said is not None and self._opened is not None:
+                self._opened.answered(said, finish_reason)
             priced = usage.cost_usd is not None and (reported is None or reported.cost_usd is None)
             self._record(self.attempt, error, finish_reason, model, priced=priced)
         return self.attempt
@@ -228,28 +237,34 @@ class Exchange:
     ) -> None:
         scope, request, opened, prices = self._scope, self._request, self._opened, self._target.prices
         extra = request.labels if request is not None else None
-        record = Record.of(
-            attempt,
-            started_at=self._started_at,
-            number=len(self.earlier) + 1,
-            host=self._target.host,
-            streamed=self._streamed,
-            finish_reason=finish_reason,
-            error_phase=error.phase if isinstance(error, DeadlineError) else None,
-            labels={**scope.labels, **extra} if extra else scope.labels,
-            call_id=scope.call_id,
-            path=scope.path,
-            model_version=model,
-            trace_id=None if opened is None else opened.trace_id,
-            span_id=None if opened is None else opened.span_id,
-            estimated_usd=self._estimated_usd,
-            price_version=(prices or PriceTable.bundled()).version if priced else None,
-        )
+        more: dict[str, Any] = {
+            "number": len(self.earlier) + 1,
+            "host": self._target.host,
+            "streamed": self._streamed,
+            "finish_reason": finish_reason,
+            "labels": {**scope.labels, **extra} if extra else scope.labels,
+            "call_id": scope.call_id,
+            "path": scope.path,
+            "model_version": model,
+            "estimated_usd": self._estimated_usd,
+            "price_version": (prices or PriceTable.bundled()).version if priced else None,
+        }
+        recorder = self._recorder
+        if error is None and opened is None:
+            note = getattr(recorder, "note", None)
+            if note is not None:
+                note(Note(attempt, self._started_ns, more))
+                return
+        if opened is not None:
+            more["trace_id"], more["span_id"] = opened.trace_id, opened.span_id
+        if isinstance(error, DeadlineError):
+            more["error_phase"] = error.phase
+        record = Record.noted(Note(attempt, self._started_ns, more))
         if opened is not None:
             opened.end(record)
-        keep = None if error is None or self._wire is None else getattr(self._recorder, "record_failure", None)
+        keep = None if error is None or self._wire is None else getattr(recorder, "record_failure", None)
         if keep is None or isinstance(error, CancelledError) or not isinstance(error, Exception):
-            self._recorder.record(record)
+            recorder.record(record)
         else:
             keep(record, self._wire)
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from collections import deque
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from inferail.errors import ConfigError, FormatError
-from inferail.telemetry.records import Record
+from inferail.forks import renew_after_fork
+from inferail.telemetry.failures import Failures
+from inferail.telemetry.records import Note, Record
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator, Sequence
     from types import TracebackType
 
     from inferail.types.scope import Recorder
 
-__all__ = ["JsonlSink", "MemorySink", "RecordFile", "Tee"]
+__all__ = ["CutOffError", "JsonlSink", "MemorySink", "RecordFile", "Tee"]
 
 
 class MemorySink:
@@ -33,8 +40,13 @@ class MemorySink:
             raise ConfigError(f"capacity must be at least 1, not {capacity}")
         self.capacity = capacity
         self._lock = threading.Lock()
-        self._records: deque[Record] = deque(maxlen=capacity)
+        self._records: deque[Record | Note] = deque(maxlen=capacity)
         self._taken = 0
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The child keeps what is there."""
+        self._lock = threading.Lock()
 
     def record(self, record: Record) -> None:
         """Takes one record; when full, the oldest one makes room and counts as dropped."""
@@ -42,17 +54,38 @@ class MemorySink:
             self._records.append(record)
             self._taken += 1
 
+    def note(self, note: Note) -> None:
+        """Takes what a record is made of; it is made when somebody asks for it."""
+        with self._lock:
+            self._records.append(note)
+            self._taken += 1
+
     @property
     def records(self) -> list[Record]:
         """A copy of what is kept, oldest first."""
         with self._lock:
-            return list(self._records)
+            made = [Record.noted(entry) if isinstance(entry, Note) else entry for entry in self._records]
+            self._records.clear()
+            self._records.extend(made)
+            return made
 
     @property
     def dropped(self) -> int:
         """How many records had to make room."""
         with self._lock:
             return self._taken - len(self._records)
+
+
+class CutOffError(OSError):
+    """Only some records reached the file.
+
+    Attributes:
+        written: How many.
+    """
+
+    def __init__(self, code: int | None, written: int) -> None:
+        super().__init__(code, "the file took only some of the records")
+        self.written = written
 
 
 class JsonlSink:
@@ -64,7 +97,6 @@ class JsonlSink:
 
     Attributes:
         path: The file.
-        failed: How many records could not be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -74,10 +106,10 @@ class JsonlSink:
             ConfigError: It cannot be opened.
         """
         self.path = Path(path)
-        self.failed = 0
+        self._failures = Failures("a record could not be written")
         self._lock = threading.Lock()
-        self._cut_off = False
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        renew_after_fork(self)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         try:
             self._descriptor: int | None = os.open(self.path, flags, 0o600)
         except OSError as error:
@@ -86,11 +118,29 @@ class JsonlSink:
     def record(self, record: Record) -> None:
         """Takes one record; never raises."""
         try:
-            line = json.dumps(record.as_dict(), separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
-            with self._lock:
-                self._write(line)
+            self.record_many((record,))
         except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
-            self._fail(error)
+            self._failures.add(error)
+
+    def record_many(self, records: Sequence[Record]) -> None:
+        """Takes several records, with one write.
+
+        Raises:
+            CutOffError: The disk is full, or the like; `.written` of them are in the file.
+            ValueError: The sink is closed, or a record has a number that JSON has no word for.
+        """
+        lines = [_line(record) for record in records]
+        with self._lock:
+            self._write(b"".join(lines))
+
+    def after_fork(self) -> None:
+        """The child writes to the same file."""
+        self._lock = threading.Lock()
+
+    @property
+    def failed(self) -> int:
+        """How many records could not be written."""
+        return self._failures.count
 
     def close(self) -> None:
         """Closes the file; closing twice is the same as once. Records that come later count as failed."""
@@ -121,22 +171,19 @@ class JsonlSink:
         """
         return RecordFile(path, on_broken)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: bytes) -> None:
         if self._descriptor is None:
             raise ValueError("the sink is closed")
-        # A full disk can cut a line off: the next one then starts on a line of its own.
-        data = b"\n" + line if self._cut_off else line
-        written = os.write(self._descriptor, data)
-        self._cut_off = written < len(data)
-        if self._cut_off:
-            raise OSError("the line was cut off")
-
-    def _fail(self, error: Exception) -> None:
-        with self._lock:
-            self.failed += 1
-            first = self.failed == 1
-        if first:
-            _warn("a record could not be written (%s); this is said once, failures are counted", error)
+        with _alone(self._descriptor):
+            # A full disk or a killed writer can leave half a line: the next one then starts on a line of its own.
+            data = memoryview(b"\n" + lines if _ends_inside_a_line(self._descriptor) else lines)
+            done = 0
+            try:
+                while done < len(data):
+                    done += os.write(self._descriptor, data[done:])
+            except OSError as error:
+                ended = bytes(data[:done])
+                raise CutOffError(error.errno, ended.count(b"\n") - ended.startswith(b"\n")) from error
 
 
 class RecordFile:
@@ -187,13 +234,16 @@ class Tee:
 
     Attributes:
         sinks: Where records go, in order.
-        failed: How often a sink raised.
     """
 
     def __init__(self, *sinks: Recorder) -> None:
         self.sinks = sinks
-        self.failed = 0
-        self._lock = threading.Lock()
+        self._failures = Failures("a sink failed")
+
+    @property
+    def failed(self) -> int:
+        """How often a sink raised."""
+        return self._failures.count
 
     def record(self, record: Record) -> None:
         """Takes one record; never raises."""
@@ -201,14 +251,32 @@ class Tee:
             try:
                 sink.record(record)
             except Exception as error:  # noqa: BLE001 - a sink may be anybody's; the call goes on
-                self._fail(error)
+                self._failures.add(error)
 
-    def _fail(self, error: Exception) -> None:
-        with self._lock:
-            self.failed += 1
-            first = self.failed == 1
-        if first:
-            _warn("a sink failed (%s); this is said once, failures are counted", error)
+
+@contextmanager
+def _alone(descriptor: int) -> Generator[None]:
+    """Holds the file against other processes that write records; a killed one lets go."""
+    if sys.platform == "win32":  # there the end of the file may change between a look at it and the write
+        yield
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _ends_inside_a_line(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    if not size:
+        return False
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1) != b"\n"
+
+
+def _line(record: Record) -> bytes:
+    return json.dumps(record.as_dict(), separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
 
 
 def _record(line: bytes) -> Record:
@@ -219,10 +287,3 @@ def _record(line: bytes) -> Record:
     if not isinstance(data, dict):
         raise FormatError("it is not a JSON object")
     return Record.from_dict(cast("dict[str, Any]", data))
-
-
-def _warn(message: str, error: Exception) -> None:
-    """Logs the class of an error; its text may quote what must not be logged."""
-    import logging  # here, because only a failing sink needs it
-
-    logging.getLogger("inferail.telemetry").warning(message, type(error).__name__)

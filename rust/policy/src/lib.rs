@@ -10,6 +10,7 @@ pub mod limiter;
 pub mod pick;
 pub mod queue;
 pub mod retry_budget;
+pub mod ring;
 pub mod sketch;
 pub mod window;
 

@@ -46,4 +46,4 @@ pub use delta::{Delta, Kind, Sink};
 pub use error::{Error, Feature};
 pub use finish::Reason;
 pub use quote::quote;
-pub use usage::Usage;
+pub use usage::{ServiceTier, Usage};

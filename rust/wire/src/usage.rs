@@ -1,5 +1,37 @@
 //! Token counts in one form for every provider.
 
+/// How a call was processed, where that has a price of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceTier {
+    /// Slower and cheaper.
+    Flex,
+    /// Faster and dearer.
+    Priority,
+    /// Within a day.
+    Batch,
+}
+
+impl ServiceTier {
+    /// The tier of that name; `None` for the usual one, whatever it is called, and for names we do not know.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "flex" => Some(Self::Flex),
+            "priority" => Some(Self::Priority),
+            "batch" => Some(Self::Batch),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Batch => "batch",
+        }
+    }
+}
+
 /// Tokens of one response, as far as its provider has said. `None` is "not said", never zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -17,6 +49,10 @@ pub struct Usage {
     pub input_audio_tokens: Option<u64>,
     /// The part of the output that was audio.
     pub output_audio_tokens: Option<u64>,
+    /// The part of what was written to a cache that is kept for an hour.
+    pub cache_write_1h_tokens: Option<u64>,
+    /// How the call was processed.
+    pub service_tier: Option<ServiceTier>,
     /// What the provider says it cost, in millionths of a millionth of a US dollar.
     pub cost_picodollars: Option<u64>,
 }
@@ -37,6 +73,8 @@ impl Usage {
             reasoning_tokens: self.reasoning_tokens.max(other.reasoning_tokens),
             input_audio_tokens: self.input_audio_tokens.max(other.input_audio_tokens),
             output_audio_tokens: self.output_audio_tokens.max(other.output_audio_tokens),
+            cache_write_1h_tokens: self.cache_write_1h_tokens.max(other.cache_write_1h_tokens),
+            service_tier: self.service_tier.or(other.service_tier),
             cost_picodollars: self.cost_picodollars.max(other.cost_picodollars),
         }
     }

@@ -138,7 +138,7 @@ class ChatCompletionsCodec:
             message=Message("assistant", tuple(message_parts(message)), self.provider),
             finish_reason=FINISH_REASONS.get(reason or "", "unknown"),
             raw_finish_reason=reason,
-            usage=usage_of(reading.mapping(answer.get("usage"))),
+            usage=usage_of(reading.mapping(answer.get("usage")), answer.get("service_tier")),
             provider=self.provider,
             model=reading.text(answer.get("model")),
             id=reading.text_or_none(answer.get("id")),

@@ -102,8 +102,11 @@ def _arguments(function: Mapping[str, Any]) -> str:
     return (reading.json_text(value) if isinstance(value, dict) else reading.text(value)) or "{}"
 
 
-def usage_of(usage: Mapping[str, Any]) -> Usage:
-    """The tokens of a `usage` object, and what they cost where the provider says it (OpenRouter)."""
+def usage_of(usage: Mapping[str, Any], tier: Any = None) -> Usage:
+    """The tokens of a `usage` object, and what they cost where the provider says it (OpenRouter).
+
+    `tier` is the answer's `service_tier`.
+    """
     prompt = reading.mapping(usage.get("prompt_tokens_details"))
     answer = reading.mapping(usage.get("completion_tokens_details"))
     return Usage(
@@ -115,4 +118,5 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
         input_audio_tokens=reading.count(prompt.get("audio_tokens")),
         output_audio_tokens=reading.count(answer.get("audio_tokens")),
         cost_usd=reading.amount(usage.get("cost")),
+        service_tier=reading.tier(tier),
     )

@@ -334,5 +334,9 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
         output_tokens=reading.count(usage.get("output_tokens")),
         cache_read_tokens=read,
         cache_write_tokens=written,
+        cache_write_1h_tokens=reading.count(
+            reading.mapping(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")
+        ),
+        service_tier=reading.tier(usage.get("service_tier")),
         reasoning_tokens=reading.count(reading.mapping(usage.get("output_tokens_details")).get("thinking_tokens")),
     )

@@ -113,7 +113,7 @@ class OpenAIResponsesCodec:
             message=Message("assistant", parts),
             finish_reason="tool_calls" if called else _FINISH.get(reason, "unknown"),
             raw_finish_reason=reason,
-            usage=_usage(reading.mapping(answer.get("usage"))),
+            usage=_usage(reading.mapping(answer.get("usage")), answer.get("service_tier")),
             provider=self.provider,
             model=reading.text(answer.get("model")),
             id=reading.text_or_none(answer.get("id")),
@@ -300,7 +300,7 @@ def _annotations(items: list[Mapping[str, Any]]) -> Iterator[Any]:
                 yield from reading.entries(entry.get("annotations"))
 
 
-def _usage(usage: Mapping[str, Any]) -> Usage:
+def _usage(usage: Mapping[str, Any], tier: Any) -> Usage:
     prompt = reading.mapping(usage.get("input_tokens_details"))
     answer = reading.mapping(usage.get("output_tokens_details"))
     return Usage(
@@ -308,5 +308,6 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
         output_tokens=reading.count(usage.get("output_tokens")),
         cache_read_tokens=reading.count(prompt.get("cached_tokens")),
         cache_write_tokens=reading.count(prompt.get("cache_write_tokens")),
+        service_tier=reading.tier(tier),
         reasoning_tokens=reading.count(answer.get("reasoning_tokens")),
     )

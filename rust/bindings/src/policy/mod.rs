@@ -5,6 +5,7 @@ pub(crate) mod health;
 pub(crate) mod limiter;
 pub(crate) mod queue;
 pub(crate) mod retry_budget;
+pub(crate) mod ring;
 
 use pyo3::prelude::*;
 

@@ -347,6 +347,10 @@ pub(crate) fn usage_object(py: Python<'_>, usage: &Usage) -> PyResult<Py<PyAny>>
             intern!(py, "output_audio_tokens"),
             usage.output_audio_tokens,
         ),
+        (
+            intern!(py, "cache_write_1h_tokens"),
+            usage.cache_write_1h_tokens,
+        ),
     ];
     // What the provider did not say keeps the default of the class.
     let fields = PyDict::new(py);
@@ -354,6 +358,9 @@ pub(crate) fn usage_object(py: Python<'_>, usage: &Usage) -> PyResult<Py<PyAny>>
         if let Some(count) = count {
             fields.set_item(name, count)?;
         }
+    }
+    if let Some(tier) = usage.service_tier {
+        fields.set_item(intern!(py, "service_tier"), tier.name())?;
     }
     if let Some(cost) = usage.cost_picodollars {
         fields.set_item(intern!(py, "cost_usd"), cost as f64 / 1e12)?;

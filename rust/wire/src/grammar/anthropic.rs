@@ -5,7 +5,7 @@ use std::mem;
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
 use crate::output::{Output, remember};
-use crate::usage::{overwrite, sum};
+use crate::usage::{ServiceTier, overwrite, sum};
 use crate::{Error, Kind, Reason, Usage};
 
 /// State of one stream.
@@ -39,6 +39,8 @@ enum Role {
 struct Counts {
     input: Option<u64>,
     cache_write: Option<u64>,
+    cache_write_1h: Option<u64>,
+    service_tier: Option<ServiceTier>,
     cache_read: Option<u64>,
     output: Option<u64>,
     thinking: Option<u64>,
@@ -348,7 +350,12 @@ impl Counts {
                 "cache_creation_input_tokens" => overwrite(&mut self.cache_write, walker.count()?),
                 "cache_read_input_tokens" => overwrite(&mut self.cache_read, walker.count()?),
                 "output_tokens" => overwrite(&mut self.output, walker.count()?),
-                "output_tokens_details" => self.read_details(walker)?,
+                "output_tokens_details" | "cache_creation" => self.read_details(walker)?,
+                "service_tier" => {
+                    if let Some(name) = walker.text()? {
+                        self.service_tier = ServiceTier::named(walker.name(name));
+                    }
+                }
                 _ => walker.skip()?,
             }
         }
@@ -360,6 +367,9 @@ impl Counts {
             while let Some(key) = walker.key()? {
                 match walker.name(key) {
                     "thinking_tokens" => overwrite(&mut self.thinking, walker.count()?),
+                    "ephemeral_1h_input_tokens" => {
+                        overwrite(&mut self.cache_write_1h, walker.count()?);
+                    }
                     _ => walker.skip()?,
                 }
             }
@@ -373,6 +383,8 @@ impl Counts {
             output_tokens: self.output,
             cache_read_tokens: self.cache_read,
             cache_write_tokens: self.cache_write,
+            cache_write_1h_tokens: self.cache_write_1h,
+            service_tier: self.service_tier,
             reasoning_tokens: self.thinking,
             ..Usage::default()
         }

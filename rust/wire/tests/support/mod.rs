@@ -73,6 +73,7 @@ fn counts(usage: &Usage) -> String {
         ("out", usage.output_tokens),
         ("read", usage.cache_read_tokens),
         ("write", usage.cache_write_tokens),
+        ("write-1h", usage.cache_write_1h_tokens),
         ("reasoning", usage.reasoning_tokens),
         ("audio-in", usage.input_audio_tokens),
         ("audio-out", usage.output_audio_tokens),
@@ -81,5 +82,8 @@ fn counts(usage: &Usage) -> String {
     let known = counts
         .iter()
         .filter_map(|(name, count)| Some(format!(" {name}={}", (*count)?)));
-    known.collect()
+    let tier = usage
+        .service_tier
+        .map(|tier| format!(" tier={}", tier.name()));
+    known.chain(tier).collect()
 }

@@ -547,6 +547,8 @@ impl Counts {
             output_tokens: sum([self.candidates, self.thoughts]),
             cache_read_tokens: self.cached,
             cache_write_tokens: None,
+            cache_write_1h_tokens: None,
+            service_tier: None,
             reasoning_tokens: self.thoughts,
             input_audio_tokens: self.prompt_audio,
             output_audio_tokens: self.candidates_audio,

@@ -11,6 +11,7 @@ use self::tools::Tool;
 use crate::fault::Fault;
 use crate::json::Span;
 use crate::output::{Output, remember};
+use crate::usage::ServiceTier;
 use crate::{Delta, Error, Feature, Kind, Reason, Usage};
 
 /// Whose stream it is.
@@ -32,6 +33,7 @@ pub(crate) struct Grammar {
     dialect: Dialect,
     choices: Vec<Choice>,
     usage: Usage,
+    service_tier: Option<ServiceTier>,
     num_made_up_ids: usize,
     /// Whether the end of the body alone is too little to end the stream.
     require_done: bool,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{Dialect, Grammar};
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
-use crate::usage::{overwrite, picodollars};
+use crate::usage::{ServiceTier, overwrite, picodollars};
 use crate::{Error, Kind};
 
 /// One entry of `choices` in the event being read.
@@ -100,6 +100,11 @@ impl Grammar {
                         self.head.keep(walker, *envelope);
                     }
                     self.read_choices(walker)?;
+                }
+                "service_tier" => {
+                    if let Some(name) = walker.text()? {
+                        self.service_tier = ServiceTier::named(walker.name(name));
+                    }
                 }
                 "usage" if walker.peek()? == Type::Object => {
                     is_head = false;
@@ -403,6 +408,7 @@ impl Grammar {
                 _ => walker.skip()?,
             }
         }
+        usage.service_tier = self.service_tier;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use crate::json::{Span, Type, Walker};
 use crate::output::Output;
-use crate::usage::overwrite;
+use crate::usage::{ServiceTier, overwrite};
 use crate::{Error, Usage};
 
 /// The members of an event, of whatever type.
@@ -84,6 +84,7 @@ impl Envelope {
     /// Reads a response; its tokens go to `usage`.
     pub(super) fn read(source: &str, span: Span, usage: &mut Usage) -> Result<Self, Error> {
         let mut response = Self::default();
+        let mut service_tier = None;
         let mut walker = Walker::again(source, span);
         if walker.enter_object()? {
             while let Some(key) = walker.key()? {
@@ -95,9 +96,18 @@ impl Envelope {
                     "error" => response.fault = Fault::read(&mut walker)?,
                     "output" => response.output = read_array(&mut walker)?,
                     "usage" => read_usage(&mut walker, usage)?,
+                    "service_tier" => {
+                        if let Some(name) = walker.text()? {
+                            service_tier = ServiceTier::named(walker.name(name));
+                        }
+                    }
                     _ => walker.skip()?,
                 }
             }
+        }
+        // A tier alone is nothing to report.
+        if usage.input_tokens.is_some() {
+            usage.service_tier = service_tier;
         }
         Ok(response)
     }
