@@ -153,16 +153,18 @@ class _Ledger:
     def _facts(self, connection: sqlite3.Connection, where: str, values: Sequence[float]) -> NDArray[Any]:
         """The facts of the rows in the order of their ids, as one block of bytes for each half million."""
         blocks: list[NDArray[Any]] = []
-        last, more = "", True
+        key = self._key(connection)
+        last, more = ("" if key == "id" else 0), True
         while more:
             end = connection.execute(
-                "SELECT id FROM records WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", (last, _ROWS_AT_ONCE - 1)
+                f"SELECT {key} FROM records WHERE {key} > ? ORDER BY {key} LIMIT 1 OFFSET ?",  # noqa: S608
+                (last, _ROWS_AT_ONCE - 1),
             ).fetchone()
             more = end is not None
-            condition = " AND ".join(filter(None, ("id > ?", "id <= ?" if more else "", where)))
+            condition = " AND ".join(filter(None, (f"{key} > ?", f"{key} <= ?" if more else "", where)))
             bounds = (last, *(end or ()), *values)
             # In the order of ids as it is read; an index of times has to be told.
-            inner = f"(SELECT facts FROM records WHERE {condition} ORDER BY id)" if where else "records"  # noqa: S608
+            inner = f"(SELECT facts FROM records WHERE {condition} ORDER BY {key})" if where else "records"  # noqa: S608
             outer = "" if where else f"WHERE {condition}"
             block, count = connection.execute(
                 f"SELECT CAST(group_concat(facts, '') AS BLOB), count(*) FROM {inner} {outer}",  # noqa: S608
@@ -178,15 +180,23 @@ class _Ledger:
         return np.concatenate(blocks) if len(blocks) > 1 else blocks[0] if blocks else np.zeros(0, dtype=LAYOUT)
 
     @staticmethod
+    def _key(connection: sqlite3.Connection) -> str:
+        """What rows lie in the order of: their number where they have one, which is the order they were written in."""
+        try:
+            connection.execute("SELECT rowid FROM records LIMIT 0")
+        except sqlite3.OperationalError:
+            return "id"
+        return "rowid"
+
     def _columns(
-        connection: sqlite3.Connection, where: str, values: Sequence[float]
+        self, connection: sqlite3.Connection, where: str, values: Sequence[float]
     ) -> tuple[NDArray[Any], dict[int, Kind]]:
         """The same from columns, for ledgers without facts: every number becomes a Python object, which takes four times as long."""
         names = [name for name, _ in FACTS if name not in {"kind", "call"}]
         condition = f"WHERE {where}" if where else ""
         words = ", ".join(KIND)
         rows = connection.execute(
-            f"SELECT {', '.join(names)}, id, call_id, {words} FROM records {condition} ORDER BY id",  # noqa: S608
+            f"SELECT {', '.join(names)}, id, call_id, {words} FROM records {condition} ORDER BY {self._key(connection)}",  # noqa: S608
             values,
         )
         numbers: dict[tuple[Any, ...], int] = {}
@@ -217,7 +227,9 @@ class _Ledger:
             return {}
         known: dict[str, tuple[str | None, ...]] = {}
         condition = f"WHERE {where}" if where else ""
-        for (text,) in connection.execute(f"SELECT labels FROM records {condition} ORDER BY id", values):  # noqa: S608
+        for (text,) in connection.execute(
+            f"SELECT labels FROM records {condition} ORDER BY {self._key(connection)}", values
+        ):  # noqa: S608
             words = known.get(text)
             if words is None:
                 if len(known) > 65_536:
