@@ -44,7 +44,9 @@ def traffic(rows: int, seed: int = 1) -> Iterator[Record]:
         began = moment
         for attempt in range(1, 4):
             made += 1
-            record = _attempt(draw, call, made, attempt, MODELS[(place + attempt) % len(MODELS)], began, labels)
+            record = _attempt(
+                draw, call, made, attempt, model=MODELS[(place + attempt) % len(MODELS)], began=began, labels=labels
+            )
             began += timedelta(seconds=record.timing.total)
             yield record
             if record.error is None or made >= rows:
@@ -52,7 +54,7 @@ def traffic(rows: int, seed: int = 1) -> Iterator[Record]:
 
 
 def _attempt(
-    draw: Random, call: int, made: int, attempt: int, model: tuple[str, str], began: datetime, labels: dict[str, str]
+    draw: Random, call: int, made: int, attempt: int, *, model: tuple[str, str], began: datetime, labels: dict[str, str]
 ) -> Record:
     millis = int(began.timestamp() * 1000)
     failed = draw.random() < 0.08
@@ -86,8 +88,8 @@ def _attempt(
     )
 
 
-def write(path: Path, records: Iterable[Record]) -> None:
-    """Writes a new ledger with these Records."""
+def write(path: Path, records: Iterable[Record], *, facts: bool = True) -> None:
+    """Writes a new ledger with these Records; without `facts`, only their columns."""
     names = [name for name in Record(started_at=END, provider="p", model="m").as_dict() if name not in {"id", "labels"}]
     columns = ", ".join(("id TEXT PRIMARY KEY", "facts BLOB NOT NULL", *names, "task TEXT", "labels TEXT NOT NULL"))
     numbers: dict[object, int] = {}
@@ -116,6 +118,9 @@ def write(path: Path, records: Iterable[Record]) -> None:
 
         marks = ", ".join("?" * (len(names) + 4))
         connection.executemany(f"INSERT OR IGNORE INTO records VALUES ({marks})", rows())
+        if not facts:
+            connection.execute("ALTER TABLE records DROP COLUMN facts")
+            connection.execute("DROP TABLE kinds")
     connection.close()
 
 

@@ -8,15 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
 import pytest
-
 from benches.python.ledger import write
+from tests.telemetry.report.twin import least_squares
+
 from inferail.errors import ConfigError, FormatError
 from inferail.telemetry.records import Record
 from inferail.telemetry.report import SLO, Report
 from inferail.telemetry.report.statistics import quantiles, student, wilson
 from inferail.types.response import Timing
 from inferail.types.usage import Usage
-from tests.telemetry.report.twin import least_squares
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _ids = count()

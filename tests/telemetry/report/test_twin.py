@@ -8,16 +8,16 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benches.python.ledger import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.telemetry.report.twin import Twin
 
-from benches.python.ledger import write
 from inferail.telemetry.prices import Price, PriceTable, Tiered
 from inferail.telemetry.records import Record
 from inferail.telemetry.report import SLO, Report
 from inferail.types.response import Timing
 from inferail.types.usage import Usage
-from tests.telemetry.report.twin import Twin
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PRICES = PriceTable.bundled().override(
@@ -78,6 +78,8 @@ class same:  # noqa: N801 - reads like pytest.approx, which does not take None i
     def __init__(self, expected):
         self.expected = expected
 
+    __hash__ = None
+
     def __eq__(self, other):
         if isinstance(self.expected, list | tuple):
             pairs = list(zip(self.expected, other, strict=True))
@@ -120,8 +122,8 @@ def check(report: Report, twin: Twin) -> None:
     } == twin.latency()  # fmt: skip
     caching = twin.caching()
     for use in report.caching(minimum=2):
-        row = (use.calls, use.hits, use.saved_usd, use.saved_unknown, use.saved_tokens, use.prompt_ratio, use.uncached)
-        assert row == same(caching[use.task])
+        used = (use.calls, use.hits, use.saved_usd, use.saved_unknown, use.saved_tokens, use.prompt_ratio, use.uncached)
+        assert used == same(caching[use.task])
     told = report.reconciliation()
     assert (told.attempts, told.estimated, told.compared, told.median_error, told.p95_error) == same(
         twin.reconciliation()
@@ -168,10 +170,11 @@ def test_savings_know_tiers_and_prices_of_requests(made):
 @given(ledgers)
 def test_report_is_the_same_from_a_sqlite_ledger_and_from_json_lines(made):
     with tempfile.TemporaryDirectory() as folder:
-        ledger, lines = Path(folder) / "ledger.db", Path(folder) / "records.jsonl"
+        ledger, plain, lines = (Path(folder) / name for name in ("ledger.db", "plain.db", "records.jsonl"))
         write(ledger, made)
+        write(plain, made, facts=False)
         lines.write_text("".join(json.dumps(record.as_dict()) + "\n" for record in made), encoding="utf-8")
-        for path in (ledger, lines):
+        for path in (ledger, plain, lines):
             check(Report.of(path, now=NOW, labels=["tenant"]), Twin(made, NOW))
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from inferail.telemetry.prices import PriceTable
@@ -72,7 +73,7 @@ class Twin:
         cached = price.cost_usd(Usage(prompt, tokens - prompt)) if price is not None and hits else 0.0
         return sum(cost or 0.0 for cost in costs), cached
 
-    def fallbacks(self) -> dict[tuple[str, str], tuple[int, int, int, int]]:
+    def fallbacks(self) -> dict[tuple[str, str], tuple[int, ...]]:
         tried: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         alone: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for call in self.calls.values():
@@ -87,7 +88,7 @@ class Twin:
                 if not second:
                     alone[name][0] += 1
                     alone[name][1] += not good
-            for (one, (one_good, _)), (other, (other_good, second)) in zip(steps, steps[1:], strict=False):
+            for (one, (one_good, _)), (other, (other_good, second)) in pairwise(steps):
                 if second and not one_good:
                     tried[one, other][0] += 1
                     tried[one, other][1] += other_good

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -36,7 +37,15 @@ def lines(found: Mapping[str, Any], width: int) -> Iterator[str]:
         if name in found:
             body = list(_SECTIONS[name](found[name], width))
             if body:
-                yield from ("", title, *body)
+                yield from ("", title)
+                for line in body:
+                    yield from _wrapped(line, width)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    if len(line) <= width or "  " in line.strip():  # a line of a table is never broken
+        return [line]
+    return textwrap.wrap(line, width, initial_indent="", subsequent_indent="  ", break_long_words=False)
 
 
 def table(head: Row, rows: Iterable[Row], width: int, words: int = 1) -> Iterator[str]:
@@ -249,7 +258,7 @@ def _spend(found: Any, width: int) -> Iterator[str]:
     days, forecast = found["days"], found["forecast"]
     shown = days[-_DAYS_SHOWN:]
     most = max((day.usd for day in shown), default=0.0)
-    room = max(10, min(50, width - 32))
+    room = max(10, min(50, width - 40))
     for day in shown:
         bar = "█" * round(day.usd / most * room) if most > 0 else ""
         marks = "" if day.complete else " (not whole)"

@@ -29,7 +29,7 @@ __all__ = [
     "Report",
     "SLOResult",
     "Savings",
-    "TaskShare",
     "Tally",
+    "TaskShare",
     "Waste",
 ]

@@ -75,12 +75,20 @@ def fallbacks(columns: Columns) -> tuple[FallbackPair, ...]:
     found: list[FallbackPair] = []
     for place, step in enumerate(steps.tolist()):
         one, other = divmod(step, len(models))
-        counts = int(tried[place]), int(rescued[place]), int(alone[other]), int(alone_failed[other])
-        found.append(_pair(models.names[one][0] or "", models.names[other][0] or "", *counts))
+        found.append(
+            _pair(
+                models.names[one][0] or "",
+                models.names[other][0] or "",
+                tried=int(tried[place]),
+                rescued=int(rescued[place]),
+                alone=int(alone[other]),
+                alone_failed=int(alone_failed[other]),
+            )
+        )
     return tuple(sorted(found, key=lambda one: (-one.tried, one.source, one.target)))
 
 
-def _pair(source: str, target: str, tried: int, rescued: int, alone: int, alone_failed: int) -> FallbackPair:
+def _pair(source: str, target: str, *, tried: int, rescued: int, alone: int, alone_failed: int) -> FallbackPair:
     low, high = wilson(rescued, tried)
     after_low, _ = wilson(tried - rescued, tried)
     _, alone_high = wilson(alone_failed, alone)

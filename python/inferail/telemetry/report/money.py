@@ -322,7 +322,9 @@ def _rates() -> tuple[str, ...]:
 
 
 def _sum_cost(columns: Columns, rows: Integers, price: Price) -> float | None:
-    """What rows cost at flat rates. A price is linear in the tokens as long as the parts fit into the whole: then the sums
+    """What rows cost at flat rates.
+
+    A price is linear in the tokens as long as the parts fit into the whole: then the sums
     are priced once, by the price's own arithmetic; rows of which that does not hold are priced one by one.
     """
     if not len(rows):
@@ -336,18 +338,22 @@ def _sum_cost(columns: Columns, rows: Integers, price: Price) -> float | None:
     total = 0.0
     if bool(fits.any()):
         inside = slice(None) if bool(fits.all()) else fits
-        usage = Usage(**{name: int(values[inside].sum()) for name, values in counts.items()})
+        usage = _usage({name: int(values[inside].sum()) for name, values in counts.items()})
         cost = price.cost_usd(usage, float(seconds[inside].sum()))
         if cost is None and usage.total_tokens:
             return None
         total = (cost or 0.0) + (price.per_request or 0.0) * (int(np.count_nonzero(fits)) - 1)
     for place in np.flatnonzero(~fits).tolist():
-        usage = Usage(**{name: int(values[place]) for name, values in counts.items()})
+        usage = _usage({name: int(values[place]) for name, values in counts.items()})
         cost = price.cost_usd(usage, float(seconds[place]))
         if cost is None:
             return None
         total += cost
     return total
+
+
+def _usage(counts: Mapping[str, Any]) -> Usage:
+    return Usage(**counts)
 
 
 def _cached(columns: Columns, model: tuple[str, str], prices: PriceTable) -> float | None:

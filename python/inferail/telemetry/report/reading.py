@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inferail.errors import CapacityError, ConfigError, FormatError, InferailError
-from inferail.telemetry.facts import KIND, Kind, facts_of, kind_of, number_of
+from inferail.telemetry.facts import FACTS, KIND, Kind, facts_of, kind_of, number_of
 from inferail.telemetry.records import Record
 from inferail.telemetry.report.columns import LAYOUT, Columns
 from inferail.telemetry.sinks import JsonlSink
@@ -23,6 +23,7 @@ __all__ = ["read"]
 
 _SQLITE: Final = b"SQLite format 3\x00"
 _ROWS_AT_ONCE: Final = 1_000_000  # 104 MB of facts: SQLite makes no text longer than a gigabyte
+_ROWS_FETCHED: Final = 20_000
 _WORTH_AN_INDEX: Final = 0.2  # a larger part of the rows is found faster by reading all of them
 
 
@@ -119,14 +120,17 @@ class _Ledger:
         connection.execute("PRAGMA mmap_size = 4294967296")  # reading without copies: a sixth faster
         connection.execute("BEGIN")
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not {"records", "kinds"} <= tables:
+        if "records" not in tables:
             raise FormatError(f"{self.path} is a database of another program, and no ledger", path=str(self.path))
-        kinds = {
-            int(row[0]): cast("Kind", (*row[1:10], bool(row[10]), bool(row[11])))
-            for row in connection.execute(f"SELECT number, {', '.join(KIND)} FROM kinds")  # noqa: S608 - our own words
-        }
         where, values = self._window(connection, since, until)
-        rows = self._facts(connection, where, values)
+        if "kinds" in tables:
+            kinds = {
+                int(row[0]): cast("Kind", (*row[1:10], bool(row[10]), bool(row[11])))
+                for row in connection.execute(f"SELECT number, {', '.join(KIND)} FROM kinds")  # noqa: S608 - our words
+            }
+            rows = self._facts(connection, where, values)
+        else:
+            rows, kinds = self._columns(connection, where, values)
         labels = self._read_labels(connection, where, values, len(rows))
         missing = set(np.unique(rows["kind"]).tolist()) - kinds.keys() if len(rows) else set()
         if missing:
@@ -149,17 +153,18 @@ class _Ledger:
     def _facts(self, connection: sqlite3.Connection, where: str, values: Sequence[float]) -> NDArray[Any]:
         """The facts of the rows in the order of their ids, as one block of bytes for each half million."""
         blocks: list[NDArray[Any]] = []
-        last, more = "", True
+        key = self._key(connection)
+        last, more = ("" if key == "id" else 0), True
         while more:
             end = connection.execute(
-                f"SELECT id FROM records WHERE id > ? ORDER BY id LIMIT 1 OFFSET {_ROWS_AT_ONCE - 1}",
-                (last,),  # noqa: S608
+                f"SELECT {key} FROM records WHERE {key} > ? ORDER BY {key} LIMIT 1 OFFSET ?",  # noqa: S608
+                (last, _ROWS_AT_ONCE - 1),
             ).fetchone()
             more = end is not None
-            condition = " AND ".join(filter(None, ("id > ?", "id <= ?" if more else "", where)))
+            condition = " AND ".join(filter(None, (f"{key} > ?", f"{key} <= ?" if more else "", where)))
             bounds = (last, *(end or ()), *values)
             # In the order of ids as it is read; an index of times has to be told.
-            inner = f"(SELECT facts FROM records WHERE {condition} ORDER BY id)" if where else "records"
+            inner = f"(SELECT facts FROM records WHERE {condition} ORDER BY {key})" if where else "records"  # noqa: S608
             outer = "" if where else f"WHERE {condition}"
             block, count = connection.execute(
                 f"SELECT CAST(group_concat(facts, '') AS BLOB), count(*) FROM {inner} {outer}",  # noqa: S608
@@ -174,6 +179,46 @@ class _Ledger:
             last = end[0] if end else last
         return np.concatenate(blocks) if len(blocks) > 1 else blocks[0] if blocks else np.zeros(0, dtype=LAYOUT)
 
+    @staticmethod
+    def _key(connection: sqlite3.Connection) -> str:
+        """What rows lie in the order of: their number where they have one, which is the order they were written in."""
+        try:
+            connection.execute("SELECT rowid FROM records LIMIT 0")
+        except sqlite3.OperationalError:
+            return "id"
+        return "rowid"
+
+    def _columns(
+        self, connection: sqlite3.Connection, where: str, values: Sequence[float]
+    ) -> tuple[NDArray[Any], dict[int, Kind]]:
+        """The same from columns, for ledgers without facts: every number becomes a Python object, which takes four times as long."""
+        names = [name for name, _ in FACTS if name not in {"kind", "call"}]
+        condition = f"WHERE {where}" if where else ""
+        words = ", ".join(KIND)
+        rows = connection.execute(
+            f"SELECT {', '.join(names)}, id, call_id, {words} FROM records {condition} ORDER BY {self._key(connection)}",  # noqa: S608
+            values,
+        )
+        numbers: dict[tuple[Any, ...], int] = {}
+        kinds: dict[int, Kind] = {}
+        blocks: list[NDArray[Any]] = []
+        while fetched := rows.fetchmany(_ROWS_FETCHED):
+            columns = list(zip(*fetched, strict=True))
+            block = np.empty(len(fetched), dtype=LAYOUT)
+            for name, column in zip(names, columns, strict=False):
+                block[name] = np.array(column, dtype=np.float64)
+            ids, calls = columns[len(names) : len(names) + 2]
+            # Python's own hash is enough here: it has 64 bits, and this process alone compares them.
+            block["call"] = [hash(call or f"record {one}") for one, call in zip(ids, calls, strict=True)]
+            found = list(zip(*columns[len(names) + 2 :], strict=True))
+            for words_of_one in set(found) - numbers.keys():
+                kind = cast("Kind", (*words_of_one[:9], bool(words_of_one[9]), bool(words_of_one[10])))
+                numbers[words_of_one] = number_of(kind)
+                kinds[numbers[words_of_one]] = kind
+            block["kind"] = [numbers[words_of_one] for words_of_one in found]
+            blocks.append(block)
+        return np.concatenate(blocks) if blocks else np.zeros(0, dtype=LAYOUT), kinds
+
     def _read_labels(
         self, connection: sqlite3.Connection, where: str, values: Sequence[float], rows: int
     ) -> dict[str, list[str | None]]:
@@ -182,7 +227,9 @@ class _Ledger:
             return {}
         known: dict[str, tuple[str | None, ...]] = {}
         condition = f"WHERE {where}" if where else ""
-        for (text,) in connection.execute(f"SELECT labels FROM records {condition} ORDER BY id", values):  # noqa: S608
+        for (text,) in connection.execute(
+            f"SELECT labels FROM records {condition} ORDER BY {self._key(connection)}", values
+        ):  # noqa: S608
             words = known.get(text)
             if words is None:
                 if len(known) > 65_536:

@@ -14,7 +14,8 @@ from inferail.errors import ConfigError
 from inferail.telemetry.facts import KIND
 from inferail.telemetry.prices import PriceTable
 from inferail.telemetry.records import Record
-from inferail.telemetry.report import forecast, money, traffic
+from inferail.telemetry.report import forecast as spending
+from inferail.telemetry.report import money, traffic
 from inferail.telemetry.report.columns import Columns, Mask, Tally, describe
 from inferail.telemetry.report.fallbacks import FallbackPair, fallbacks
 from inferail.telemetry.report.reading import read
@@ -23,7 +24,7 @@ from inferail.telemetry.report.slo import SLO, SLOResult, attainment
 __all__ = ["Report"]
 
 Moment: TypeAlias = datetime | timedelta | None
-Where: TypeAlias = Mapping[str, str | None | Collection[str | None]]
+Where: TypeAlias = Mapping[str, str | Collection[str | None] | None]
 _DAYS_AHEAD: Final = 30
 
 
@@ -39,7 +40,7 @@ class Report:
         self._columns = columns
         self._now = now
         self._since = since
-        self._days: tuple[forecast.DailySpend, ...] | None = None
+        self._days: tuple[spending.DailySpend, ...] | None = None
 
     @classmethod
     def of(
@@ -216,27 +217,27 @@ class Report:
         """How much is estimated, and how far off estimates of running streams were."""
         return traffic.reconciliation(self._columns)
 
-    def daily_spend(self) -> tuple[forecast.DailySpend, ...]:
+    def daily_spend(self) -> tuple[spending.DailySpend, ...]:
         """What each day cost (UTC), from the first one with a record to today."""
         if self._days is None:
             since = None if self._since is None else self._since.timestamp()
-            self._days = forecast.daily_spend(self._columns, self._now.timestamp(), since)
+            self._days = spending.daily_spend(self._columns, self._now.timestamp(), since)
         return self._days
 
-    def forecast(self, until: date | None = None) -> forecast.Forecast:
+    def forecast(self, until: date | None = None) -> spending.Forecast:
         """What is still to come, until a day or for 30 days; see `Forecast` for the method."""
         today = self._now.date()
-        return forecast.forecast(self.daily_spend(), today, until or today + timedelta(days=_DAYS_AHEAD - 1))
+        return spending.forecast(self.daily_spend(), today, until or today + timedelta(days=_DAYS_AHEAD - 1))
 
     def budget_alerts(
         self, limit_usd: float, period: str = "month", thresholds: Sequence[float] = (0.5, 0.8, 1.0)
-    ) -> tuple[forecast.BudgetAlert, ...]:
+    ) -> tuple[spending.BudgetAlert, ...]:
         """Whether the spend of this day, week or month has reached the thresholds of a budget, or is expected to.
 
         Raises:
             ConfigError: The limit, the period or a threshold is none.
         """
-        return forecast.alerts(self.daily_spend(), self._now.date(), limit_usd, period, thresholds)
+        return spending.alerts(self.daily_spend(), self._now.date(), limit_usd, period, thresholds)
 
     def slo(self, slo: SLO) -> SLOResult:
         """How well an objective was kept, up to the moment of the report."""
@@ -262,7 +263,7 @@ def _moment(value: Moment, now: datetime, name: str) -> datetime | None:
     raise ConfigError(f"{name} is a datetime, or a timedelta for how long ago, not {type(value).__name__}")
 
 
-def _matching(columns: Columns, name: str, value: str | None | Collection[str | None]) -> Mask:
+def _matching(columns: Columns, name: str, value: str | Collection[str | None] | None) -> Mask:
     wanted: set[str | None] = {value} if value is None or isinstance(value, str) else set(value)
     if name in KIND:
         right: Callable[[Any], bool] = lambda kind: describe(kind, name) in wanted  # noqa: E731

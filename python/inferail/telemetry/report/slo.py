@@ -122,7 +122,7 @@ def attainment(columns: Columns, slo: SLO, now: float) -> SLOResult:
         attained,
         None if attained is None else attained >= slo.objective,
         None if attained is None else 1 - (1 - attained) / allowed,
-        tuple(_burn(began[counted], bad[counted], now, allowed, *window) for window in _WINDOWS),
+        tuple(_burn(began[counted], bad[counted], now, allowed=allowed, windows=window) for window in _WINDOWS),
     )
 
 
@@ -150,11 +150,11 @@ def _burn(
     began: np.ndarray[tuple[int], np.dtype[np.float64]],
     bad: Mask,
     now: float,
+    *,
     allowed: float,
-    long: int,
-    short: int,
-    factor: float,
+    windows: tuple[int, int, float],
 ) -> BurnRate:
+    long, short, factor = windows
     rates: list[float | None] = []
     for seconds in (long, short):
         inside = (began > now - seconds) & (began <= now)
