@@ -104,6 +104,8 @@ __all__ = [
     "PartialJSON",
     "Plan",
     "PromptLookup",
+    "Redactor",
+    "RedactorStream",
     "Refusal",
     "Reservation",
     "RetryBudget",

@@ -27,7 +27,12 @@ class Presidio:
     """
 
     def __init__(
-        self, analyzer: _Analyzer, *, language: str = "en", entities: Sequence[str] | None = None, threshold: float = 0.5
+        self,
+        analyzer: _Analyzer,
+        *,
+        language: str = "en",
+        entities: Sequence[str] | None = None,
+        threshold: float = 0.5,
     ) -> None:
         self._analyzer = analyzer
         self._language = language

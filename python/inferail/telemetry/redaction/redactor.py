@@ -24,7 +24,9 @@ FAILED = "redaction_failed"
 """The kind of a text that a recogniser could not read: all of it."""
 
 _STRING = re.compile(rb'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
-_CHARACTER = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
+_CHARACTER = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL
+)
 
 _log = logging.getLogger(__name__)
 
@@ -137,9 +139,7 @@ class Redactor:
         for recogniser in self._recognisers:
             try:
                 for one in recogniser.find(text):
-                    if not (isinstance(one.kind, str) and 0 <= one.start <= one.end <= len(text)):
-                        raise _FailedError
-                    yield Found(one.kind, one.start, one.end)
+                    yield _checked(one, len(text))
             # Whatever it raises: text that nobody has read must not pass.
             except Exception:  # noqa: BLE001
                 raise _FailedError from None
@@ -212,6 +212,12 @@ class _WholeText(RedactionStream):
     def finish(self) -> str:
         text, self._pieces = "".join(self._pieces), []
         return self._redactor.redact(text)
+
+
+def _checked(one: Found, length: int) -> Found:
+    if not (isinstance(one.kind, str) and 0 <= one.start <= one.end <= length):
+        raise _FailedError
+    return Found(one.kind, one.start, one.end)
 
 
 def _placeholder(kind: str) -> str:

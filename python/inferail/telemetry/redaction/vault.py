@@ -105,4 +105,6 @@ def _now(work: Coroutine[Any, Any, T]) -> T:
         result: T = stopped.value
         return result
     work.close()
-    raise ConfigError("a vault in a store of a server is asked from a thread without an event loop: use asyncio.to_thread")
+    raise ConfigError(
+        "a vault in a store of a server is asked from a thread without an event loop: use asyncio.to_thread"
+    )
