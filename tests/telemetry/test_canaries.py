@@ -8,6 +8,7 @@ import json
 import logging
 import random
 import traceback
+from typing import Any
 
 import pytest
 from tests.providers.bodies import STREAM_HEADERS, STREAMS
@@ -24,7 +25,7 @@ from inferail.testing import (
     ScriptedReply,
     ScriptedTransport,
 )
-from inferail.testing.faulty import Truncates
+from inferail.testing.faulty import ModelFault, Truncates
 
 STATUSES = (200, 302, 400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)
 # A letter that nothing else prints twice, so that one search finds every canary and every piece of eight of them.
@@ -81,7 +82,7 @@ def call(client: ir.Client, prompt: list[ir.Message], *, streamed: bool) -> str:
             shown = repr(stream)
             stream.final()
             return shown + repr(stream)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is printed
         return printed(error)
 
 
@@ -105,7 +106,7 @@ def of_wires(canaries: Canaries, wanted: int) -> str:
             "x-other": canaries.one(),
         }
         reply = ScriptedReply(body_of(provider, turn // 2, canaries), status, headers)
-        options = {
+        options: dict[str, Any] = {
             "api_key": f"sk-{canaries.one()}",
             "headers": {"x-mine": canaries.one()},
             "base_url": f"http://{canaries.one()}:{canaries.one()}@127.0.0.1/{canaries.one()}",
@@ -129,7 +130,7 @@ def of_models(canaries: Canaries, wanted: int) -> str:
             Delta("tool_args", text=json.dumps({"a": canaries.one()})),
             Delta("finish", reason="stop", raw_reason="stop"),
         ]
-        faults = [
+        faults: list[ModelFault | None] = [
             Breaks(1, ir.StreamError("it broke", provider="p")),
             Truncates(1),
             Refuses(canaries.one()),
