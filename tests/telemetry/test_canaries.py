@@ -1,4 +1,7 @@
-"""Random canaries in prompts, answers, arguments, keys and headers appear in nothing that is printed, logged or recorded."""
+"""Random canaries in prompts, answers, arguments, keys and headers appear in nothing that is printed, logged or recorded.
+
+Each has letters and digits, as keys have: a code of a provider that is one plain word (`overloaded`) is printed on purpose.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ class Canaries:
 
     def one(self) -> str:
         self.count += 1
-        return PREFIX + "".join(self._random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=16))
+        drawn = self._random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=16)
+        drawn[8] = self._random.choice("0123456789")
+        return PREFIX + "".join(drawn)
 
     def many(self, count: int) -> str:
         return " ".join(self.one() for _ in range(count))
