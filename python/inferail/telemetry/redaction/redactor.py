@@ -139,9 +139,7 @@ class Redactor:
         for recogniser in self._recognisers:
             try:
                 for one in recogniser.find(text):
-                    if not (isinstance(one.kind, str) and 0 <= one.start <= one.end <= len(text)):
-                        raise _FailedError
-                    yield Found(one.kind, one.start, one.end)
+                    yield _checked(one, len(text))
             # Whatever it raises: text that nobody has read must not pass.
             except Exception:  # noqa: BLE001
                 raise _FailedError from None
@@ -214,6 +212,12 @@ class _WholeText(RedactionStream):
     def finish(self) -> str:
         text, self._pieces = "".join(self._pieces), []
         return self._redactor.redact(text)
+
+
+def _checked(one: Found, length: int) -> Found:
+    if not (isinstance(one.kind, str) and 0 <= one.start <= one.end <= length):
+        raise _FailedError
+    return Found(one.kind, one.start, one.end)
 
 
 def _placeholder(kind: str) -> str:
