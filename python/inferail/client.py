@@ -20,7 +20,7 @@ from inferail.types.output import OutputType
 from inferail.types.registry import resolve
 from inferail.types.request import NO_SAMPLING, OutputSchema, Request, Sampling
 from inferail.types.response import OutputT, Response
-from inferail.types.scope import Recorder, Scope, check_labels, current_scope
+from inferail.types.scope import Recorder, Scope, agreed, check_labels, current_scope
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -91,6 +91,7 @@ class BaseClient:
         labels: Mapping[str, str] | None = None,
         transport: Any = None,
         recorder: Recorder | None = None,
+        policy: Any = None,
         **target: Any,
     ) -> None:
         """Sets up the client; nothing is sent.
@@ -105,6 +106,7 @@ class BaseClient:
             transport: An httpx client (`httpx.AsyncClient` here, `httpx.Client` for `Client`; httpx2's as well) or a
                 Transport. A client that is passed in is used as it is and not closed.
             recorder: Takes one Record per attempt; by default a `MemorySink`, read through `.records`.
+            policy: A `DataPolicy`: which labelled data may go where.
             target: Options of `Target` (`api_key`, `base_url`, …) where `model` is a string.
 
         Raises:
@@ -121,7 +123,7 @@ class BaseClient:
                 f"recorder needs a method record(record), as a MemorySink has; {type(recorder).__name__} has none"
             )
         self._recorder: Recorder = recorder if recorder is not None else MemorySink()
-        self._given = transport
+        self._given, self._policy = transport, agreed(None, policy)
         self._transport = blocking_transport(transport) if self._blocking else async_transport(transport)
 
     def __repr__(self) -> str:
@@ -146,7 +148,8 @@ class BaseClient:
         explain = getattr(model, "explain", None)
         if explain is None:
             raise ConfigError(f"{model.name} sends nothing over a wire, so there is nothing to explain")
-        text: str = explain(request, stream=stream)
+        with self._scope(options, stream=stream).enter():
+            text: str = explain(request, stream=stream)
         return text
 
     async def _complete(
@@ -218,7 +221,7 @@ class BaseClient:
             timeouts,
             outer.rivals,
             new_id(),
-            outer.policy,
+            agreed(outer.policy, self._policy),
             outer.path,
         )
 

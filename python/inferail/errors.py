@@ -12,6 +12,7 @@
     │   │   ├── ContentFilteredError · RateLimitError (.retry_after) · OverloadedError · ServerError
     │   ├── StreamError                       broke after it began
     │   ├── CancelledError                    the Scope was cancelled
+    │   ├── PolicyError                       .label .missing: labelled data may not go there
     │   └── RouteError                        every target failed
     ├── OutputError ── OutputValidationError (.text .errors .attempts) · GuardrailError (.guard .stage) · ToolError (.tool)
     ├── BudgetError                           .limit .spent .reserved
@@ -55,6 +56,7 @@ __all__ = [
     "OutputValidationError",
     "OverloadedError",
     "PermissionDeniedError",
+    "PolicyError",
     "ProviderError",
     "RateLimitError",
     "RequestError",
@@ -277,6 +279,24 @@ class CancelledError(RequestError):
     """The Scope around the call was cancelled."""
 
     user_message_text = "The request was cancelled."
+
+
+class PolicyError(RequestError):
+    """Nothing was sent: the data policy does not let this data go there. Another model may be allowed to have it.
+
+    Attributes:
+        label: The word of the request's label that decided (`phi`, …), or None where no label is needed (local-only mode).
+        missing: What would have to hold: a fact such as `baa_signed`, or `rule`, `provider`, `model`, `host`, `region`, `local`.
+    """
+
+    user_message_text = "The service may not process this request."
+
+    _required = ("label", "missing")
+
+    def __init__(self, message: str, *, label: str | None, missing: str, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.label = label
+        self.missing = missing
 
 
 class RouteError(RequestError):

@@ -100,3 +100,23 @@ def test_models_says_what_is_wrong_in_one_line(run, arguments, code, told):
     assert result.exit_code == code
     assert len(result.stderr.splitlines()) == 1
     assert told in result.stderr
+
+
+def test_models_that_go_away_are_listed_with_what_replaces_them(run, monkeypatch, tmp_path):
+    """Serves R199."""
+    path = tmp_path / "models.toml"
+    path.write_text('[models."openai:gpt-5-mini"]\nowner = "search team"\n', encoding="utf-8")
+    monkeypatch.setenv("INFERAIL_MODELS", str(path))
+
+    listed = run("models", "--deprecated", "openai:gpt-5-mini")
+
+    assert listed.exit_code == 0
+    assert "2026-12-11  openai:gpt-6.1-terra  search team" in listed.stdout
+
+
+def test_no_model_that_goes_away_is_an_error_in_words(run):
+    assert "no model that goes away" in run("models", "--deprecated", "nothing-like-it").stderr
+
+
+def test_two_lists_at_once_are_a_mistake(run):
+    assert run("models", "--deprecated", "--live", "openai").exit_code == 2

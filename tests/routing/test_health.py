@@ -11,9 +11,12 @@ from tests.providers.bodies import TEXT, UNARY, error_body
 
 import inferail as ir
 from inferail.core import EndpointHealth, pick
+from inferail.errors import DeadlineError
 from inferail.routing.fallback import Fallback, provider_of
-from inferail.routing.health import Health
+from inferail.routing.health import Health, Watched
 from inferail.testing import ScriptedModel, ScriptedReply, ScriptedTransport, VirtualClock
+from inferail.types.message import user
+from inferail.types.request import Request
 
 WHOLE = ScriptedReply([UNARY])
 DOWN = ScriptedReply([error_body()], 503)
@@ -315,3 +318,18 @@ def test_pick_refuses_what_it_does_not_know(arguments):
 def test_the_provider_of_a_combination_is_its_own():
     assert provider_of(targets("openai:a")[0]) == "openai"
     assert provider_of(ScriptedModel(["a"], name="m")) == "m"
+
+
+def test_call_that_began_with_no_time_left_says_nothing_about_its_endpoint():
+    clock, health = VirtualClock(), Health(failures=1)
+    model = ScriptedModel(["never asked"])
+
+    Watched(health.of(model), clock, Request((user("hi"),))).failed(DeadlineError("no time was left", phase="total"))
+
+    assert health.of(model).available(clock.now())
+
+    watched = Watched(health.of(model), clock, Request((user("hi"),)))
+    clock.advance(0.5)
+    watched.failed(DeadlineError("late", phase="total"))
+
+    assert not health.of(model).available(clock.now())

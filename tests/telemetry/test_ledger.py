@@ -1,205 +1,320 @@
-"""The ledger: one thread writes what any number of threads, loops and processes record."""
-
-from __future__ import annotations
+"""The ledger: quick for calls, complete for its sinks, and never the reason why a call fails."""
 
 import asyncio
 import os
 import subprocess
 import sys
 import threading
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.providers.bodies import UNARY
+from tests.telemetry.test_records import MOMENT
 
-from inferail.errors import ConfigError
+import inferail as ir
+from inferail.core import RecordRing
+from inferail.errors import CapacityError, ConfigError
 from inferail.telemetry.ledger import Ledger
-from inferail.telemetry.records import Record
+from inferail.telemetry.records import Note, Record, new_id
 from inferail.telemetry.sinks import JsonlSink, MemorySink
 from inferail.telemetry.sqlite import SQLiteSink
-
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def make(number: object = 0, **changes) -> Record:
-    return Record(started_at=MOMENT, provider="openai", model="m", id=str(number), **changes)
+from inferail.testing import ScriptedReply, ScriptedTransport
+from inferail.transport.protocol import Wire
+from inferail.types.response import Attempt
+from inferail.types.usage import Usage
 
 
-class Gated:
-    """A sink that waits until it is let."""
+def make(number: int = 0, **fields: Any) -> Record:
+    return Record(started_at=MOMENT + timedelta(seconds=number), provider="openai", model="m", **fields)
+
+
+class Gate(MemorySink):
+    """Takes nothing until it is opened."""
 
     def __init__(self) -> None:
-        self.entered, self.let = threading.Event(), threading.Event()
-        self.records: list[Record] = []
+        super().__init__()
+        self.opened = threading.Event()
 
     def record(self, record: Record) -> None:
-        self.entered.set()
-        self.let.wait(30)
-        self.records.append(record)
+        self.opened.wait()
+        super().record(record)
 
 
-@pytest.mark.parametrize("name", ["a.db", "a.jsonl"])
-def test_ledger_has_written_everything_once_when_flush_says_so(tmp_path, name):
-    """Serves R169."""
-    with Ledger.open(tmp_path / name) as ledger:
-        for number in range(1000):
-            ledger.record(make(number))
-        assert ledger.flush()
-        kept = list((SQLiteSink if name.endswith("db") else JsonlSink).read(tmp_path / name))
+class Failing(MemorySink):
+    """Fails so many times, with this error, before it takes anything."""
 
-    assert sorted(int(record.id) for record in kept) == list(range(1000))
+    def __init__(self, error: Exception, times: int) -> None:
+        super().__init__()
+        self.error, self.times, self.asked = error, times, 0
 
-
-def test_one_ledger_takes_from_threads_asyncio_and_trio(tmp_path):
-    sink = MemorySink()
-
-    async def work(name: str) -> None:
-        for number in range(100):
-            ledger.record(make(f"{name}-{number}"))
-
-    with Ledger(sink) as ledger:
-        threads = [threading.Thread(target=asyncio.run, args=(work(f"asyncio{n}"),)) for n in range(3)]
-        threads.append(threading.Thread(target=trio.run, args=(work, "trio")))
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert ledger.flush()
-
-    assert len({record.id for record in sink.records}) == len(sink.records) == 400
+    def record_many(self, records: list[Record]) -> None:
+        self.asked += 1
+        if self.asked <= self.times:
+            raise self.error
+        for record in records:
+            self.record(record)
 
 
-def test_ledger_waits_no_longer_than_its_patience_then_drops_and_says_so_once(caplog):
-    sink = Gated()
-    ledger = Ledger(sink, capacity=2, patience=0.05)
-    ledger.record(make(0))
-    assert sink.entered.wait(5)
-    ledger.record(make(1))
-    ledger.record(make(2))
+@pytest.mark.parametrize("suffix", ["db", "jsonl"])
+def test_ledger_writes_to_a_file_what_calls_leave(tmp_path, suffix):
+    """Serves R163, R168."""
+    path = tmp_path / f"ledger.{suffix}"
+    transport = ScriptedTransport([ScriptedReply([UNARY])], blocking=True)
+    with Ledger.open(path) as ledger:
+        with ir.Client("openai:m-1", api_key="k", transport=transport, recorder=ledger, labels={"task": "t"}) as client:
+            client.complete("Hello")
+            assert ledger.flush()
+        (record,) = SQLiteSink.read(path) if suffix == "db" else JsonlSink.read(path)
 
-    began = time.monotonic()
-    for number in range(3, 6):
-        ledger.record(make(number))
-    waited = time.monotonic() - began
-    stats = ledger.stats()
-    sink.let.set()
+    assert (record.provider, record.model, record.error, record.task) == ("openai", "m-1", None, "t")
+    assert record.finish_reason == "stop"
+    assert record.call_id
+
+
+def test_everything_that_was_recorded_is_written_in_order_when_it_is_closed():
+    sink = MemorySink(100_000)
+    ledger = Ledger(sink, capacity=64)
+    records = [make(number) for number in range(5_000)]
+    for record in records:
+        ledger.record(record)
     ledger.close()
+    ledger.close()
+
+    assert sink.records == records
+    stats = ledger.stats()
+    assert (stats.taken, stats.written, stats.waiting, stats.dropped, stats.failed) == (5_000, 5_000, 0, 0, 0)
+    ledger.record(make())
+    assert ledger.stats().dropped == 1
+
+
+def test_notes_become_records_on_the_ledgers_thread():
+    sink = MemorySink()
+    with Ledger(sink) as ledger:
+        ledger.note(Note(Attempt("openai", "m", usage=Usage(1, 2)), 1_772_600_767_890_123_456, {"number": 3}))
+        assert ledger.flush()
+
+    (record,) = sink.records
+    assert (record.started_at, record.attempt, record.usage) == (MOMENT, 3, Usage(1, 2))
+
+
+def test_many_threads_and_loops_record_through_one_ledger(tmp_path):
+    ledger = Ledger.open(tmp_path / "ledger.db", capacity=128)
+
+    def some() -> None:
+        for _ in range(200):
+            ledger.record(make())
+
+    async def inside() -> None:
+        some()
+
+    jobs = [lambda: asyncio.run(inside()), lambda: trio.run(inside), some, some, some, some]
+    threads = [threading.Thread(target=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert ledger.flush()
+    assert len(ledger.records) == 1200
+    ledger.close()
+
+
+@pytest.mark.parametrize("on_full", ["wait", "drop"])
+def test_what_there_is_no_room_for_is_dropped_counted_and_said_once(caplog, on_full):
+    gate = Gate()
+    ledger = Ledger(gate, capacity=4, on_full=on_full, patience=0.01)
+    for number in range(600):
+        ledger.record(make(number))
+        if ledger.stats().dropped >= 3:
+            break
+    stats = ledger.stats()
+    gate.opened.set()
 
     assert stats.dropped == 3
-    assert 0.05 <= waited < 2
-    assert [record.id for record in sink.records] == ["0", "1", "2"]
-    assert len([line for line in caplog.records if "dropped" in line.message]) == 1
-    assert not ledger.flush()
+    assert ledger.flush() is False
+    assert ledger.flush() is True  # said once
+    ledger.close()
+    assert len(gate.records) == number + 1 - 3
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "a record was dropped, for the ledger's sinks are too slow; this is said once, failures are counted"
+    ]
 
 
-def test_ledger_loses_nothing_when_a_slow_sink_is_waited_for():
-    class Slow(MemorySink):
-        def record_many(self, records) -> int:
-            time.sleep(0.002)
-            return super().record_many(records)
+def test_call_waits_for_room_where_the_sinks_are_slower():
+    gate = Gate()
+    ledger = Ledger(gate, capacity=2, patience=30.0)
+    threading.Timer(0.05, gate.opened.set).start()
+    for number in range(2_000):
+        ledger.record(make(number))
+    ledger.close()
 
-    sink = Slow()
-    with Ledger(sink, capacity=4, patience=30) as ledger:
-        for number in range(200):
-            ledger.record(make(number))
-
-    assert [record.id for record in sink.records] == [str(number) for number in range(200)]
+    assert ledger.stats().dropped == 0
+    assert len(gate.records) == 2_000
 
 
-def test_ledger_goes_on_when_a_sink_raises(caplog):
-    class Raises:
+@pytest.mark.parametrize("error", [CapacityError("locked"), OSError("full")])
+def test_sink_that_fails_for_a_while_is_asked_again(error):
+    sink, other = Failing(error, times=2), MemorySink()
+    with Ledger(sink, other, patience=30.0) as ledger:
+        ledger.record(make())
+        assert ledger.flush()
+
+    assert len(sink.records) == len(other.records) == 1
+    assert sink.asked == 3
+
+
+def test_sink_that_goes_on_failing_costs_its_records_only(caplog):
+    sink, other = Failing(CapacityError("locked"), times=10**9), MemorySink()
+    with Ledger(sink, other, patience=0.0) as ledger:
+        ledger.record(make())
+        assert ledger.flush() is False
+        assert ledger.flush() is True  # nothing was lost since
+
+        assert ledger.stats().failed == 1
+    assert len(other.records) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "a sink of the ledger failed (CapacityError); this is said once, failures are counted"
+    ]
+
+
+def test_record_that_cannot_be_written_does_not_take_the_others_with_it(tmp_path):
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        for number in range(10):
+            ledger.record(make(number, labels={"what": object()} if number == 4 else {}))
+        assert ledger.flush() is False
+
+        assert len(ledger.records) == 9
+        assert ledger.stats().failed == 1
+
+
+def test_sink_without_record_many_that_raises_is_counted():
+    class Broken:
         def record(self, record: Record) -> None:
-            raise RuntimeError("CANARY")
+            raise RuntimeError("no")
 
-    sink = MemorySink()
-    with Ledger(Raises(), sink) as ledger:
-        ledger.record(make(1))
-        ledger.record(make(2))
-        acknowledged = ledger.flush()
-
-    assert not acknowledged
-    assert ledger.stats().failed == 2
-    assert len(sink.records) == 2
-    assert "CANARY" not in caplog.text
-    assert len(caplog.records) == 1
+    with Ledger(Broken()) as ledger:
+        ledger.record(make())
+        assert ledger.flush() is False
+        assert ledger.records == []
+        assert ledger.stats().failed == 1
 
 
-def test_ledger_counts_what_comes_after_close(caplog):
-    ledger = Ledger(MemorySink())
-    ledger.record(make())
+def test_failed_requests_are_kept_and_named():
+    """Serves R163, R164."""
+
+    class Keeping:
+        kept: list[tuple[Record, Wire]] = []  # noqa: RUF012
+
+        def keep(self, record: Record, wire: Wire) -> bool:
+            self.kept.append((record, wire))
+            return True
+
+    sink, keeper = MemorySink(), Keeping()
+    transport = ScriptedTransport([ScriptedReply([b"{}"], status=500)], blocking=True)
+    with Ledger(sink, payloads=keeper) as ledger:
+        with (
+            ir.Client("openai:m-1", api_key="k", retries=0, transport=transport, recorder=ledger) as client,
+            pytest.raises(ir.ServerError),
+        ):
+            client.complete("Hello")
+        assert ledger.flush()
+
+    (record,), ((kept, wire),) = sink.records, keeper.kept
+    assert record.payload_id == record.id == kept.id
+    assert b"Hello" in wire.body
+
+
+def test_ledger_without_spans_or_payloads_is_not_asked_for_them():
+    with Ledger(MemorySink()) as ledger:
+        assert not hasattr(ledger, "begin")
+        assert not hasattr(ledger, "record_failure")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_child_of_a_fork_writes_its_own_records_and_not_those_of_its_parent(tmp_path):
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    for number in range(1_000):
+        ledger.record(make(number, reason="parent"))
+    child = os.fork()
+    if child == 0:
+        ledger.record(make(reason="child"))
+        os._exit(0 if ledger.flush() and ledger.stats().taken == 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert ledger.flush()
+
+    reasons = [record.reason for record in ledger.records]
+    assert (reasons.count("parent"), reasons.count("child")) == (1_000, 1)
     ledger.close()
-    ledger.close()
-
-    ledger.record(make())
-
-    assert ledger.stats().dropped == 1
-    assert "closed" in caplog.text
-
-
-@pytest.mark.parametrize(
-    "options", [{"on_full": "never"}, {"capacity": 0}, {"patience": -1}, {"patience": float("nan")}]
-)
-def test_ledger_refuses_options_that_mean_nothing(options):
-    with pytest.raises(ConfigError):
-        Ledger(MemorySink(), **options)
-    with pytest.raises(ConfigError, match="needs a sink"):
-        Ledger()
-
-
-def test_failed_request_goes_to_its_keeper_on_the_thread_of_the_ledger(caplog):
-    """Serves R163."""
-    kept: list[tuple[Record, object, str]] = []
-
-    class Keeper:
-        def keep(self, record: Record, wire: object) -> None:
-            kept.append((record, wire, threading.current_thread().name))
-            raise RuntimeError("CANARY")
-
-    sink, wire = MemorySink(), object()
-    with Ledger(sink, payloads=Keeper()) as ledger:
-        ledger.record_failure(make("f", error="ServerError", payload_id="f"), wire)  # type: ignore[arg-type]
-
-    assert [(record.id, sent, name) for record, sent, name in kept] == [("f", wire, "inferail-ledger")]
-    assert [record.id for record in sink.records] == ["f"]
-    assert "CANARY" not in caplog.text
-
-
-def test_records_are_written_when_the_clock_steps_back(tmp_path):
-    with Ledger.open(tmp_path / "a.db") as ledger:
-        for number in range(3):
-            ledger.record(Record(started_at=MOMENT - timedelta(hours=number), provider="p", model="m"))
-
-    kept = list(SQLiteSink.read(tmp_path / "a.db"))
-    assert len({record.id for record in kept}) == 3
-    assert [record.started_at for record in kept] == [MOMENT - timedelta(hours=number) for number in range(3)]
-
-
-END = """
-import os, sys
-from datetime import UTC, datetime
-from inferail.telemetry.ledger import Ledger
-from inferail.telemetry.records import Record
-ledger = Ledger.open(sys.argv[1])
-for number in range(500):
-    ledger.record(Record(started_at=datetime.now(UTC), provider='p', model='m', id=f'parent-{number}'))
-if sys.argv[2] == 'fork':
-    if os.fork() == 0:
-        for number in range(500):
-            ledger.record(Record(started_at=datetime.now(UTC), provider='p', model='m', id=f'child-{number}'))
-        assert ledger.flush(20)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
-"""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["a.db", "a.jsonl"])
-@pytest.mark.parametrize(("how", "count"), [("end", 500), ("fork", 1000)])
-def test_everything_is_written_once_at_the_end_of_the_program_and_across_a_fork(tmp_path, name, how, count):
-    path = tmp_path / name
-    subprocess.run([sys.executable, "-c", END, str(path), how], check=True, timeout=60, env=dict(os.environ))
+@pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise ValueError", "del ledger; gc.collect()"])
+def test_records_that_wait_are_written_when_the_program_ends(tmp_path, end):
+    program = f"""
+import gc, sys
+from datetime import datetime, UTC
+from inferail.telemetry.ledger import Ledger
+from inferail.telemetry.records import Record
+ledger = Ledger.open({str(tmp_path / "ledger.db")!r})
+for _ in range(3000):
+    ledger.record(Record(started_at=datetime.now(UTC), provider="p", model="m"))
+{end}
+"""
+    subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
 
-    ids = [record.id for record in (SQLiteSink if name.endswith("db") else JsonlSink).read(path)]
+    assert len(list(SQLiteSink.read(tmp_path / "ledger.db"))) == 3_000
 
-    assert len(ids) == len(set(ids)) == count
+
+def test_clock_that_steps_back_loses_nothing(tmp_path, monkeypatch):
+    import time
+
+    times = iter([2_000_000_000_000_000_000, 1_000_000_000_000_000_000, 1_500_000_000_000_000_000])
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: next(times))
+        ids = [new_id() for _ in range(3)]
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        for number, identity in zip((3, 1, 2), ids, strict=True):
+            ledger.record(make(number, id=identity))
+
+        assert [record.id for record in ledger.records] == [ids[1], ids[2], ids[0]]
+
+
+def test_wrong_ledgers_are_refused():
+    for wrong in ({"capacity": 0}, {"patience": -1}, {"patience": True}, {"on_full": "panic"}):
+        with pytest.raises(ConfigError):
+            Ledger(MemorySink(), **wrong)
+    with pytest.raises(ConfigError, match="needs sinks"):
+        Ledger()
+    with pytest.raises(ConfigError, match="needs sinks"):
+        Ledger(object())  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 5), st.lists(st.one_of(st.just("push"), st.integers(0, 4)), max_size=40))
+def test_ring_is_a_queue_that_refuses_what_it_has_no_room_for(capacity, acts):
+    ring, twin, refused = RecordRing(capacity), [], 0
+    for number, act in enumerate(acts):
+        if act == "push":
+            took = ring.push(number)
+            assert took is (len(twin) < capacity)
+            twin += [number] * took
+            refused += not took
+        else:
+            count = max(1, act)
+            assert ring.take(count, timeout=0.0) == twin[:count]
+            twin = twin[count:]
+        assert (len(ring), ring.refused, ring.capacity) == (len(twin), refused, capacity)
+
+
+def test_ring_refuses_wrong_numbers():
+    for wrong in (float("nan"), -1.0, float("inf")):
+        with pytest.raises(ConfigError):
+            RecordRing(1).take(1, timeout=wrong)
+        with pytest.raises(ConfigError):
+            RecordRing(1).push_within(1, wrong)
+    with pytest.raises(ConfigError):
+        RecordRing(0)

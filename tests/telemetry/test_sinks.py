@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -134,7 +135,7 @@ def test_jsonl_sink_counts_and_warns_once_when_the_disk_fails(tmp_path, caplog):
 
     assert sink.failed == 3
     assert [record.message for record in caplog.records] == [
-        "a record could not be written (OSError); this is said once, failures are counted"
+        "a record could not be written (CutOffError); this is said once, failures are counted"
     ]
     assert "CANARY" not in caplog.text
     sink.close()
@@ -151,9 +152,15 @@ def test_jsonl_sink_does_not_raise_when_the_disk_is_full(caplog):
 
 def test_jsonl_sink_starts_a_new_line_when_the_last_one_was_cut_off(tmp_path, monkeypatch):
     sink = JsonlSink(tmp_path / "records.jsonl")
-    write = os.write
+    write, turns = os.write, iter([20])
+
+    def full(descriptor, data):
+        if (most := next(turns, 0)) == 0:
+            raise OSError(errno.ENOSPC, "full")
+        return write(descriptor, data[:most])
+
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:20]))
+        patch.setattr(os, "write", full)
         sink.record(make(1))
     sink.record(make(2))
     sink.close()

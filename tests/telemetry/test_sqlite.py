@@ -1,215 +1,244 @@
-"""Records in a SQLite file: what it holds, and what becomes of a file that cannot be written."""
+"""Records in SQLite: what goes in comes out, can be asked in SQL, and bad files are named."""
 
-from __future__ import annotations
-
+import json
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.telemetry.test_records import FULL, MOMENT
 
-from inferail.errors import ConfigError, FormatError
+from inferail.errors import CapacityError, ConfigError, FormatError
 from inferail.store.sqlite import SQLiteStore
-from inferail.telemetry.records import Record
-from inferail.telemetry.sqlite import COLUMNS, SQLiteSink
-from inferail.types.response import Timing
+from inferail.telemetry.facts import FACTS
+from inferail.telemetry.records import FIELDS, Record, new_id
+from inferail.telemetry.sqlite import SQLiteSink
 from inferail.types.usage import Usage
 
-MOMENT = datetime(2026, 1, 1, 12, 0, 0, 123457, tzinfo=UTC)
+
+def make(**fields):
+    return Record(**{"started_at": MOMENT, "provider": "openai", "model": "gpt-5-mini", **fields})
 
 
-def make(number: object = 0, **changes) -> Record:
-    changes = {"started_at": MOMENT, "provider": "openai", "model": "m", "id": str(number), **changes}
-    return Record(**changes)
+def test_records_come_back_as_they_were(tmp_path):
+    """Serves R168, R170."""
+    plain = make(usage=Usage(3, 4), started_at=MOMENT + timedelta(seconds=1))
+    with SQLiteSink(tmp_path / "ledger.db") as sink:
+        sink.record_many([plain, FULL])
+        sink.record(FULL)  # twice is once
+
+        assert sink.records == [FULL, plain]
+        assert sink.failed == 0
 
 
-FULL = make(
-    "full",
-    usage=Usage(9, 8, 1, 2, 3, 4, 5, 0.25, True, 1, "flex"),
-    timing=Timing(0.1, 0.2, 0.3, 0.4, 0.5),
-    labels={"task": "faq", "note": "ä\n\u2028\ud800"},
-    host="h",
-    streamed=True,
-    reason="retry",
-    attempt=2,
-    status_code=503,
-    error="ServerError",
-    error_phase="total",
-    retry_after=1.5,
-    finish_reason="stop",
-    request_id="r",
-    call_id="c",
-    path="gateway",
-    model_version="m-1",
-    cache="exact",
-    saved_usd=0.5,
-    saved_tokens=7,
-    trace_id="t",
-    span_id="s",
-    payload_id="p",
-    estimated_usd=0.75,
-    price_version="v",
-)
+def test_columns_are_the_names_of_a_record(tmp_path):
+    """Serves R169."""
+    SQLiteSink(tmp_path / "ledger.db").close()
+
+    columns = [row[1] for row in sqlite3.connect(tmp_path / "ledger.db").execute("PRAGMA table_info(records)")]
+
+    assert set(columns) == {*FIELDS, "facts", "task"}
+    assert columns[:3] == ["id", "facts", "started_at"]
+    assert list(FULL.as_dict()) == list(FIELDS)
+    assert sum(int(kind[2]) for _, kind in FACTS) == 104
 
 
-def test_table_has_a_column_for_each_name_of_a_record():
-    """Serves R168. Serves R170."""
-    assert {column.name for column in COLUMNS} == {*FULL.as_dict(), "task"}
+def test_ledger_is_asked_in_sql(tmp_path):
+    """Serves R169, R170."""
+    with SQLiteSink(tmp_path / "ledger.db") as sink:
+        for task, model, cost, error in (
+            ("faq", "a", 0.25, None), ("faq", "a", 0.5, "StreamError"), ("faq", "b", 0.125, None), ("code", "b", 1.0, None),
+        ):  # fmt: skip
+            usage = Usage(10, 5, cost_usd=cost)
+            sink.record(
+                make(model=model, labels={"task": task, "team": "x"}, usage=usage, error=error, finish_reason="stop")
+            )
+        other = sqlite3.connect(tmp_path / "ledger.db")
 
+        rows = other.execute(
+            "SELECT task, model, sum(cost_usd), sum(error IS NULL), sum(input_tokens + output_tokens)"
+            " FROM records GROUP BY task, model ORDER BY task, model"
+        ).fetchall()
+        teams = other.execute("SELECT count(*) FROM records WHERE json_extract(labels, '$.team') = 'x'").fetchone()
+        reasons = other.execute("SELECT DISTINCT finish_reason FROM records").fetchall()
 
-def test_sink_reads_back_what_it_wrote_once(tmp_path):
-    with SQLiteSink(tmp_path / "a.db") as sink:
-        assert sink.record_many([make(1), FULL, make(1)]) == 0
-        sink.record(FULL)
-
-    assert sorted(SQLiteSink.read(tmp_path / "a.db"), key=lambda record: record.id) == [make(1), FULL]
-    assert (tmp_path / "a.db").stat().st_mode & 0o077 == 0
-
-
-def test_questions_are_asked_in_sql(tmp_path):
-    """Serves R169. Serves R170."""
-    with SQLiteSink(tmp_path / "a.db") as sink:
-        sink.record_many(
-            [
-                make(n, usage=Usage(1, 1, cost_usd=0.5), finish_reason="stop", labels={"task": "abc"[n % 3]})
-                for n in range(9)
-            ]
-        )
-        with SQLiteSink.read(sink.path).opened() as connection:
-            found = connection.execute(
-                "SELECT task, finish_reason, sum(cost_usd), json_extract(labels, '$.task') FROM records GROUP BY task"
-            ).fetchall()
-
-    assert found == [(task, "stop", 1.5, task) for task in "abc"]
-
-
-def test_read_gives_a_span_of_time_in_order_while_another_writes(tmp_path):
-    with SQLiteSink(tmp_path / "a.db") as sink:
-        sink.record_many([make(n, started_at=MOMENT + timedelta(hours=n)) for n in (3, 1, 2, 0)])
-        read = SQLiteSink.read(sink.path, since=MOMENT + timedelta(hours=1), until=MOMENT + timedelta(hours=3))
-        records = iter(read)
-        first = next(records).id
-        sink.record(make("later", started_at=MOMENT + timedelta(hours=2)))
-
-        assert [first, *(record.id for record in records)] == ["1", "2"]
-        assert len(list(read)) == 3
-    with pytest.raises(ConfigError, match="time zone"):
-        SQLiteSink.read(tmp_path / "a.db", since=datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused
-
-
-def test_sink_holds_the_nearest_of_what_sqlite_cannot(tmp_path):
-    with SQLiteSink(tmp_path / "a.db") as sink:
-        sink.record_many([make(1), make("\ud800", usage=Usage(2**70)), make(3, retry_after=float("nan"))])
-        kept = {record.id: record for record in SQLiteSink.read(sink.path)}
-
-    assert sink.failed == 0
-    assert kept["?"].usage.input_tokens == 2**63 - 1
-    assert kept["3"].retry_after is None
-
-
-def test_sink_counts_and_says_once_when_the_file_is_full_and_goes_on_afterwards(tmp_path, caplog):
-    with SQLiteSink(tmp_path / "a.db") as sink:
-        sink._connection.execute("PRAGMA max_page_count = 20")
-        for turn in range(3):
-            assert sink.record_many([make(f"{turn}-{n}", host="h" * 500) for n in range(500)]) == 500
-        sink._connection.execute("PRAGMA max_page_count = 100000")
-        assert sink.record_many([make("after")]) == 0
-
-        assert [record.id for record in SQLiteSink.read(sink.path)] == ["after"]
-    assert sink.failed == 1500
-    assert [line.message for line in caplog.records if "SQLITE_FULL" in line.message] == [
-        line.message for line in caplog.records
-    ]
-    assert len(caplog.records) == 1
-
-
-LIMITED = """
-import resource, sys
-from datetime import UTC, datetime
-from inferail.telemetry.ledger import Ledger
-from inferail.telemetry.records import Record
-ledger = Ledger.open(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
-for number in range(3000):
-    ledger.record(Record(started_at=datetime.now(UTC), provider='p', model='m', host='h' * 100))
-assert not ledger.flush(20)
-stats = ledger.stats()
-assert stats.failed > 0 and stats.recorded == 3000, stats
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-ledger.record(Record(started_at=datetime.now(UTC), provider='p', model='m', id='after'))
-ledger.close()
-assert ledger.stats().failed == stats.failed
-"""
+    assert rows == [("code", "b", 1.0, 1, 15), ("faq", "a", 0.75, 1, 30), ("faq", "b", 0.125, 1, 15)]
+    assert (teams, reasons) == ((4,), [("stop",)])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["a.db", "a.jsonl"])
-def test_calls_go_on_when_the_disk_is_full(tmp_path, name):
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path / name)], capture_output=True, text=True, timeout=60, check=False
-    )
+def test_part_of_a_ledger_is_read_by_time(tmp_path):
+    records = [make(started_at=MOMENT + timedelta(seconds=second), id=new_id()) for second in range(2500)]
+    with SQLiteSink(tmp_path / "ledger.db") as sink:
+        sink.record_many(list(reversed(records)))
 
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("\n") == 1
-    assert b"after" in (tmp_path / name).read_bytes() + b"".join(
-        path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".jsonl"
-    )
-
-
-def test_sink_counts_when_another_process_holds_the_lock(tmp_path, caplog):
-    with SQLiteSink(tmp_path / "a.db", busy=0.01) as sink:
-        other = sqlite3.connect(sink.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        assert sink.record_many([make(1)]) == 1
-        other.execute("ROLLBACK")
-        other.close()
-        assert sink.record_many([make(2)]) == 0
-
-    assert "is locked by another process" in caplog.text
+        since, until = MOMENT + timedelta(seconds=7), MOMENT + timedelta(seconds=2100)
+        assert list(SQLiteSink.read(sink.path, since=since, until=until)) == records[7:2100]
+        assert list(SQLiteSink.read(sink.path)) == records
+        with pytest.raises(ConfigError, match="time zone"):
+            SQLiteSink.read(sink.path, since=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
-def test_sink_refuses_files_that_are_no_ledger(tmp_path):
-    (tmp_path / "text").write_text("no database " * 1000)
-    other = sqlite3.connect(tmp_path / "other")
-    other.execute("CREATE TABLE t (x)")
-    other.commit()
-    other.close()
-    store = SQLiteStore(tmp_path / "store")
-    store._connection.close()
-    with SQLiteSink(tmp_path / "new") as sink:
-        sink._connection.execute("PRAGMA user_version = 9")
+def test_new_ledger_is_its_owners(tmp_path):
+    SQLiteSink(tmp_path / "ledger.db").close()
 
-    for name, told in (("text", "damaged"), ("other", "another program"), ("store", "another"), ("new", "version 9")):
-        with pytest.raises(FormatError, match=told):
-            SQLiteSink(tmp_path / name)
-        with pytest.raises(FormatError, match=told):
-            list(SQLiteSink.read(tmp_path / name))
-    with pytest.raises(ConfigError, match="FileNotFoundError"):
-        SQLiteSink(tmp_path / "missing" / "a.db")
-    with pytest.raises(ConfigError, match="no ledger at"):
-        list(SQLiteSink.read(tmp_path / "missing"))
-    assert sqlite3.connect(tmp_path / "other").execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert stat.S_IMODE((tmp_path / "ledger.db").stat().st_mode) == 0o600
 
 
-def test_read_names_or_skips_rows_that_are_no_records(tmp_path):
-    with SQLiteSink(tmp_path / "a.db") as sink:
-        sink.record_many([make(1), make(2), make(3)])
-        sink._connection.execute("UPDATE records SET labels = 'CANARY' WHERE id = '2'")
+def test_labels_of_any_text_are_kept(tmp_path):
+    labels = {"task": "naïve “quotes” \U0001f600", "lone": "\ud800", "": ""}
+    with SQLiteSink(tmp_path / "ledger.db") as sink:
+        sink.record(make(labels={**labels, "task": "t"}))
+        assert sink.records[0].labels == {**labels, "task": "t"}
+        sink.record(make(labels={"task": "half \ud800"}, model_version="\udfff"))
+        assert sink.failed == 0
+        task = sqlite3.connect(sink.path).execute("SELECT task FROM records WHERE model_version = '?'").fetchone()
+        assert task == ("half ?",)  # SQLite has no word for half a character; the labels have it
+        assert sink.records[-1].labels == {"task": "half \ud800"}
 
-        skipping = SQLiteSink.read(sink.path, on_broken="skip")
-        assert [record.id for record in skipping] == ["1", "3"]
-        assert skipping.skipped == 1
-        with pytest.raises(FormatError, match="row 2 is not a record") as caught:
+
+@pytest.mark.parametrize("content", [b"no database " * 100, b""])
+def test_file_of_something_else_is_refused_and_left_alone(tmp_path, content):
+    path = tmp_path / "other.db"
+    path.write_bytes(content)
+    if content:
+        with pytest.raises(FormatError, match=r"other\.db is damaged, or no SQLite file"):
+            SQLiteSink(path)
+        assert path.read_bytes() == content
+    else:
+        SQLiteSink(path).close()
+
+
+def test_store_is_no_ledger_and_a_newer_ledger_is_not_touched(tmp_path):
+    SQLiteStore(tmp_path / "store.db")
+    with pytest.raises(FormatError, match="of another program"):
+        SQLiteSink(tmp_path / "store.db")
+
+    SQLiteSink(tmp_path / "ledger.db").close()
+    newer = sqlite3.connect(tmp_path / "ledger.db")
+    newer.execute("PRAGMA user_version = 2")
+    newer.close()
+    with pytest.raises(FormatError, match="ledger of version 2"):
+        SQLiteSink(tmp_path / "ledger.db")
+
+
+def test_damaged_row_is_named_when_it_is_read(tmp_path):
+    with SQLiteSink(tmp_path / "ledger.db") as sink:
+        sink.record(make())
+        other = sqlite3.connect(sink.path)
+        other.execute("UPDATE records SET labels = '{', input_tokens = 'many'")
+        other.commit()
+
+        with pytest.raises(FormatError, match=r"ledger\.db has a row that is no record"):
             list(SQLiteSink.read(sink.path))
-    assert "CANARY" not in str(caught.value)
 
 
-def test_sink_counts_records_that_come_after_close(tmp_path):
-    sink = SQLiteSink(tmp_path / "a.db")
+def test_ledger_that_is_not_there_is_not_made_by_reading(tmp_path):
+    with pytest.raises(ConfigError, match="there is no ledger"):
+        SQLiteSink.read(tmp_path / "none.db")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ConfigError):
+        SQLiteSink(tmp_path / "no" / "folder.db")
+
+
+def test_call_goes_on_when_another_process_keeps_the_file_locked(tmp_path, caplog):
+    with SQLiteSink(tmp_path / "ledger.db", busy=0.01) as sink:
+        other = sqlite3.connect(sink.path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        sink.record(make())
+        sink.record(make())
+        with pytest.raises(CapacityError, match="locked by another process"):
+            sink.record_many([make()])
+        other.execute("ROLLBACK")
+        sink.record(make())
+
+        assert (sink.failed, len(sink.records)) == (2, 1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "a record could not be written (CapacityError); this is said once, failures are counted"
+    ]
+
+
+def test_batch_is_written_whole_or_not_at_all(tmp_path):
+    with SQLiteSink(tmp_path / "ledger.db") as sink:
+        wrong = replace(make(), labels={"what": object()})
+        with pytest.raises(TypeError):
+            sink.record_many([make(), wrong])
+
+        assert sink.records == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+def test_full_disk_costs_records_but_no_call_and_no_file(tmp_path):
+    program = f"""
+import resource, signal
+from datetime import datetime, UTC
+from inferail.telemetry.records import Record
+from inferail.telemetry.sqlite import SQLiteSink
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+sink = SQLiteSink({str(tmp_path / "ledger.db")!r})
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+for _ in range(2000):
+    sink.record(Record(started_at=datetime.now(UTC), provider="p", model="m", labels={{"x": "y" * 500}}))
+print(sink.failed)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+
+    failed = int(done.stdout)
+    assert 0 < failed < 2000
+    assert done.stderr.count("could not be written") == 1
+    assert len(list(SQLiteSink.read(tmp_path / "ledger.db"))) == 2000 - failed
+
+
+def test_sink_serves_many_threads_and_a_fork(tmp_path):
+    with SQLiteSink(tmp_path / "ledger.db") as sink:
+
+        def some() -> None:
+            for _ in range(50):
+                sink.record(make(id=new_id()))
+
+        threads = [threading.Thread(target=some) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        child = os.fork()
+        if child == 0:
+            sink.record(make(id=new_id(), provider="child"))
+            os._exit(sink.failed)
+        assert os.waitpid(child, 0)[1] == 0
+        sink.record(make(id=new_id()))
+
+        assert len(sink.records) == 202
+        assert [record.provider for record in sink.records].count("child") == 1
+
+
+def test_closed_sink_counts_what_comes_later(tmp_path):
+    sink = SQLiteSink(tmp_path / "ledger.db")
     sink.close()
     sink.close()
-
     sink.record(make())
 
     assert sink.failed == 1
+    with pytest.raises(ConfigError, match="closed"):
+        sink.record_many([make()])
+
+
+def test_row_says_the_same_as_a_line(tmp_path):
+    with SQLiteSink(tmp_path / "ledger.db") as sink:
+        sink.record(FULL)
+        other = sqlite3.connect(sink.path)
+        other.row_factory = sqlite3.Row
+        row = dict(other.execute("SELECT * FROM records").fetchone())
+
+    line = FULL.as_dict()
+    assert row.pop("task") == "triage"
+    assert len(row.pop("facts")) == 104
+    assert json.loads(row.pop("labels")) == line.pop("labels")
+    assert datetime.fromtimestamp(row.pop("started_at"), UTC).isoformat() == line.pop("started_at")
+    assert row == line

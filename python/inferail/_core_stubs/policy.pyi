@@ -1,7 +1,7 @@
 """The part of `_core.pyi` that describes hot-path decisions. There is no such module: import from `inferail.core`."""
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict, final
+from typing import Any, Literal, TypedDict, final
 
 class _Health(TypedDict):
     state: Literal["closed", "open", "half_open", "slow"]
@@ -75,3 +75,61 @@ def pick(
     weights: Sequence[float] | None = None,
     draw: float = 0.0,
 ) -> int | None: ...
+
+@final
+class RecordRing:
+    """A bounded queue of objects between those who record and the one who writes them down. Thread-safe.
+
+    A push is some 50 ns, and wakes the one who takes only where that one sleeps. Not for sharing between processes.
+    """
+
+    def __new__(cls, capacity: int = 65_536) -> RecordRing:
+        """An empty queue.
+
+        Raises:
+            ConfigError: `capacity` is 0.
+        """
+
+    def push(self, record: object, /) -> bool:
+        """Takes in one object; False where it is full or closed. Never waits."""
+
+    def push_within(self, record: object, timeout: float, /) -> bool:
+        """Takes in one object, waiting up to `timeout` seconds for room; False where none came, or it is closed."""
+
+    def take(self, most: int, /, timeout: float, linger: float = 0.0) -> list[Any]:
+        """Up to `most` objects, oldest first; an empty list where none came within `timeout` seconds, or it is closed.
+
+        Args:
+            most: At most so many.
+            timeout: Seconds to wait for the first one.
+            linger: Seconds to wait for `most` of them, once there is one.
+        """
+
+    def nudge(self) -> None:
+        """Lets the one who takes, or the next one who does, not wait any longer."""
+
+    def close(self) -> None:
+        """Refuses everything from now on; what is in it can still be taken."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+
+    @property
+    def capacity(self) -> int:
+        """How many objects can wait."""
+
+    @property
+    def pushed(self) -> int:
+        """How many objects were taken in."""
+
+    @property
+    def taken(self) -> int:
+        """How many objects were given out."""
+
+    @property
+    def refused(self) -> int:
+        """How many pushes were refused, each try counted."""
+
+    def __len__(self) -> int:
+        """How many objects wait."""

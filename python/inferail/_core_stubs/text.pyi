@@ -1,7 +1,47 @@
 """The part of `_core.pyi` that describes text analysis. There is no such module: import from `inferail.core`."""
 
 import os
+from collections.abc import Sequence
 from typing import final
+
+@final
+class Redactor:
+    """Finds what must not be written down: addresses, numbers of people and accounts, keys and passwords.
+
+    One pass, in time linear in the text; a long text is read without the GIL. Thread-safe.
+    """
+
+    def __new__(cls, kinds: Sequence[str] | None = None) -> Redactor:
+        """One that looks for these kinds; None is all of them.
+
+        Raises:
+            ConfigError: There is no such kind.
+        """
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it looks for."""
+    def find(self, text: str, /) -> list[tuple[str, int, int]]:
+        """Kind, begin and end of each finding, in characters, in the order of the text, none over another."""
+    def find_bytes(self, body: bytes, /) -> tuple[list[tuple[str, int, int, bool]], bool]:
+        """Findings in bytes, and whether `body` is JSON.
+
+        In JSON they lie in strings, escapes and all, or are a whole number (the last item is True), whose place only a string
+        with its quotes can take.
+        """
+    def stream(self) -> RedactorStream:
+        """For a text that comes in pieces."""
+
+@final
+class RedactorStream:
+    """A text that comes in pieces; where it is cut makes no difference. Holds back 16 KiB at most, usually a word. Thread-safe."""
+
+    def feed(self, text: str, /) -> list[tuple[str | None, str]]:
+        """What is certain by now: the kind (None for plain text) and the text of each part."""
+    def finish(self) -> list[tuple[str | None, str]]:
+        """What was held back; the next piece begins a new text."""
+    @property
+    def held(self) -> int:
+        """Bytes that are held back."""
 
 @final
 class SentenceGate:

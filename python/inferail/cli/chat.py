@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from inferail.cli.ledger.place import RECORDS_HELP, open_ledger
+from inferail.cli.ledger.keeping import KEEP_FAILURES
+from inferail.cli.ledger.recording import RECORDS, recording
 from inferail.cli.output import told
 from inferail.errors import InferailError
 
@@ -84,8 +84,9 @@ def _filled(_: click.Context, option: click.Parameter, value: str | None) -> str
     "--records",
     callback=_filled,
     metavar="FILE",
-    help=RECORDS_HELP,
+    help=RECORDS,
 )
+@click.option("--keep-failures", is_flag=True, help=KEEP_FAILURES)
 @click.option("-i", "--interactive", is_flag=True, help="A conversation, even if standard input is not a terminal.")
 @click.option("--detail", is_flag=True, help="With an error, also print what the server said. It may quote the prompt.")
 def chat(
@@ -103,6 +104,7 @@ def chat(
     as_json: bool,
     no_stream: bool,
     records: str | None,
+    keep_failures: bool,
     interactive: bool,
     detail: bool,
 ) -> None:
@@ -116,7 +118,7 @@ def chat(
         from inferail.types.request import Sampling
 
         sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
-        with open_ledger(records) or nullcontext() as recorder:
+        with recording(records, keep_failures=keep_failures) as recorder:
             setup = Setup(models, sampling, target, system, timeout, recorder, drop_unsupported)
             if prompt is None:
                 from inferail.cli.conversation import Conversation

@@ -14,6 +14,10 @@ import click
 from inferail.cli.cache import cache
 from inferail.cli.chat import chat
 from inferail.cli.demo import demo
+from inferail.cli.ledger.replay import replay
+from inferail.cli.ledger.report import report
+from inferail.cli.ledger.rules import rules
+from inferail.cli.load import loadtest, simulate
 from inferail.cli.models import models
 from inferail.cli.sandbox import sandbox
 from inferail.cli.serve import serve
@@ -39,6 +43,7 @@ _PLAIN: Final = {
     "╳": "x",
     "·": "-",
     "≈": "~",
+    "≥": ">=",
     "…": "...",
     "–": "-",
     "—": "-",
@@ -103,7 +108,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (cache, chat, demo, models, sandbox, serve, tokens):
+for _command in (cache, chat, demo, loadtest, models, replay, report, rules, sandbox, serve, simulate, tokens):
     main.add_command(_command)
 
 

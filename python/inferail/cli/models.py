@@ -25,6 +25,8 @@ _HELP = """The providers, whether their keys are set, and the prices of models.
       inferail models anthropic:   prices of every model of one provider
       inferail models --live openai:gpt
                                    what OpenAI has now whose name contains gpt
+      inferail models --deprecated openai
+                                   models that go away, with dates and replacements
 
     A key itself is never printed. Prices come from a table in the package and can be outdated: what the provider
     bills is what counts.
@@ -34,9 +36,14 @@ _HELP = """The providers, whether their keys are set, and the prices of models.
 @click.command(help=_HELP, short_help="List providers, keys that are set, and prices.")
 @click.argument("name", required=False)
 @click.option("--live", is_flag=True, help="Ask the provider, or your own server, what models it has now.")
-def models(*, name: str | None, live: bool) -> None:
+@click.option("--deprecated", is_flag=True, help="Show the models that go away or are gone, the next one first.")
+def models(*, name: str | None, live: bool, deprecated: bool) -> None:
     """List providers, prices or models; the help text is `_HELP`."""
-    if live:
+    if deprecated and live:
+        raise click.UsageError("--live and --deprecated are two lists: ask for one of them")
+    if deprecated:
+        _print_deprecated((name or "").lower())
+    elif live:
         _print_live(name or "")
     elif name:
         _print_prices(name)
@@ -85,6 +92,26 @@ def _print_live(wanted: str) -> None:
     click.echo(
         "\nTokens of context; US dollars per million tokens, from the provider or from the table. – is not known."
     )
+
+
+def _print_deprecated(wanted: str) -> None:
+    from datetime import UTC, datetime
+
+    from inferail.governance import ModelRegistry
+
+    today = datetime.now(UTC).date()
+    rows = [(name, entry) for name, entry in ModelRegistry.default().going(today) if wanted in name.lower()]
+    if not rows:
+        raise click.ClickException(f"no model that goes away has {wanted!r} in its name")
+    lines = [("model", "status", "until", "use instead", "owner")]
+    for name, entry in rows:
+        date = entry.deprecation_date
+        told = (entry.status_on(today), "–" if date is None else f"{date}", entry.replacement or "–", entry.owner or "")
+        lines.append((name, *told))
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    for line in lines:
+        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+    click.echo("\nAs the providers announced it, and as your file in INFERAIL_MODELS says; dates move.")
 
 
 def _print_prices(wanted: str) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from inferail.cli.ledger.place import RECORDS_HELP, open_ledger
+from inferail.cli.ledger.keeping import KEEP_FAILURES
+from inferail.cli.ledger.recording import RECORDS, recording
 from inferail.cli.output import program_name
 
 if TYPE_CHECKING:
@@ -98,7 +99,14 @@ _HELP = """Serve models in the formats of OpenAI, Anthropic and Gemini.
     metavar="SECONDS",
     help="What running answers get after Ctrl-C.",
 )
-@click.option("--records", metavar="FILE", help=RECORDS_HELP)
+@click.option(
+    "--metrics",
+    "with_metrics",
+    is_flag=True,
+    help="Count attempts, tokens, cost and time, and show them to Prometheus at /metrics.",
+)
+@click.option("--records", metavar="FILE", help=RECORDS)
+@click.option("--keep-failures", is_flag=True, help=KEEP_FAILURES)
 def serve(
     *,
     models: tuple[str, ...],
@@ -110,13 +118,16 @@ def serve(
     timeout: float | None,
     max_body: int,
     grace: int,
+    with_metrics: bool,
     records: str | None,
+    keep_failures: bool,
 ) -> None:
     """Serve models; the help text is `_HELP`."""
     key = _key(key_env)
     from inferail.server import create_app
     from inferail.server import serve as run
     from inferail.server.local import LocalOnly, is_local
+    from inferail.telemetry.prometheus import Metrics
     from inferail.transport.deadlines import Timeouts
     from inferail.types.scope import Scope
 
@@ -135,24 +146,24 @@ def serve(
             if close is not None:
                 await close()
 
-    recorder = open_ledger(records)
-    scope = Scope(recorder=recorder, timeouts=Timeouts.of(timeout))
-    app: Any = create_app(
-        served,
-        embedders=embedding,
-        api_key=key,
-        max_body_bytes=max_body * 1024 * 1024,
-        scope=scope,
-        lifespan=closing,
-    )
-
     def say(address: str) -> None:
         for line in _instructions(address, [*served, *embedding], has_key=key is not None):
             click.echo(line)
 
-    if key is None and is_local(host):
-        app = LocalOnly(app)
-    with recorder or nullcontext():
+    metrics = Metrics() if with_metrics else None
+    counting = () if metrics is None else (metrics,)
+    with recording(records, *counting, keep_failures=keep_failures) as recorder:
+        app: Any = create_app(
+            served,
+            embedders=embedding,
+            api_key=key,
+            max_body_bytes=max_body * 1024 * 1024,
+            scope=Scope(recorder=recorder, timeouts=Timeouts.of(timeout)),
+            lifespan=closing,
+            metrics=metrics,
+        )
+        if key is None and is_local(host):
+            app = LocalOnly(app)
         run(app, host=host, port=port, grace=grace, ready=say)
     click.echo("stopped", err=True)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from inferail.concurrency import all_of
 from inferail.errors import ConfigError, ServerError
+from inferail.governance.gate import asked
 from inferail.providers.lookup import embedding_codec
 from inferail.providers.target import Caller
 from inferail.providers.writing import explained
@@ -76,6 +77,7 @@ class EmbeddingTarget(Caller):
         return "\n\n".join(explained(self.name, encoded) for encoded in parts)
 
     async def _embed(self, request: EmbeddingRequest) -> Embeddings:
+        request = asked(request, self, current_scope())
         encoded = self.codec.encode(request, self.endpoint)
 
         def read(exchange: Exchange, body: bytes) -> Embeddings:

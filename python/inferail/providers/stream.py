@@ -15,6 +15,7 @@ from inferail.errors import (
     StreamError,
     TransportError,
 )
+from inferail.governance.gate import wire_request
 from inferail.providers.errors import request_id
 from inferail.transport.body import drain, read_all
 from inferail.transport.cancellation import Watch
@@ -89,7 +90,7 @@ class TargetStream:
             raise ConfigError("a stream is entered once: ask for a new one")
         self._entered = True
         target, scope = self._target, self._scope
-        self._encoded = target.codec.encode(self._request, target.endpoint, stream=True)
+        self._encoded = wire_request(target, self._request, scope, stream=True)
         self._transport = target.transport(scope)
         self._deadlines = target.deadlines(scope, self._transport, stream=True)
         try:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from inferail.core import StallDetector
 from inferail.errors import CancelledError, ConfigError, DeadlineError, RequestError
+from inferail.governance.gate import permitted, wire_request
 from inferail.providers import codec as load_codec
 from inferail.providers.codec import Encoded, Endpoint, KeyFinder, Service
 from inferail.providers.errors import request_id
@@ -149,6 +150,7 @@ class Caller:
         """Makes connections to the provider ahead of the first call, where the transport can."""
         scope = current_scope()
         transport = self.transport(scope)
+        permitted(self, None, scope, transport)
         warm = getattr(transport, "warm", None)
         if warm is not None:
             connect = self.deadlines(scope, transport, stream=False).connect
@@ -213,6 +215,7 @@ class Caller:
         reason = scope.reason
         self.retries.began()
         watch = _UNWATCHED if scope.cancellation is None else Watch(scope.cancellation, transport.blocking)
+        guard = permitted(self, request, scope, transport)
         while True:
             exchange = Exchange(
                 target=self,
@@ -224,7 +227,7 @@ class Caller:
                 reason=reason,
             )
             try:
-                with watch:
+                with watch, guard:
                     result = await attempt(exchange)
             except RequestError as error:
                 made.append(exchange.close(error))
@@ -376,7 +379,7 @@ class Target(Caller):
             BudgetError: The Scope's budget is spent.
             RequestError: No answer; `.attempts` lists every attempt.
         """
-        encoded = self.codec.encode(request, self.endpoint, stream=False)
+        encoded = wire_request(self, request, current_scope(), stream=False)
 
         def read(exchange: Exchange, body: bytes) -> Response[Any]:
             return self._read(encoded, exchange, body)
@@ -390,8 +393,7 @@ class Target(Caller):
 
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """The wire request as text: method, URL, headers with keys blanked, body byte for byte."""
-        encoded = self.codec.encode(request, self.endpoint, stream=stream)
-        return explained(self.name, encoded)
+        return explained(self.name, wire_request(self, request, current_scope(), stream=stream))
 
     def _read(self, encoded: Encoded, exchange: Exchange, body: bytes) -> Response[Any]:
         answer = self.codec.decode(exchange.headers, body)

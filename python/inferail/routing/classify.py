@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from inferail.core import TaskModel
 from inferail.errors import CancelledError, CapacityError, ConfigError, RequestError
+from inferail.governance.gate import carried
 from inferail.routing.aside import within
 from inferail.transport.clock import clock_of
 from inferail.types.message import system, user
@@ -242,7 +243,7 @@ class LLMClassifier:
             messages=(system(self._instructions), user(f"<request>\n{question}\n</request>")),
             sampling=Sampling(temperature=0.0, max_tokens=16),
         )
-        with scope.but(deadline=deadline, reason="classify", alternatives=0).enter():
+        with carried(request).but(deadline=deadline, reason="classify", alternatives=0).enter():
             try:
                 answer = await within(lambda: self.model.generate(prompt), left, blocking=blocking)
             except CancelledError:

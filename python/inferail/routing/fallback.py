@@ -13,6 +13,7 @@ from inferail.errors import (
     ContentFilteredError,
     ContextLengthError,
     DeadlineError,
+    PolicyError,
     RateLimitError,
     RequestError,
     RouteError,
@@ -45,6 +46,7 @@ _REASONS: Final[tuple[tuple[str, tuple[type[Exception], ...]], ...]] = (
     ("deadline", (DeadlineError,)),
     ("context", (ContextLengthError,)),
     ("content_policy", (ContentFilteredError,)),
+    ("policy", (PolicyError,)),
     ("error", (RequestError,)),
 )
 _KNOWN: Final = frozenset({"refusal", *(name for name, _ in _REASONS)})
@@ -73,7 +75,7 @@ class Fallback(Among):
         self,
         *models: str | Model,
         health: Health | None = None,
-        on: Iterable[str] = ("error", "rate_limit", "deadline", "context", "content_policy"),
+        on: Iterable[str] = ("error", "rate_limit", "deadline", "context", "content_policy", "policy"),
         accept: Callable[[Response[Any]], bool] | None = None,
         on_break: OnBreak = "resume",
     ) -> None:
@@ -83,7 +85,8 @@ class Fallback(Among):
             models: In the order in which they are asked.
             health: Shared with other combiners; its own by default.
             on: What moves on to the next model, of `error`, `rate_limit`, `deadline`, `context` (a prompt too long),
-                `content_policy` (also an answer that a filter ended) and `refusal` (the model declines).
+                `content_policy` (also an answer that a filter ended), `policy` (the data may not go there) and `refusal`
+                (the model declines).
             accept: Says whether an answer will do; another model is asked where not. A stream is then held back until it
                 is whole: nothing that was shown can be taken back.
             on_break: What becomes of a stream that breaks after something was shown: `resume`; `restart`, which asks

@@ -14,6 +14,7 @@ from inferail.errors import (
     InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
+    PolicyError,
     RateLimitError,
     RequestError,
 )
@@ -120,7 +121,8 @@ class Watched:
             return
         now = self._clock.now()
         kind = _kind(error)
-        if kind is None:
+        # A call that began with no time left, behind one that had used it up, says nothing about its endpoint.
+        if kind is None or (kind == "timeout" and now <= self._began):
             endpoint.abandoned(now, total=now - self._began)
         else:
             retry_after = getattr(error, "retry_after", None)
@@ -134,7 +136,9 @@ def rough_tokens(request: Request) -> int:
 
 
 def _kind(error: BaseException) -> Kind | None:
-    if not isinstance(error, RequestError | CapacityError | ConfigError) or isinstance(error, CancelledError):
+    if not isinstance(error, RequestError | CapacityError | ConfigError) or isinstance(
+        error, CancelledError | PolicyError
+    ):
         return None
     for kinds, kind in _KINDS:
         if isinstance(error, kinds):

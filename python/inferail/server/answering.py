@@ -12,6 +12,7 @@ from inferail.errors import ConfigError, InferailError
 from inferail.providers.codec import Facade, Incoming, Served
 from inferail.server.events import FacadeEvents
 from inferail.server.relaying import Pace, RelayEncoder, Relaying, known
+from inferail.telemetry.otel.inbound import continued
 from inferail.telemetry.records import new_id
 from inferail.types.scope import current_scope
 
@@ -78,7 +79,7 @@ class _Answer(Response):
         self._surrounding = scope
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        with gateway_call(self._surrounding):
+        with gateway_call(self._surrounding), continued(scope["headers"]):
             await until_gone(receive, self._deliver(scope, receive, send))
 
     @abstractmethod

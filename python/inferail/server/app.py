@@ -26,6 +26,7 @@ from inferail.types.model import Model
 
 try:
     from starlette.applications import Starlette
+    from starlette.middleware import Middleware
     from starlette.requests import ClientDisconnect
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
@@ -34,11 +35,13 @@ except ModuleNotFoundError as error:
 
 from inferail.server.answering import StreamedAnswer, WholeAnswer, refusal
 from inferail.server.embedding import EmbeddingAnswer
+from inferail.server.in_flight import InFlight
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
 
     from inferail.providers.codec import Facade, Incoming
+    from inferail.telemetry.prometheus import Metrics
     from inferail.types.scope import Scope
 
 __all__ = ["Embedders", "Models", "create_app", "facade_for"]
@@ -63,12 +66,14 @@ def create_app(
     max_body_bytes: int = _MAX_BODY_BYTES,
     scope: Scope | None = None,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
+    metrics: Metrics | None = None,
 ) -> Starlette:
     """An ASGI app that answers in the formats of OpenAI, Anthropic, Gemini and Cohere.
 
     Routes: `POST /v1/chat/completions`, `POST /v1/responses`, `POST /v1/messages`, `POST /v2/chat`,
     `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent` (also below `/v1`),
-    `POST /v1/embeddings`, `GET /v1/models` and `/v1/models/{model}`, `GET /healthz`.
+    `POST /v1/embeddings`, `GET /v1/models` and `/v1/models/{model}`, `GET /healthz`; with `metrics`
+    also `GET /metrics`.
 
     Args:
         models: One Model that answers whatever name is asked for, Models by name, or a function from a name to its
@@ -78,6 +83,7 @@ def create_app(
         max_body_bytes: Longer requests are refused with 413.
         scope: Surrounds every call (transport, recorder, budget); default: the Scope of the server's task.
         lifespan: Entered when the server starts, left when it ends; Starlette's.
+        metrics: Shown at `GET /metrics`, which needs the key as well. They count what the recorder of `scope` gives them.
     """
     server = _Server(models, embedders, api_key, max_body_bytes, scope)
     gemini = [
@@ -95,7 +101,9 @@ def create_app(
             Route("/v1/models", server.list_models, methods=["GET"]),
             Route("/v1/models/{name:path}", server.show_model, methods=["GET"]),
             Route("/healthz", _healthz, methods=["GET"]),
+            *_metrics_routes(server, metrics),
         ],
+        middleware=[] if metrics is None else [Middleware(InFlight, metrics=metrics)],
         exception_handlers={404: _unknown, 405: _unknown},
         lifespan=lifespan,
     )
@@ -187,6 +195,19 @@ class _Server:
             return Response()
         return EmbeddingAnswer(model, incoming, self._scope)
 
+    def scraped(self, metrics: Metrics) -> Callable[[HttpRequest], Any]:
+        """Answers with the metrics, in the format that is asked for."""
+
+        def answer(http: HttpRequest) -> Response:  # not async: starlette runs it beside the event loop
+            try:
+                self._check_key(http.headers)
+            except AuthenticationError as error:
+                return refusal(_CHAT_COMPLETIONS, error)
+            kind, body = metrics.answer(http.headers.get("accept", ""))
+            return Response(body, headers={"content-type": kind})
+
+        return answer
+
     def _names(self) -> list[str]:
         models = list(self._named) if self._only is None else [self._only.name]
         return models + (list(self._embedders) if isinstance(self._embedders, Mapping) else [self._embedders.name])
@@ -227,6 +248,10 @@ class _Server:
 
     def _too_long(self) -> InvalidRequestError:
         return InvalidRequestError(f"the body is longer than {self._max_body_bytes} bytes", status_code=413)
+
+
+def _metrics_routes(server: _Server, metrics: Metrics | None) -> list[Route]:
+    return [] if metrics is None else [Route("/metrics", server.scraped(metrics), methods=["GET"])]
 
 
 def _entry(name: str) -> dict[str, Any]:

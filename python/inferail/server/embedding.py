@@ -10,6 +10,7 @@ from inferail.providers.facade.chat_completions import ChatCompletionsFacade
 from inferail.providers.facade.embeddings import EmbeddingsFacade, IncomingEmbedding
 from inferail.server.answering import gateway_call, until_gone
 from inferail.server.relaying import known
+from inferail.telemetry.otel.inbound import continued
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Send
@@ -35,7 +36,7 @@ class EmbeddingAnswer(Response):
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answers."""
-        with gateway_call(self._surrounding):
+        with gateway_call(self._surrounding), continued(scope["headers"]):
             await until_gone(receive, self._deliver(scope, receive, send))
 
     async def _deliver(self, scope: AsgiScope, receive: Receive, send: Send) -> None:

@@ -32,6 +32,7 @@ from inferail.errors import (
     InferailError,
     InvalidRequestError,
     OverloadedError,
+    PolicyError,
     RateLimitError,
     RequestError,
 )
@@ -61,6 +62,7 @@ _STATUSES: Final[tuple[tuple[type[InferailError], int], ...]] = (
     (DeadlineError, 504),
     (AuthenticationError, 500),
     (Forbidden, 500),
+    (PolicyError, 422),
     (RequestError, 502),
 )
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from inferail.egress import is_local, refusal, required
 from inferail.errors import CapacityError, ConfigError, ConnectError, InferailError, TransportError
 from inferail.store import scripts
 from inferail.store.leases import Lease, new_lease
@@ -192,8 +193,11 @@ class RedisStore:
             ConnectError: The server cannot be reached.
             TransportError: The connection broke, or nothing came in time.
             CapacityError: The server is out of memory, or loading.
+            PolicyError: It is on another machine, and local-only mode is on.
             ConfigError: It refuses us or what we ask.
         """
+        if required() or getattr(current_scope().policy, "local_only", False):
+            self._check_egress()
         transport = current_scope().transport
         blocking = transport is not None and transport.blocking
         try:
@@ -206,6 +210,13 @@ class RedisStore:
             return work()
         except self._redis.RedisError as error:
             raise self._translated(error) from None
+
+    def _check_egress(self) -> None:
+        """Raises PolicyError unless every command stays on this machine: local-only mode is on."""
+        pool = getattr(self._client, "connection_pool", None)
+        settings: dict[str, Any] = getattr(pool, "connection_kwargs", {})
+        if "path" not in settings and not is_local(str(settings.get("host", ""))):
+            raise refusal("the Redis server", "is not on this machine")
 
     def _translated(self, error: Exception) -> InferailError:
         """Our error for one of redis-py, whose text may have the address."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from inferail.errors import CapacityError, ConfigError, FormatError, InferailError
+from inferail.errors import InferailError
+from inferail.store.file import SQLiteFile
 from inferail.store.leases import Lease, new_lease
 from inferail.store.protocol import ENTRY_BYTES, Entry, Eviction, StoreStats, check_bounds, check_ttl, wall_clock
 
@@ -85,19 +85,16 @@ class SQLiteStore:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._by_gain = eviction == "gdsf"
-        self._fsync = fsync
-        self._busy = busy
         self._now = now
-        self._lock = threading.RLock()
         self._touched: dict[tuple[str, str], tuple[int, float]] = {}  # uses and the last one
         self.evictions = 0
-        self._closed = False
-        self._process = os.getpid()
-        self._connection = self._open()
+        self._file = SQLiteFile(
+            path, what="store", application=_APPLICATION, version=_VERSION, schema=_SCHEMA, fsync=fsync, busy=busy
+        )
 
     async def get(self, namespace: str, key: str) -> Entry | None:
         """What is kept there, unless it has expired."""
-        with self._lock, self._reading() as connection:
+        with self._file.lock, self._reading() as connection:
             found = connection.execute(
                 "SELECT value, put, expires FROM entries WHERE namespace = ? AND key = ?", (namespace, key)
             ).fetchone()
@@ -110,7 +107,7 @@ class SQLiteStore:
             name = (namespace, key)
             self._touched[name] = (self._touched.get(name, (0, now))[0] + 1, now)
             if len(self._touched) >= _TOUCHES:
-                with self._writing(connection):
+                with self._file.writing(connection):
                     self._note_uses(connection)
             return Entry(value, max(0.0, now - put), None if expires is None else expires - now)
 
@@ -127,7 +124,7 @@ class SQLiteStore:
         """Keeps `value` instead of what was there; see `Store.put`."""
         check_ttl(ttl)
         size = len(value) + len(namespace) + len(key) + ENTRY_BYTES
-        with self._lock, self._reading() as connection, self._writing(connection):
+        with self._file.lock, self._reading() as connection, self._file.writing(connection):
             now = self._now()
             self._note_uses(connection)
             connection.execute(
@@ -165,7 +162,7 @@ class SQLiteStore:
         """The right to do something alone for `ttl` seconds; None while another has it."""
         check_ttl(ttl)
         lease = new_lease(key)
-        with self._lock, self._reading() as connection, self._writing(connection):
+        with self._file.lock, self._reading() as connection, self._file.writing(connection):
             now = self._now()
             connection.execute("DELETE FROM leases WHERE expires <= ?", (now,))
             taken = connection.execute(
@@ -176,7 +173,7 @@ class SQLiteStore:
     async def renew(self, lease: Lease, ttl: float) -> bool:
         """Holds it for `ttl` seconds from now; False if it was lost."""
         check_ttl(ttl)
-        with self._lock, self._reading() as connection, self._writing(connection):
+        with self._file.lock, self._reading() as connection, self._file.writing(connection):
             now = self._now()
             renewed = connection.execute(
                 "UPDATE leases SET expires = ? WHERE key = ? AND token = ? AND expires > ?",
@@ -186,7 +183,7 @@ class SQLiteStore:
 
     async def release(self, lease: Lease) -> bool:
         """Gives it back; False if it was lost before."""
-        with self._lock, self._reading() as connection, self._writing(connection):
+        with self._file.lock, self._reading() as connection, self._file.writing(connection):
             released = connection.execute(
                 "DELETE FROM leases WHERE key = ? AND token = ? RETURNING expires", (lease.key, lease.token)
             ).fetchall()
@@ -194,7 +191,7 @@ class SQLiteStore:
 
     async def append(self, stream: str, value: bytes) -> int:
         """Adds to the end of a log; its number there, from 1."""
-        with self._lock, self._reading() as connection, self._writing(connection):
+        with self._file.lock, self._reading() as connection, self._file.writing(connection):
             ((number,),) = connection.execute(
                 "INSERT INTO logs VALUES (?, 1) ON CONFLICT (stream) DO UPDATE SET last = last + 1 RETURNING last",
                 (stream,),
@@ -204,7 +201,7 @@ class SQLiteStore:
 
     async def read(self, stream: str, after: int = 0, *, limit: int = 1000) -> list[tuple[int, bytes]]:
         """The first `limit` values with a number above `after`, with their numbers, in order."""
-        with self._lock, self._reading() as connection:
+        with self._file.lock, self._reading() as connection:
             return connection.execute(
                 "SELECT number, value FROM log WHERE stream = ? AND number > ? ORDER BY number LIMIT ?",
                 (stream, after, limit),
@@ -212,107 +209,30 @@ class SQLiteStore:
 
     async def trim(self, stream: str, through: int) -> int:
         """Forgets the values of a log up to this number; how many there were."""
-        with self._lock, self._reading() as connection, self._writing(connection):
+        with self._file.lock, self._reading() as connection, self._file.writing(connection):
             return connection.execute("DELETE FROM log WHERE stream = ? AND number <= ?", (stream, through)).rowcount
 
     async def stats(self) -> StoreStats:
         """What it holds."""
-        with self._lock, self._reading() as connection:
+        with self._file.lock, self._reading() as connection:
             return StoreStats(*connection.execute("SELECT entries, bytes, evictions FROM totals").fetchone())
 
     async def aclose(self) -> None:
         """Closes the file; closing twice is the same as once."""
-        with self._lock:
-            if self._closed:
+        with self._file.lock:
+            if self._file.closed:
                 return
-            self._closed = True
-            with suppress(sqlite3.Error, InferailError), self._reading() as connection, self._writing(connection):
+            with suppress(sqlite3.Error, InferailError), self._reading() as connection, self._file.writing(connection):
                 self._note_uses(connection)
-            self._connection.close()
-
-    def _open(self) -> sqlite3.Connection:
-        """A connection to the file, whose tables are there and ours."""
-        try:
-            with self._named():
-                connection = sqlite3.connect(
-                    self.path, timeout=self._busy, isolation_level=None, check_same_thread=False
-                )
-                try:
-                    self._prepare(connection)
-                except BaseException:
-                    connection.close()
-                    raise
-        except CapacityError as error:  # at the beginning it is no shortage, but a place where nothing can be written
-            raise ConfigError(f"{self.path} cannot be opened as a store: {error.message}") from None
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self._fsync else 'NORMAL'}")
-        connection.execute("PRAGMA foreign_keys = ON")
-        if self._is_ours(connection):
-            return
-        with self._writing(connection):
-            if self._is_ours(connection):  # another process was faster
-                return
-            for statement in _statements(_SCHEMA):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        """Whether the tables are there; not in an empty file."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application == _APPLICATION and version == _VERSION:
-            return True
-        if application == _APPLICATION:
-            raise FormatError(
-                f"{self.path} is a store of version {version}, and this is version {_VERSION}: use another file",
-                path=str(self.path),
-            )
-        if tables or application:
-            raise FormatError(
-                f"{self.path} is a database of another program: use another file for the store", path=str(self.path)
-            )
-        return False
+            self._file.close()
 
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:
         """The connection, with its errors told as ours."""
-        if self._process != os.getpid():  # a connection must not be used on both sides of a fork
-            self._process = os.getpid()
-            self._connection = self._open()
-            self._touched.clear()
-        with self._named():
-            yield self._connection
-
-    @contextmanager
-    def _writing(self, connection: sqlite3.Connection) -> Generator[None]:
-        """A transaction: all of it or nothing."""
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-    @contextmanager
-    def _named(self) -> Generator[None]:
-        try:
-            yield
-        except sqlite3.ProgrammingError as error:
-            if not self._closed_now():
-                raise
-            raise ConfigError("the store is closed") from error
-        except sqlite3.Error as error:
-            raise sqlite_error(error, self.path, self._busy) from None
-
-    def _closed_now(self) -> bool:
-        return getattr(self, "_closed", False)
+        if self._file.forked:
+            self._touched.clear()  # the parent writes them
+        with self._file.reading() as connection:
+            yield connection
 
     def _note_uses(self, connection: sqlite3.Connection) -> None:
         """Writes the uses since the last time: a hit alone is never a write."""
@@ -351,29 +271,7 @@ class SQLiteStore:
         return float(connection.execute("SELECT floor FROM totals").fetchone()[0])
 
     def _delete(self, where: str, *values: str) -> int:
-        with self._lock, self._reading() as connection, self._writing(connection):
+        with self._file.lock, self._reading() as connection, self._file.writing(connection):
             gone = connection.execute(f"DELETE FROM entries WHERE {where} RETURNING expires", values).fetchall()  # noqa: S608 - our own words
             now = self._now()
             return sum(expires is None or expires > now for (expires,) in gone)
-
-
-def sqlite_error(error: sqlite3.Error, path: Path, busy: float) -> InferailError:
-    """What an error of SQLite is called here; `busy` is how long a lock was waited for."""
-    code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT):
-        return FormatError(f"{path} is damaged, or no SQLite file: move it away, a new one is made", path=str(path))
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return ConfigError(f"{path} cannot be opened or written: check the folder and its permissions")
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return CapacityError(f"{path} is locked by another process for more than {busy:g} s")
-    return CapacityError(f"{path} cannot be read or written ({getattr(error, 'sqlite_errorname', 'unknown')})")
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; `executescript` would end the transaction around it."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

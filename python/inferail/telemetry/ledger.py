@@ -1,191 +1,192 @@
-"""The Recorder for production: a call leaves its record in a ring, and one thread writes what is in it."""
+"""The recorder of a program: calls leave their records in a moment, and one thread writes them down."""
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import threading
+import time
 import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 
 from inferail.core import RecordRing
-from inferail.errors import ConfigError
+from inferail.errors import CapacityError, ConfigError, InferailError
+from inferail.forks import renew_after_fork
+from inferail.telemetry.failures import Failures
 from inferail.telemetry.records import Note, Record
-from inferail.telemetry.sinks import JsonlSink, give, warn_once
+from inferail.telemetry.sinks import CutOffError, JsonlSink
+from inferail.telemetry.sqlite import SQLiteSink
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from inferail.telemetry.exchange import Opened
     from inferail.transport.protocol import Wire
     from inferail.types.scope import Recorder
 
-__all__ = ["Ledger", "LedgerStats"]
+__all__ = ["Keeper", "Ledger", "LedgerStats", "SpanMaker"]
 
-_BATCH: Final = 4096
-_LINGER: Final = 0.05  # seconds that a record waits for others to be written with
+_BATCH: Final = 512
+_LINGER: Final = 0.05  # a transaction for each record would cost a hundred times as much as one for all of them
 _IDLE: Final = 3600.0
-_FORK_PATIENCE: Final = 1.0
-_AT_EXIT: Final = 10.0
+_PAUSES: Final = (0.01, 0.05, 0.2, 0.5)
 
 
-class LedgerStats(NamedTuple):
-    """What became of the records so far.
+class SpanMaker(Protocol):
+    """Makes a span of each attempt (`inferail.telemetry.otel.Spans`)."""
+
+    def begin(self, **about: Any) -> Opened | None:
+        """An attempt begins."""
+        ...
+
+    def record(self, record: Record) -> None:
+        """An attempt has ended; those that were begun have their span already."""
+        ...
+
+
+class Keeper(Protocol):
+    """Keeps the requests of failed attempts (`inferail.telemetry.payloads.FailedPayloads`)."""
+
+    def keep(self, record: Record, wire: Wire) -> bool:
+        """Keeps one; whether it is kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerStats:
+    """What became of the records.
 
     Attributes:
-        recorded: Taken into the ring.
-        written: In every sink.
-        failed: Missing in a sink that could not write them.
-        dropped: Not taken in: the ring was full for too long, or the ledger was closed.
-        waiting: Still in the ring, or on their way into the sinks.
+        taken: That calls left.
+        written: That every sink has.
+        waiting: That are on their way.
+        dropped: For which there was no room, because the sinks were too slow.
+        failed: That a sink could not take.
     """
 
-    recorded: int
+    taken: int
     written: int
-    failed: int
-    dropped: int
     waiting: int
-
-
-class _Failure(NamedTuple):
-    """An attempt that failed, with what it sent."""
-
-    record: Record
-    wire: Wire
+    dropped: int
+    failed: int
 
 
 class Ledger:
-    """Takes the records of any number of threads, event loops and clients, and writes them in batches on a thread of its own.
+    """Takes records in half a microsecond and gives them to its sinks on a thread of its own. Thread-safe.
 
-    `record` is a push into a bounded ring, a fraction of a microsecond. Where the sinks are slower than the calls and the
-    ring is full, `record` waits up to `patience` seconds for room; after that records are dropped, counted and logged once,
-    until there is room again. Nothing that goes wrong here reaches a call.
+    Nothing is lost in silence: where the sinks are slower than the calls, a call waits up to `patience` seconds for room (or
+    not at all, `on_full="drop"`), then the record is dropped, counted, and said once in the log. A sink that fails is asked
+    again for about as long, then its records are counted as failed. No call fails because of this.
 
-    After a fork both processes go on, each with its own thread; what was in the ring is written by the parent. At the end
-    of the program everything is written; a process that is killed loses what `flush` has not acknowledged.
+    `flush()` acknowledges: when it gives True, every record that was left before it is with every sink. Leaving the `with`
+    block, `close()` and the end of the program write what is still waiting. After a fork the child begins with an empty
+    ledger; its parent writes what was waiting.
+
+    Attributes:
+        sinks: Where records go.
     """
 
     def __init__(
         self,
         *sinks: Recorder,
-        spans: Any = None,
-        payloads: Any = None,
+        spans: SpanMaker | None = None,
+        payloads: Keeper | None = None,
         capacity: int = 65_536,
         on_full: Literal["wait", "drop"] = "wait",
         patience: float = 1.0,
     ) -> None:
-        """Starts with the first record.
+        """Sets up the ledger; its thread starts with the first record.
 
         Args:
-            sinks: Where records go. The ledger closes them at its end, where they can be closed.
-            spans: Opens a span for each attempt (`begin`), or None.
-            payloads: Keeps what failed attempts sent (`keep`), on the ledger's thread, or None.
-            capacity: Records that can wait.
-            on_full: Whether a call waits for room or its record is dropped at once.
-            patience: Seconds to wait for room, at most.
+            sinks: Where records go, each of them all: objects with `record(record)`, and `record_many(records)` if they
+                have it. They are closed with the ledger.
+            spans: Makes a span of each attempt.
+            payloads: Keeps the requests of failed attempts.
+            capacity: How many records can wait.
+            on_full: What a call does that finds no room: `wait` up to `patience` seconds, or `drop` the record at once.
+            patience: Seconds a call waits for room, and about as long a failing sink is asked again.
 
         Raises:
-            ConfigError: No sink, or an option that means nothing.
+            ConfigError: No sink, one without `record`, or a number that is none.
         """
-        if not sinks:
-            raise ConfigError('a ledger needs a sink: Ledger.open("ledger.db"), or Ledger(SQLiteSink("ledger.db"))')
+        if not sinks or not all(hasattr(sink, "record") for sink in sinks):
+            raise ConfigError(
+                "a Ledger needs sinks: objects with a method record(record), for example SQLiteSink(path)"
+            )
         if on_full not in ("wait", "drop"):
             raise ConfigError(f"on_full is 'wait' or 'drop', not {on_full!r}")
-        if not 0 <= patience <= 3600:
-            raise ConfigError(f"patience must be 0 to 3600 seconds, not {patience!r}")
+        if isinstance(patience, bool) or not isinstance(patience, int | float) or not 0 <= patience < 1e6:
+            raise ConfigError(f"patience must be a number of seconds, 0 or more, not {patience!r}")
         self.sinks = sinks
-        self._spans = spans
-        self._payloads = payloads
-        self._capacity = capacity
-        self._on_full = on_full
-        self._patience = patience
-        self._closed = False
-        self.forked()
+        self._patience = float(patience) if on_full == "wait" else 0.0
+        self._writer = _Writer(sinks, spans, payloads, capacity, float(patience))
+        self._dropped = Failures("a record was dropped, for the ledger's sinks are too slow")
+        # An attempt asks for these by name: without spans it makes no span, without payloads it keeps no request.
         if spans is not None:
             self.begin = spans.begin
         if payloads is not None:
             self.record_failure = self._record_failure
-        _ledgers.add(self)
-
-    def forked(self) -> None:
-        """As new, at the beginning and in the child of a fork: what is in the ring is the parent's to write."""
-        self._ring = RecordRing(self._capacity)
-        self._push = self._first
-        self.gate = threading.Lock()  # held while sinks write
-        self._done = threading.Condition()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._handled = self._failed = self._dropped = 0
-        self._stalled = False
-        self._told: set[str] = set()
+        self._closing = weakref.finalize(self, self._writer.close)  # also at the end of the program
+        renew_after_fork(self._writer)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], **options: Any) -> Ledger:
-        """A ledger into one file: JSON lines where its name ends in `.jsonl`, else SQLite.
+    def open(cls, path: str | os.PathLike[str], *, busy: float = 5.0, fsync: bool = False, **options: Any) -> Ledger:
+        """A ledger in one file: `.jsonl` is lines of JSON, everything else SQLite.
+
+        Args:
+            path: The file.
+            busy: Seconds to wait for a write of another process (SQLite).
+            fsync: Whether records survive a power cut, too (SQLite).
+            options: Of the Ledger.
 
         Raises:
-            ConfigError: It cannot be opened.
-            FormatError: It is a file of another program, or damaged.
+            ConfigError: It cannot be opened, or an option is wrong.
+            FormatError: The file is something else, or damaged.
         """
-        if Path(path).suffix.lower() in (".jsonl", ".ndjson"):
-            return cls(JsonlSink(path), **options)
-        from inferail.telemetry.sqlite import SQLiteSink
-
-        return cls(SQLiteSink(path), **options)
+        lines = Path(path).suffix.lower() in {".jsonl", ".ndjson"}
+        return cls(JsonlSink(path) if lines else SQLiteSink(path, busy=busy, fsync=fsync), **options)
 
     def record(self, record: Record) -> None:
         """Takes one record; never raises."""
-        if not self._push(record):
-            self._refused(record)
+        self._put(record)
 
     def note(self, note: Note) -> None:
-        """Takes what a record is made of; it is made on the ledger's thread."""
-        if not self._push(note):
-            self._refused(note)
+        """Takes what a record is made of; never raises. The record is made by the ledger's thread."""
+        self._put(note)
 
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Writes what is in the ring.
+    def flush(self, timeout: float | None = 30.0) -> bool:
+        """Waits until every record that was left so far is with every sink.
+
+        Args:
+            timeout: Seconds to wait at most; None is for ever.
 
         Returns:
-            Whether every record so far is in every sink. False: the time ran out, or one was lost (`stats` says which).
+            Whether they are: not where the time was over, or one was dropped or failed since the last `flush`.
         """
-        until = self._ring.pushed
-        self._ring.nudge()
-        if threading.current_thread() is not self._thread:
-            with self._done:
-                self._done.wait_for(lambda: self._handled >= until, timeout)
-        return self._handled >= until and not self._failed and not self._dropped
+        lost = self._dropped.count
+        mark = _Mark()
+        written = self._writer.put(mark, 3600.0 if timeout is None else timeout) and self._writer.wait(mark, timeout)
+        complete, self._lost = written and mark.complete and lost == self._lost, lost
+        return complete
+
+    _lost = 0
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of the first sink that keeps them."""
+        self.flush()
+        return next((list(sink.records) for sink in self.sinks if hasattr(sink, "records")), [])
 
     def stats(self) -> LedgerStats:
-        """What became of the records so far, in this process."""
-        handled, failed, recorded = self._handled, self._failed, self._ring.pushed
-        return LedgerStats(recorded, handled - failed, failed, self._dropped, recorded - handled)
+        """What became of the records so far."""
+        dropped = self._dropped.count
+        return replace(self._writer.stats(), dropped=dropped)
 
-    def close(self, timeout: float = _AT_EXIT) -> None:
-        """Writes what is in the ring and closes the sinks; records that come later are dropped and counted."""
-        with self._starting:
-            closed, self._closed = self._closed, True
-        if closed:
-            return
-        self._ring.close()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
-            if thread.is_alive():
-                self._say(
-                    "unwritten", "the ledger's sinks did not end in time: %s records are not written", len(self._ring)
-                )
-                return
-        atexit.unregister(self.close)
-        _ledgers.discard(self)
-        for sink in self.sinks:
-            close = getattr(sink, "close", None)
-            if close is not None:
-                try:
-                    close()
-                except Exception as error:  # noqa: BLE001 - a sink may be anybody's
-                    self._sink_failed(error)
+    def close(self) -> None:
+        """Writes what is waiting and closes the sinks; closing twice is the same as once. Later records are dropped."""
+        self._closing()
 
     def __enter__(self) -> Self:
         return self
@@ -196,105 +197,167 @@ class Ledger:
         self.close()
 
     def _record_failure(self, record: Record, wire: Wire) -> None:
-        """Takes the record of an attempt that failed, and what it sent, which the keeper gets."""
-        entry = _Failure(record, wire)
-        if not self._push(entry):
-            self._refused(entry)
+        """Takes the record of a failed attempt and what was sent."""
+        self._put((record, wire))
 
-    def _first(self, entry: object, /) -> bool:
-        """The first push starts the thread: a ledger that is not used has none."""
-        with self._starting:
-            if self._thread is None and not self._closed:
-                thread = threading.Thread(target=self._run, args=(self._ring,), name="inferail-ledger", daemon=True)
+    def _put(self, item: Record | Note | tuple[Record, Wire]) -> None:
+        writer = self._writer
+        if not (writer.push(item) or (self._patience and writer.put(item, self._patience))):
+            self._dropped.add()
+
+
+class _Mark:
+    """Goes through the ring behind the records that a flush waits for."""
+
+    def __init__(self) -> None:
+        self.passed = threading.Event()
+        self.complete = False
+
+
+class _Writer:
+    """The thread and what it needs; apart from the Ledger, so that a forgotten one can be closed."""
+
+    def __init__(
+        self,
+        sinks: Sequence[Recorder],
+        spans: SpanMaker | None,
+        payloads: Keeper | None,
+        capacity: int,
+        patience: float,
+    ) -> None:
+        self._sinks = sinks
+        self._spans = spans
+        self._payloads = payloads
+        self._capacity = capacity
+        self._patience = patience
+        self._ring = RecordRing(capacity)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._failures = Failures("a sink of the ledger failed")
+        self._told = 0  # failures that a flush has told of
+        self._taken = self._written = 0
+
+    def push(self, item: object) -> bool:
+        """Takes in one item, if there is room."""
+        return self._ring.push(item) and (self._thread is not None or self._start())
+
+    def put(self, item: object, timeout: float) -> bool:
+        """Takes in one item, waiting for room."""
+        if self._thread is None:
+            self._start()
+        return self._ring.push_within(item, min(timeout, 1e6))
+
+    def wait(self, mark: _Mark, timeout: float | None) -> bool:
+        """Waits until a mark has come through."""
+        if self._thread is None:
+            self._start()
+        self._ring.nudge()
+        return mark.passed.wait(timeout)
+
+    def stats(self) -> LedgerStats:
+        waiting = len(self._ring)
+        return LedgerStats(self._taken + waiting, self._written, waiting, 0, self._failures.count)
+
+    def close(self) -> None:
+        self._ring.close()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        else:
+            self._finish()
+
+    def after_fork(self) -> None:
+        """What was waiting is the parent's."""
+        self._ring, self._thread, self._lock = RecordRing(self._capacity), None, threading.Lock()
+        self._taken = self._written = 0
+
+    def _start(self) -> bool:
+        with self._lock:
+            if self._thread is None and not self._ring.closed:
+                self._thread = threading.Thread(target=self._run, name="inferail-ledger", daemon=True)
+                self._thread.start()
+        return True
+
+    def _run(self) -> None:
+        while True:
+            items = self._ring.take(_BATCH, timeout=_IDLE, linger=_LINGER)
+            if items:
+                self._write(items)
+            elif self._ring.closed:
+                break
+        self._finish()
+
+    def _finish(self) -> None:
+        while items := self._ring.take(_BATCH, timeout=0.0):
+            self._write(items)
+        for sink in (*self._sinks, self._payloads):
+            close = getattr(sink, "close", None)
+            if close is not None:
                 try:
-                    thread.start()
-                except RuntimeError:  # the interpreter ends
-                    return False
-                self._thread = thread
-                atexit.register(self.close)
-                _close_with_worker(self)
-            self._push = self._ring.push
-        return self._ring.push(entry)
+                    close()
+                except Exception as error:  # noqa: BLE001 - the others are closed all the same
+                    self._failures.add(error)
 
-    def _refused(self, entry: object) -> None:
-        ring = self._ring
-        if self._on_full == "wait" and not self._stalled and not ring.closed:
-            if ring.push_within(entry, self._patience):
-                return
-            self._stalled = True  # the next ones do not wait: one wait tells as much as many
-        with self._done:
-            self._dropped += 1
-        reason = "closed" if ring.closed else "full"
-        self._say(reason, f"a record was dropped: the ledger is {reason}")
+    def _write(self, items: list[Any]) -> None:
+        records: list[Record] = []
+        for item in items:
+            if isinstance(item, _Mark):
+                self._give(records)
+                records = []
+                item.complete = self._failures.count == self._told
+                self._told = self._failures.count
+                item.passed.set()
+            elif isinstance(item, Record):
+                records.append(item)
+            elif isinstance(item, Note):
+                records.append(Record.noted(item))
+            else:
+                records.append(self._kept(*item))
+        self._give(records)
 
-    def _run(self, ring: RecordRing) -> None:
-        while entries := ring.take(_BATCH, _IDLE, _LINGER) or not ring.closed:
-            if entries is True:
-                continue
-            self._stalled = False
-            missed = len(entries)
+    def _kept(self, record: Record, wire: Wire) -> Record:
+        kept = self._payloads is not None and self._payloads.keep(record, wire)
+        return replace(record, payload_id=record.id) if kept else record
+
+    def _give(self, records: list[Record]) -> None:
+        if not records:
+            return
+        self._taken += len(records)
+        lost = max(self._give_to(sink, records) for sink in self._sinks)
+        self._written += len(records) - lost
+        if self._spans is not None:
+            for record in records:
+                self._spans.record(record)
+
+    def _give_to(self, sink: Recorder, records: list[Record]) -> int:
+        """Gives records to a sink; how many it did not take."""
+        many = getattr(sink, "record_many", None)
+        if many is None:
+            return sum(self._give_one(sink, record) for record in records)
+        left, began = records, time.monotonic()
+        pauses = iter(_PAUSES)
+        while True:
             try:
-                with self.gate:
-                    missed = self._write(entries)
-            except Exception as error:  # noqa: BLE001 - the thread goes on
-                self._sink_failed(error)
-            with self._done:
-                self._failed += missed
-                self._handled += len(entries)
-                self._done.notify_all()
+                many(left)
+            except Exception as error:  # noqa: BLE001 - a sink may be anybody's
+                if isinstance(error, CutOffError):
+                    left = left[error.written :]
+                elif len(left) > 1 and not isinstance(error, OSError | InferailError):
+                    # One of them cannot be written, now or later: the others can.
+                    return sum(self._give_to(sink, [record]) for record in left)
+                pause = next(pauses, _PAUSES[-1])
+                hopeless = not isinstance(error, OSError | CapacityError)
+                if hopeless or self._ring.closed or time.monotonic() - began + pause > self._patience:
+                    self._failures.add(error, len(left))
+                    return len(left)
+                time.sleep(pause)
+            else:
+                return 0
 
-    def _write(self, entries: list[Any]) -> int:
-        records = [self._made(entry) for entry in entries]
-        return max(give(sink, records, self._sink_failed) for sink in self.sinks)
-
-    def _made(self, entry: Record | Note | _Failure) -> Record:
-        if isinstance(entry, Record):
-            return entry
-        if isinstance(entry, Note):
-            return Record.noted(entry)
+    def _give_one(self, sink: Recorder, record: Record) -> int:
         try:
-            self._payloads.keep(entry.record, entry.wire)
-        except Exception as error:  # noqa: BLE001 - the record is written all the same
-            self._say("payload", "a failed request could not be kept (%s)", type(error).__name__)
-        return entry.record
-
-    def _sink_failed(self, error: Exception) -> None:
-        self._say("sink", "a sink of the ledger failed (%s)", type(error).__name__)
-
-    def _say(self, what: str, message: str, *details: object) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            warn_once(message, *details)
-
-
-_ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
-_held: list[threading.Lock] = []
-
-
-def _close_with_worker(ledger: Ledger) -> None:
-    """Processes of multiprocessing end without `atexit`."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
-        from multiprocessing.util import Finalize
-
-        Finalize(None, ledger.close, exitpriority=0)
-
-
-def _before_fork() -> None:
-    """No sink is in the middle of a write when the process is copied."""
-    _held.extend(each.gate for each in list(_ledgers) if each.gate.acquire(timeout=_FORK_PATIENCE))
-
-
-def _after_in_parent() -> None:
-    while _held:
-        _held.pop().release()
-
-
-def _after_in_child() -> None:
-    _held.clear()
-    for each in list(_ledgers):
-        each.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+            sink.record(record)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failures.add(error)
+            return 1
+        return 0

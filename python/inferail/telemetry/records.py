@@ -19,7 +19,7 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from inferail.types.response import Attempt
 
-__all__ = ["Note", "Record", "host_of", "new_id"]
+__all__ = ["FIELDS", "Note", "Record", "host_of", "new_id"]
 
 
 def new_id() -> str:
@@ -287,6 +287,12 @@ _USAGE: Final = tuple(field.name for field in fields(Usage))
 _TIMING: Final = tuple(field.name for field in fields(Timing))
 # Fields that version 0.1 did not write.
 _LATER: Final = tuple(field.name for field in fields(Record))[-11:]
+_FIRST: Final = (
+    "id", "started_at", "provider", "model", "host", "streamed", "reason", "attempt", "status_code", "error", "error_phase",
+    "retry_after", "finish_reason",
+)  # fmt: skip
+# The names of `Record.as_dict`, in its order.
+FIELDS: Final = (*_FIRST, *_USAGE, *_TIMING, "request_id", "labels", *_LATER)
 _NEW: Final = frozenset(("cache_write_1h_tokens", "service_tier", *_LATER))
 _PLAIN: Final = tuple(
     field.name for field in fields(Record) if field.name not in {"started_at", "usage", "timing", "labels", *_LATER}

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import stat
+import sys
 import threading
 from collections import deque
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from inferail.core import dump_json
 from inferail.errors import ConfigError, FormatError
+from inferail.forks import renew_after_fork
+from inferail.telemetry.failures import Failures
 from inferail.telemetry.records import Note, Record
 
+if sys.platform != "win32":
+    import fcntl
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from types import TracebackType
 
     from inferail.types.scope import Recorder
 
-__all__ = ["JsonlSink", "MemorySink", "RecordFile", "Tee", "give"]
+__all__ = ["CutOffError", "JsonlSink", "MemorySink", "RecordFile", "Tee"]
 
 
 class MemorySink:
@@ -37,6 +43,11 @@ class MemorySink:
         self._lock = threading.Lock()
         self._records: deque[Record | Note] = deque(maxlen=capacity)
         self._taken = 0
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The child keeps what is there."""
+        self._lock = threading.Lock()
 
     def record(self, record: Record) -> None:
         """Takes one record; when full, the oldest one makes room and counts as dropped."""
@@ -73,6 +84,18 @@ class MemorySink:
             return self._taken - len(self._records)
 
 
+class CutOffError(OSError):
+    """Only some records reached the file.
+
+    Attributes:
+        written: How many.
+    """
+
+    def __init__(self, code: int | None, written: int) -> None:
+        super().__init__(code, "the file took only some of the records")
+        self.written = written
+
+
 class JsonlSink:
     """Appends each record to a file as one line of JSON, and several records with one write.
 
@@ -83,7 +106,6 @@ class JsonlSink:
 
     Attributes:
         path: The file.
-        failed: How many records could not be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -93,10 +115,10 @@ class JsonlSink:
             ConfigError: It cannot be opened.
         """
         self.path = Path(path)
-        self.failed = 0
+        self._failures = Failures("a record could not be written")
         self._lock = threading.Lock()
-        self._cut_off = False
-        self._process = os.getpid()
+        renew_after_fork(self)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         try:
             self._descriptor: int | None = self._open()
         except OSError as error:
@@ -116,12 +138,29 @@ class JsonlSink:
                 self._fail(error, 1)
         written = 0
         try:
-            with self._lock:
-                for some in self._write(lines):
-                    written += some
+            self.record_many((record,))
         except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
-            self._fail(error, len(lines) - written)
-        return len(records) - written
+            self._failures.add(error)
+
+    def record_many(self, records: Sequence[Record]) -> None:
+        """Takes several records, with one write.
+
+        Raises:
+            CutOffError: The disk is full, or the like; `.written` of them are in the file.
+            ValueError: The sink is closed, or a record has a number that JSON has no word for.
+        """
+        lines = [_line(record) for record in records]
+        with self._lock:
+            self._write(b"".join(lines))
+
+    def after_fork(self) -> None:
+        """The child writes to the same file."""
+        self._lock = threading.Lock()
+
+    @property
+    def failed(self) -> int:
+        """How many records could not be written."""
+        return self._failures.count
 
     def close(self) -> None:
         """Closes the file; closing twice is the same as once. Records that come later count as failed."""
@@ -152,51 +191,19 @@ class JsonlSink:
         """
         return RecordFile(path, on_broken)
 
-    def _open(self) -> int:
-        flags = os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        try:
-            descriptor = os.open(self.path, flags | os.O_RDWR, 0o600)
-        except PermissionError:  # one that may only be written
-            descriptor = os.open(self.path, flags | os.O_WRONLY, 0o600)
-            self._looks_back = False
-        else:
-            self._looks_back = hasattr(os, "pread") and stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return descriptor
-
-    def _write(self, lines: list[bytes]) -> Iterator[int]:
-        """Writes the lines; gives how many are on file, each time that some are."""
+    def _write(self, lines: bytes) -> None:
         if self._descriptor is None:
             raise ValueError("the sink is closed")
-        if self._process != os.getpid():  # a fork shares the place in the file, which `_stands_alone` needs for itself
-            self._descriptor, self._process = self._open(), os.getpid()
-        done = 0
-        while done < len(lines):
-            # A full disk can cut a line off: the next one then starts on a line of its own.
-            start = b"\n" if self._cut_off else b""
-            data = start + b"".join(lines[done:])
-            written = os.write(self._descriptor, data)
-            self._cut_off = written < len(data)
-            whole = data.count(b"\n", len(start), written) if self._cut_off else len(lines) - done
-            if not whole:
-                raise OSError("the line was cut off")
-            if not (start or self._stands_alone(written)):
-                os.write(self._descriptor, b"\n" + lines[done])
-            done += whole
-            yield whole
-
-    def _stands_alone(self, written: int) -> bool:
-        """Whether what was just written begins a line: another process may have died in the middle of one."""
-        if not self._looks_back or self._descriptor is None:
-            return True
-        begin = os.lseek(self._descriptor, 0, os.SEEK_CUR) - written
-        return begin <= 0 or os.pread(self._descriptor, 1, begin - 1) == b"\n"
-
-    def _fail(self, error: Exception, records: int) -> None:
-        with self._lock:
-            first = self.failed == 0
-            self.failed += records
-        if first:
-            _warn("a record could not be written (%s)", error)
+        with _alone(self._descriptor):
+            # A full disk or a killed writer can leave half a line: the next one then starts on a line of its own.
+            data = memoryview(b"\n" + lines if _ends_inside_a_line(self._descriptor) else lines)
+            done = 0
+            try:
+                while done < len(data):
+                    done += os.write(self._descriptor, data[done:])
+            except OSError as error:
+                ended = bytes(data[:done])
+                raise CutOffError(error.errno, ended.count(b"\n") - ended.startswith(b"\n")) from error
 
 
 class RecordFile:
@@ -246,61 +253,49 @@ class Tee:
 
     Attributes:
         sinks: Where records go, in order.
-        failed: How often a sink raised.
     """
 
     def __init__(self, *sinks: Recorder) -> None:
         self.sinks = sinks
-        self.failed = 0
-        self._lock = threading.Lock()
+        self._failures = Failures("a sink failed")
+
+    @property
+    def failed(self) -> int:
+        """How often a sink raised."""
+        return self._failures.count
 
     def record(self, record: Record) -> None:
         """Takes one record; never raises."""
-        self.record_many([record])
-
-    def record_many(self, records: Sequence[Record]) -> int:
-        """Takes several records; gives how many a sink could not take, of the sink that took fewest. Never raises."""
-        return max((give(sink, records, self._fail) for sink in self.sinks), default=0)
-
-    def _fail(self, error: Exception) -> None:
-        with self._lock:
-            self.failed += 1
-            first = self.failed == 1
-        if first:
-            _warn("a sink failed (%s)", error)
+        for sink in self.sinks:
+            try:
+                sink.record(record)
+            except Exception as error:  # noqa: BLE001 - a sink may be anybody's; the call goes on
+                self._failures.add(error)
 
 
-def give(sink: Recorder, records: Sequence[Record], failed: Callable[[Exception], None]) -> int:
-    """Gives records to a sink, all at once where it has `record_many`; how many it could not take.
+@contextmanager
+def _alone(descriptor: int) -> Generator[None]:
+    """Holds the file against other processes that write records; a killed one lets go."""
+    if sys.platform == "win32":  # there the end of the file may change between a look at it and the write
+        yield
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
-    Args:
-        sink: Whose.
-        records: What it gets.
-        failed: Told of each error that the sink raised.
-    """
-    many: Callable[[Sequence[Record]], int | None] | None = getattr(sink, "record_many", None)
-    if many is not None:
-        try:
-            return many(records) or 0
-        except Exception as error:  # noqa: BLE001 - a sink may be anybody's; the call goes on
-            failed(error)
-            return len(records)
-    missed = 0
-    for record in records:
-        try:
-            sink.record(record)
-        except Exception as error:  # noqa: BLE001 - a sink may be anybody's; the call goes on
-            failed(error)
-            missed += 1
-    return missed
+
+def _ends_inside_a_line(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    if not size:
+        return False
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1) != b"\n"
 
 
 def _line(record: Record) -> bytes:
-    known = record.as_dict()
-    line = dump_json(known)
-    if line is None:  # half a surrogate pair, or a number of many digits
-        line = json.dumps(known, separators=(",", ":"), allow_nan=False).encode("ascii")
-    return line + b"\n"
+    return json.dumps(record.as_dict(), separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
 
 
 def _record(line: bytes) -> Record:
@@ -311,21 +306,3 @@ def _record(line: bytes) -> Record:
     if not isinstance(data, dict):
         raise FormatError("it is not a JSON object")
     return Record.from_dict(cast("dict[str, Any]", data))
-
-
-def check_on_broken(on_broken: str) -> None:
-    """Raises ConfigError unless it is a way to go on after what is no record."""
-    if on_broken not in ("error", "skip"):
-        raise ConfigError(f"on_broken is 'error' or 'skip', not {on_broken!r}")
-
-
-def warn_once(message: str, *details: object) -> None:
-    """Logs what went wrong with bookkeeping, with the promise not to say it again."""
-    import logging  # here, because only a failing sink needs it
-
-    logging.getLogger("inferail.telemetry").warning(f"{message}; this is said once, failures are counted", *details)  # noqa: G004
-
-
-def _warn(message: str, error: Exception) -> None:
-    """Logs the class of an error; its text may quote what must not be logged."""
-    warn_once(message, type(error).__name__)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.core import Tokenizer
+from inferail.egress import check, required
 from inferail.errors import (
     ConfigError,
     ConnectError,
@@ -161,6 +162,9 @@ def _download(repository: str, revision: str, token: str | None, known: Path | N
         ) from None
     # Both variables are read here as well: that package reads them once, when it is first imported.
     endpoint = os.environ.get("HF_ENDPOINT")
+    if required() and known is not None:
+        return known
+    check(endpoint or "https://huggingface.co", "the Hugging Face hub")
     fetch = partial(hub.hf_hub_download, repository, token=token, cache_dir=cache_folder(), endpoint=endpoint)
     if known is not None:
         if _answers(hub, hub.hf_hub_url(repository, SETTINGS[0], revision=known.name, endpoint=endpoint), token):

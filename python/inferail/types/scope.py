@@ -133,7 +133,7 @@ class Scope:
         rivals: How many other targets are asked at the same time, or will be once this one fails. A target with rivals does
             not wait to retry either, but has all of the time.
         call_id: Names the call; every attempt made for it carries it to its Record.
-        policy: Says which data may go where (`inferail.governance.DataPolicy`), or None.
+        policy: Which labelled data may go where (`inferail.governance.DataPolicy`), or None for what is known by itself.
         path: How the call comes to its models: `direct`, or `gateway` (our server), `local`, `batch`.
     """
 
@@ -209,6 +209,7 @@ def scope(
     budget: Budget | None = None,
     labels: Mapping[str, str] | None = None,
     cancellation: Cancellation | None = None,
+    policy: Any = None,
 ) -> Entered:
     """A `with` block whose calls share a deadline, a budget, labels or a cancellation.
 
@@ -219,6 +220,7 @@ def scope(
         budget: Bound on money and tokens of everything inside.
         labels: Carried to the Records.
         cancellation: Cancels everything inside from elsewhere.
+        policy: A `DataPolicy` for everything inside; one of a Scope around must agree as well.
 
     Raises:
         ConfigError: `timeout` is not a number, or a label is not a string.
@@ -239,6 +241,7 @@ def scope(
         budget=budget or outer.budget,
         labels={**outer.labels, **(labels or {})},
         cancellation=cancellation or outer.cancellation,
+        policy=agreed(outer.policy, policy),
     ).enter()
 
 
@@ -249,6 +252,17 @@ def check_labels(labels: Mapping[str, str]) -> None:
         right = right and isinstance(name, str) and isinstance(text, str)
     if not right:
         raise ConfigError("labels are strings by name, for example labels={'task': 'faq'}")
+
+
+def agreed(outer: Any, inner: Any) -> Any:
+    """What two data policies around a call both allow, where there are two.
+
+    Raises:
+        ConfigError: `inner` is no DataPolicy.
+    """
+    if inner is not None and not hasattr(inner, "also"):
+        raise ConfigError("policy must be a DataPolicy, for example DataPolicy.load('policy.toml')")
+    return inner if outer is None else outer if inner is None or inner is outer else outer.also(inner)
 
 
 def _is_number(value: object) -> bool:

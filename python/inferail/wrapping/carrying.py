@@ -6,12 +6,13 @@ The same coroutines serve both kinds of clients: over a blocking transport they 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from inferail.errors import DeadlineError, ProviderError, RequestError
+from inferail.governance.gate import opted_out
 from inferail.providers.errors import request_id
 from inferail.providers.target import Target
 from inferail.telemetry.records import Record, host_of, new_id
@@ -91,6 +92,9 @@ class Carrier:
             timeouts=_stricter(limits, settings.timeouts),
             call_id=new_id(),
         )
+        target = self._target(call)
+        if scope.policy is not None:
+            wire = replace(wire, body=opted_out(target, scope, wire.body))
         key = None
         if settings.cache is not None:
             lower = {name.lower(): value for name, value in wire.headers.items()}
@@ -98,7 +102,6 @@ class Carrier:
             found = settings.cache.get(key)
             if found is not None:
                 return self._found(call, found, scope)
-        target = self._target(call)
         deadlines = target.deadlines(scope, self.transport, stream=call.streamed)
         asked = Asked(call, wire, target, scope, deadlines, key)
         return await (self._stream(asked) if call.streamed else self._whole(asked))

@@ -13,6 +13,7 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from inferail.egress import check
 from inferail.errors import ConfigError, ConnectError, DeadlineError, InferailError, StreamError, TransportError
 from inferail.transport.deadlines import Timeouts
 from inferail.transport.protocol import Wire
@@ -49,6 +50,7 @@ class BlockingCarrying:
         """The response to one request; its body has not been read if it is streamed."""
         call, wire = _call_of(request, request.read() if _is_json(request) else None)
         if call is None or wire is None:
+            check(str(request.url))
             return self._inner.send(request, stream=True)
         with _as_theirs(self._library, request):
             answer = _drive(self._carrier.carry(call, wire, _limits(request)))
@@ -81,6 +83,7 @@ class AsyncCarrying:
         """The response to one request; its body has not been read if it is streamed."""
         call, wire = _call_of(request, await request.aread() if _is_json(request) else None)
         if call is None or wire is None:
+            check(str(request.url))
             return await self._inner.send(request, stream=True)
         with _as_theirs(self._library, request):
             answer = await self._carrier.carry(call, wire, _limits(request))

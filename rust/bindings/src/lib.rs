@@ -74,8 +74,6 @@ mod core_module {
     #[pymodule_export]
     use super::policy::ring::PyRecordRing;
     #[pymodule_export]
-    use super::policy::rows::PyRecordRows;
-    #[pymodule_export]
     use super::sampler::draw::{PySampler, sample_each};
     #[pymodule_export]
     use super::sampler::history::PyHistory;
@@ -93,6 +91,8 @@ mod core_module {
     use super::sampler::verify::verify_draft;
     #[pymodule_export]
     use super::sse_parser::{PySseEvent, PySseParser};
+    #[pymodule_export]
+    use super::text::redactor::{PyRedactor, PyRedactorStream};
     #[pymodule_export]
     use super::text::sentence_gate::PySentenceGate;
     #[pymodule_export]

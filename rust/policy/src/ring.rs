@@ -16,7 +16,7 @@ use crate::error::Error;
 /// Room that is made before the first push; the rest when it is needed.
 const INITIAL: usize = 256;
 /// Waits are no longer: the clock of the system cannot add just any number of seconds.
-const LONGEST: Duration = Duration::from_hours(24 * 365);
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What could not be pushed, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,4 +236,128 @@ fn wait<'a, S>(bell: &Condvar, state: MutexGuard<'a, S>, time: Duration) -> Mute
     bell.wait_timeout(state, time)
         .unwrap_or_else(PoisonError::into_inner)
         .0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Act {
+        Push,
+        Take(usize),
+        Close,
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            12 => Just(Act::Push),
+            6 => (0..5usize).prop_map(Act::Take),
+            1 => Just(Act::Close),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_queue_that_refuses_what_it_has_no_room_for(
+            capacity in 1..6usize, acts in prop::collection::vec(act(), 0..60),
+        ) {
+            let ring = Ring::new(capacity).unwrap();
+            let (mut twin, mut closed, mut expected) = (VecDeque::new(), false, Counts::default());
+            for (number, act) in acts.into_iter().enumerate() {
+                match act {
+                    Act::Push => {
+                        let pushed = ring.push(number);
+                        if closed {
+                            prop_assert_eq!(pushed, Err(Refused::Closed(number)));
+                        } else if twin.len() == capacity {
+                            prop_assert_eq!(pushed, Err(Refused::Full(number)));
+                        } else {
+                            prop_assert_eq!(pushed, Ok(()));
+                            twin.push_back(number);
+                            expected.pushed += 1;
+                        }
+                        expected.refused += u64::from(pushed.is_err());
+                    }
+                    Act::Take(max) => {
+                        let count = twin.len().min(max.max(1));
+                        let wanted: Vec<_> = twin.drain(..count).collect();
+                        expected.taken += count as u64;
+                        prop_assert_eq!(ring.take(max, NOW, NOW), wanted);
+                    }
+                    Act::Close => {
+                        ring.close();
+                        closed = true;
+                    }
+                }
+                prop_assert_eq!(ring.len(), twin.len());
+                prop_assert_eq!(ring.counts(), expected);
+                prop_assert_eq!(ring.is_closed(), closed);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_lost_or_doubled_between_many_threads() {
+        const EACH: usize = 5_000;
+        let ring = Arc::new(Ring::new(16).unwrap());
+        let producers: Vec<_> = (0..4)
+            .map(|producer| {
+                let ring = Arc::clone(&ring);
+                thread::spawn(move || {
+                    for number in 0..EACH {
+                        ring.push_within((producer, number), LONGEST).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let mut next = [0; 4];
+        while next.iter().sum::<usize>() < 4 * EACH {
+            for (producer, number) in ring.take(7, LONGEST, Duration::from_micros(1)) {
+                assert_eq!(number, next[producer]);
+                next[producer] += 1;
+            }
+        }
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        assert!(ring.is_empty());
+    }
+
+    #[test]
+    fn closing_or_a_nudge_ends_every_wait() {
+        let ring = Arc::new(Ring::new(1).unwrap());
+        let taker = Arc::clone(&ring);
+        let taking = thread::spawn(move || taker.take(1, LONGEST, LONGEST));
+        ring.nudge();
+        assert_eq!(taking.join().unwrap(), [0; 0]);
+
+        ring.push(1).unwrap();
+        let producer = Arc::clone(&ring);
+        let pushing = thread::spawn(move || producer.push_within(2, LONGEST));
+        ring.close();
+        assert_eq!(pushing.join().unwrap(), Err(Refused::Closed(2)));
+        assert_eq!(ring.take(5, LONGEST, LONGEST), [1]);
+        assert_eq!(ring.push_within(3, NOW), Err(Refused::Closed(3)));
+    }
+
+    #[test]
+    fn a_full_ring_waits_no_longer_than_it_is_told() {
+        let ring = Ring::new(1).unwrap();
+        ring.push(1).unwrap();
+
+        assert_eq!(
+            ring.push_within(2, Duration::from_millis(1)),
+            Err(Refused::Full(2))
+        );
+        assert_eq!(ring.counts().refused, 1);
+        assert!(Ring::<u8>::new(0).is_err());
+    }
 }

@@ -1,4 +1,4 @@
-//! Where sentences end, when a stream has stalled, and what a prompt is about.
+//! Where sentences end, when a stream has stalled, what a prompt is about, and what of it must not be written down.
 //!
 //! ```
 //! use inferail_text::sentence::SentenceGate;
@@ -12,6 +12,7 @@
 
 pub mod classifier;
 mod error;
+pub mod redact;
 pub mod sentence;
 pub mod stall;
 

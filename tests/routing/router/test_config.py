@@ -87,7 +87,7 @@ def test_the_example_routes_simple_tasks_batches_and_hard_ones():
         ('profile = "interactive"', 'profile = "fast"', "line 2, profile: there is no profile 'fast'"),
         ('model = "own"', "", "line 15, targets.own: Value error, say either model or deployments"),
         ('to = "small"', 'to = "small', "is not TOML: Illegal character"),
-        ('"*" = 0.6', '"*" = 6', "line 19, strengths.small.*: Input should be less than"),
+        ('"*" = 0.6', '"*" = 6', "line 20, strengths.small.*: Input should be less than"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_key(old, new, told):

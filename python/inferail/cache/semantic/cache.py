@@ -27,6 +27,7 @@ from inferail.cache.semantic.verify import verifier_of
 from inferail.cache.sharing.background import Background
 from inferail.cache.veto.features import features
 from inferail.errors import ConfigError
+from inferail.governance.gate import carried
 from inferail.store.protocol import check_bounds, check_ttl, wall_clock
 from inferail.types.response import Response
 from inferail.types.scope import current_scope
@@ -205,7 +206,9 @@ class SemanticCache:
             self._tally.missed()
             return Missed(exact.key, _NOT_COMPARED)
         match = self._match(asked.question, asked.vector)
-        if match is None or not await self._holds(asked, *match):
+        with carried(request).enter():
+            holds = match is not None and await self._holds(asked, *match)
+        if match is None or not holds:
             self._tally.missed()
             return Missed(exact.key, asked)
         return self._hit(exact.key, asked, *match)
@@ -224,20 +227,22 @@ class SemanticCache:
         if asked is None:
             return
         if asked.near is not None and asked.why == "explore":
-            right = await self._alike(asked.near.response, response)
+            with carried(request).enter():
+                right = await self._alike(asked.near.response, response)
             self._learn(asked.near, asked.similarity, right)
             if right:  # the entry that is there does for both
                 return
         self._add(asked, response, () if self._tags is None else tuple(self._tags(request, response)))
         if asked.near is not None and asked.why == "verify":
-            self._background.start(lambda: self._verify_later(asked), current_scope())
+            self._background.start(lambda: self._verify_later(asked), carried(request))
 
     async def compare(self, request: Request, found: Found, response: Response[Any]) -> None:
         """Takes the model's own answer to a request that was served: a wrong hit raises the threshold of its entry."""
         if not isinstance(found.context, _Asked) or found.context.near is None:
             return
         asked, entry = found.context, found.context.near
-        right = await self._alike(found.response, response)
+        with carried(request).enter():
+            right = await self._alike(found.response, response)
         self._counts["compared"] += 1
         self._counts["wrong"] += not right
         self._learn(entry, asked.similarity, right)
@@ -287,7 +292,8 @@ class SemanticCache:
         question = self._context.question(request, model, self._embedding.name)
         if question is None:
             return None
-        vector = await self._embedding.row(question.text)
+        with carried(request).enter():
+            vector = await self._embedding.row(question.text)
         if vector is None:
             self._tally.failed()
             return None

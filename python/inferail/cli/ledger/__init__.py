@@ -1,1 +1,1 @@
-"""Commands about the ledger."""
+"""Commands that read the ledger."""

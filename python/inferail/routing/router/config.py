@@ -29,17 +29,16 @@ import hashlib
 import logging
 import math
 import os
-import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import override
 
 from inferail.errors import ConfigError
+from inferail.governance.checked_toml import load
 from inferail.routing.router.keys import keyed
 from inferail.routing.router.objective import PROFILES, Objective, StrengthTable
 from inferail.routing.router.route import Balance, Deployment, Route
@@ -172,28 +171,7 @@ class RouterConfig(_Checked):
         Raises:
             ConfigError: It cannot be read or is not valid; the message names the line and the key.
         """
-        is_path = isinstance(source, Path) or (source.endswith(".toml") and "\n" not in source)
-        where = str(source) if is_path else "the configuration"
-        try:
-            text = Path(source).read_text(encoding="utf-8") if is_path else str(source)
-            data = tomllib.loads(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{where} cannot be read: {type(error).__name__}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{where} is not TOML: {error}") from None
-        try:
-            config = cls.model_validate(data)
-        except ValidationError as error:
-            problems = error.errors(include_input=False, include_url=False)
-            wrong = [(_place(data, item["loc"]), item["msg"]) for item in problems]
-        else:
-            wrong = list(config.dangling())
-            if not wrong:
-                return config
-        told = "; ".join(
-            f"line {_line_of(text, place)}, {'.'.join(map(str, place))}: {message}" for place, message in wrong
-        )
-        raise ConfigError(f"{where} is not valid: {told}")
+        return load(cls, source, "the configuration", dangling=cls.dangling)
 
     @property
     def version(self) -> str:
@@ -321,49 +299,3 @@ def _secret(name: str) -> str:
     if not value:
         raise ConfigError(f"the environment variable {name}, which the configuration names for a key, is not set")
     return value
-
-
-def _place(data: Any, place: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """`place` without what pydantic adds for the alternatives it tried."""
-    found: list[int | str] = []
-    for part in place:
-        if isinstance(part, int) != isinstance(data, list):
-            break
-        try:
-            data = data[part]
-        except (KeyError, IndexError):
-            found.append(part)
-            break
-        except TypeError:  # neither a table nor a list
-            break
-        found.append(part)
-    return tuple(found)
-
-
-def _line_of(text: str, place: tuple[int | str, ...]) -> int:
-    """The line of a TOML text that comes closest to `place`, from 1."""
-    best, line_of_best = -1, 1
-    table: tuple[int | str, ...] = ()
-    counts: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            table = tuple(_KEY_PART.findall(header[2]))
-            if header[1] == "[[":
-                counts[header[2]] = counts.get(header[2], -1) + 1
-                table = (*table, counts[header[2]])
-            here = table
-        elif key := _KEY.match(line):
-            here = (*table, *_KEY_PART.findall(key[1]))
-        else:
-            continue
-        same = next(
-            (n for n, (a, b) in enumerate(zip(here, place, strict=False)) if a != b), min(len(here), len(place))
-        )
-        if same > best:
-            best, line_of_best = same, number
-    return line_of_best
-
-
-_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]")
-_KEY: Final = re.compile(r"\s*([\w.\"'-]+)\s*=")
-_KEY_PART: Final = re.compile(r"[\w-]+")

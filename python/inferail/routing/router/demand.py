@@ -73,8 +73,11 @@ class Demand:
         self.answer_tokens = request.sampling.max_tokens or ANSWER_ROOM
 
 
-def missing(lane: Lane, needs: tuple[Any, ...]) -> str | None:
-    """The first constraint in `needs` that a route does not meet, in words; None if it meets all."""
+def missing(lane: Lane, needs: tuple[Any, ...], *, governed: bool = False) -> str | None:
+    """The first constraint in `needs` that a route does not meet, in words; None if it meets all.
+
+    Where a DataPolicy is in force (`governed`), that decides about routes which say nothing of their data themselves.
+    """
     for need in needs:
         if isinstance(need, str):
             able = lane.able[need]
@@ -82,6 +85,8 @@ def missing(lane: Lane, needs: tuple[Any, ...]) -> str | None:
                 return _WORDS[need] if able is False else f"{_WORDS[need]}, as far as is known (say {need}=True)"
         else:
             policy, asked = need
+            if governed and policy == "data" and policy not in lane.allowed:
+                continue
             allowed = lane.allowed.get(policy, frozenset())
             wanted = {word.strip() for word in asked.split(",")}
             if not wanted <= allowed:

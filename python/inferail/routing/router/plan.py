@@ -10,7 +10,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from inferail.core import pick
-from inferail.errors import ConfigError
+from inferail.errors import ConfigError, PolicyError
+from inferail.governance.gate import words_in
 from inferail.routing.fallback import Fallback
 from inferail.routing.router.decision import Decision
 from inferail.routing.router.demand import Demand, missing
@@ -33,10 +34,11 @@ _NOBODY: Final = frozenset[Endpoint]()
 class Admitted:
     """The routes that may take requests with the same needs, why the others may not, and the orders of attempts made so far."""
 
-    __slots__ = ("failed", "fallbacks", "lanes", "names")
+    __slots__ = ("failed", "fallbacks", "lanes", "names", "vouched")
 
-    def __init__(self, lanes: tuple[Lane, ...], failed: Mapping[str, str]) -> None:
+    def __init__(self, lanes: tuple[Lane, ...], failed: Mapping[str, str], vouched: tuple[str, ...] = ()) -> None:
         self.lanes, self.failed = lanes, failed
+        self.vouched = vouched  # words of the label `data` that each of these routes was labelled with
         self.names = {lane.name: lane for lane in lanes}
         self.fallbacks: dict[Any, Fallback] = {}
 
@@ -52,6 +54,7 @@ class Facts(NamedTuple):
     time_left: float | None
     streamed: bool
     began: float
+    policy: Any = None
 
 
 class Choice(NamedTuple):
@@ -170,13 +173,15 @@ class Plan:
         except KeyError:
             raise ConfigError(f"there is no profile {name!r}: the profiles are {', '.join(self.profiles)}") from None
 
-    def admit(self, request: Request, demand: Demand, now: float) -> Admitted:
+    def admit(self, request: Request, demand: Demand, facts: Facts) -> Admitted:
         """The routes that may take a request.
 
         Raises:
+            PolicyError: None may, and it is the DataPolicy that forbids some; the message says for each why.
             ConfigError: None may; the message says for each which constraint it fails.
         """
         key: Any = demand.needs
+        now, governed = facts.now, facts.policy is not None
         refused: dict[str, str] = {}
         if demand.at_most + demand.answer_tokens + self._prompt_bytes > self._smallest:
             refused = self._too_long(request, demand)
@@ -184,20 +189,44 @@ class Plan:
             for lane in self.lanes:
                 if not any(endpoint.left(now) for endpoint in lane.endpoints):
                     refused.setdefault(lane.name, "its money for today is spent")
-        if refused:
-            key = (key, tuple(refused.items()))
+        forbidden = self._forbidden(facts) if governed else {}
+        refused |= forbidden
+        if refused or governed:
+            key = (key, governed, tuple(refused.items()))
         admitted = self._admitted.get(key)
         if admitted is None:
-            failed = {lane.name: why for lane in self.lanes if (why := missing(lane, demand.needs)) is not None}
+            failed = {
+                lane.name: why
+                for lane in self.lanes
+                if (why := missing(lane, demand.needs, governed=governed)) is not None
+            }
             failed |= {name: why for name, why in refused.items() if name not in failed}
-            admitted = Admitted(tuple(lane for lane in self.lanes if lane.name not in failed), failed)
+            asked = "" if governed else next((each[1] for each in demand.needs if each[0] == "data"), "")
+            lanes = tuple(lane for lane in self.lanes if lane.name not in failed)
+            admitted = Admitted(lanes, failed, words_in(asked))
             if len(self._admitted) >= _REMEMBERED:
                 self._admitted.clear()
             self._admitted[key] = admitted
         if not admitted.lanes:
             told = "; ".join(f"{name}: {why}" for name, why in admitted.failed.items())
+            if forbidden:
+                raise PolicyError(
+                    f"no route may take this request: {told}", label=facts.labels.get("data"), missing="route"
+                )
             raise ConfigError(f"no route can take this request: {told}")
         return admitted
+
+    def _forbidden(self, facts: Facts) -> dict[str, str]:
+        """The routes of which no deployment may have this data, with the reason for the first."""
+        data, regions = words_in(facts.labels.get("data")), words_in(facts.labels.get("region"))
+        found: dict[str, str] = {}
+        for lane in self.lanes if data or regions else ():
+            models: list[Any] = [endpoint.model for endpoint in lane.endpoints]
+            if all(hasattr(model, "endpoint") and hasattr(model, "host") for model in models):
+                told = [facts.policy.missing(model, data, (regions,) if regions else ()) for model in models]
+                if all(each is not None for each in told):
+                    found[lane.name] = f"data {told[0].label}: {told[0].why}"
+        return found
 
     def _too_long(self, request: Request, demand: Demand) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -218,7 +247,7 @@ class Plan:
         """
         labels, task, now = facts.labels, facts.task, facts.now
         demand = Demand(request, labels, self.policies)
-        admitted = self.admit(request, demand, now)
+        admitted = self.admit(request, demand, facts)
         if task is not None:
             task = task_name(task)
         lane: Lane | None = None

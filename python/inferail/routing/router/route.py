@@ -177,7 +177,8 @@ class Lane:
         self.healths = [endpoint.health for endpoint in self.endpoints]
         self.weights = [endpoint.spec.weight for endpoint in self.endpoints]
         first: Any = self.endpoints[0].model
-        self.model_name: str = getattr(first, "model", None) or first.name
+        named = getattr(first, "model", None)  # of a Model around another one that is the other one
+        self.model_name: str = named if isinstance(named, str) and named else first.name
         facts = known(self.model_name)
         self.able = {
             kind: getattr(facts, kind) if getattr(route, kind) is None else getattr(route, kind)

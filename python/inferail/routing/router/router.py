@@ -272,7 +272,9 @@ class Router(Among):
         plan = self._plan
         labels = _labels(scope, request, plan.policies)
         source = "default" if task is None and complexity is None else "label"
-        facts = Facts(labels, task, complexity, source, clock_of(scope).now(), None, stream, perf_counter())
+        facts = Facts(
+            labels, task, complexity, source, clock_of(scope).now(), None, stream, perf_counter(), scope.policy
+        )
         same = random.Random(0)  # noqa: S311 - the same every time
         choice = plan.choose(request, facts, same, trial=False)
         unasked = plan.asks and self._classifier is not None and (task is None or complexity is None)
@@ -356,7 +358,9 @@ class Router(Among):
             task, complexity, source = await self._classify(request, scope, task, complexity)
         now = clock_of(scope).now()
         left = None if scope.ends is None else scope.ends - now
-        choice = plan.choose(request, Facts(labels, task, complexity, source, now, left, streamed, began), self._random)
+        choice = plan.choose(
+            request, Facts(labels, task, complexity, source, now, left, streamed, began, scope.policy), self._random
+        )
         self.decisions.append(choice.decision)
         return choice
 
@@ -471,8 +475,13 @@ def _labels(scope: Scope, request: Request, policies: Sequence[str]) -> Mapping[
 
 
 def _inside(scope: Scope, choice: Choice) -> Scope:
-    """The Scope with the label `route`."""
-    return scope.but(labels={**scope.labels, "route": choice.lane.name})
+    """The Scope with the label `route`, and the word of whoever labelled the routes where there is no DataPolicy."""
+    policy = scope.policy
+    if policy is None and choice.admitted.vouched:
+        from inferail.governance.policy import vouching
+
+        policy = vouching(choice.admitted.vouched)
+    return scope.but(labels={**scope.labels, "route": choice.lane.name}, policy=policy)
 
 
 def _with_prompt(request: Request, prompt: str | None) -> Request:

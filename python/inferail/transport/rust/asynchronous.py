@@ -58,7 +58,8 @@ class RustTransport:
             clock: Another clock, for tests; it must run like `time.monotonic`.
         """
         self.clock: Clock = clock or AsyncClock()
-        self._settings = (settings or HttpSettings()).of_core()
+        self._settings = (settings := settings or HttpSettings()).of_core()
+        self.proxy = settings.proxy
         self._closed = False
         self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
 

@@ -6,7 +6,6 @@ pub(crate) mod limiter;
 pub(crate) mod queue;
 pub(crate) mod retry_budget;
 pub(crate) mod ring;
-pub(crate) mod rows;
 
 use pyo3::prelude::*;
 

@@ -41,18 +41,18 @@ impl PyRecordRing {
         Ok(refused.is_none())
     }
 
-    /// Up to `max` objects, oldest first, waiting for the first of them without the GIL.
-    #[pyo3(signature = (max, /, timeout, linger = 0.0))]
+    /// Up to `most` objects, oldest first, waiting for the first of them without the GIL.
+    #[pyo3(signature = (most, /, timeout, linger = 0.0))]
     fn take<'py>(
         &self,
         py: Python<'py>,
-        max: usize,
+        most: usize,
         timeout: f64,
         linger: f64,
     ) -> PyResult<Bound<'py, PyList>> {
         let timeout = seconds(py, "timeout", timeout)?;
         let linger = seconds(py, "linger", linger)?;
-        PyList::new(py, run(py, || self.inner.take(max, timeout, linger)))
+        PyList::new(py, run(py, || self.inner.take(most, timeout, linger)))
     }
 
     /// Lets the one who takes, or the next one who does, not wait any longer.

@@ -1,0 +1,1 @@
+"""Wire requests that no façade of the server reads, back into our types."""
