@@ -7,7 +7,6 @@ import ipaddress
 import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -20,10 +19,6 @@ ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts background jobs with interrupts ignored, and programs started from here would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# The command line records into a file of the tests, also where a fixture of the whole session starts it.
-_LEDGER = str(Path(tempfile.mkdtemp(prefix="inferail-tests-")) / "ledger.db")
-os.environ["INFERAIL_LEDGER"] = _LEDGER
 
 settings.register_profile("here", deadline=None)
 # The same examples on every run: a change is judged by what it changed.
@@ -80,7 +75,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             or (name.startswith("INFERAIL_") and not name.startswith("INFERAIL_TEST_"))
         ):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("INFERAIL_LEDGER", _LEDGER)
     # respx is a pytest plugin, so it is loaded in every test here; a process without it gets this transport by itself.
     monkeypatch.setenv("INFERAIL_TRANSPORT", "rust")
     # The command line would write into the ledger of that person.

@@ -11,7 +11,6 @@ from inferail._core_stubs.encoder import Encoder, LexicalEncoder
 from inferail._core_stubs.grammar import Grammar, Matcher, Vocabulary
 from inferail._core_stubs.index import GraphIndex, VectorIndex
 from inferail._core_stubs.kv import KVCache, PageView, Plan, Sequence
-from inferail._core_stubs.ledger import RecordRing, RecordRows
 from inferail._core_stubs.limits import (
     AdaptiveConcurrency,
     Limiter,

@@ -13,7 +13,6 @@ import pytest
 
 import inferail as ir
 from inferail.server import create_app, running
-from inferail.telemetry.sqlite import SQLiteSink
 from inferail.testing import ScriptedModel
 
 QUESTION = "What does a Fallback do?"
@@ -405,26 +404,3 @@ def on_a_terminal(arguments: list[str], typed: Sequence[bytes] = ()) -> str:
             os.close(here)
     assert process.returncode == 0
     return shown.decode()
-
-
-def test_chat_records_into_the_default_ledger_unless_told_otherwise(run, sandbox, tmp_path, monkeypatch):
-    path = tmp_path / "state" / "ledger.db"
-    monkeypatch.setenv("INFERAIL_LEDGER", str(path))
-
-    run("chat", "--model", "openai:docs", "--records", "none", QUESTION)
-    assert not path.exists()
-    run("chat", "--model", "openai:docs", QUESTION)
-    run("chat", "--model", "openai:docs", QUESTION)
-
-    assert [record.error for record in SQLiteSink.read(path)] == [None, None]
-
-
-def test_chat_answers_without_a_ledger_that_cannot_be_opened(run, sandbox, tmp_path, monkeypatch, answer):
-    path = tmp_path / "ledger.db"
-    path.write_text("something else " * 100, encoding="utf-8")
-    monkeypatch.setenv("INFERAIL_LEDGER", str(path))
-
-    result = run("chat", "--model", "openai:docs", QUESTION)
-
-    assert (result.exit_code, result.stdout) == (0, f"{answer}\n")
-    assert "nothing is recorded" in result.stderr

@@ -255,30 +255,3 @@ def test_tee_gives_a_record_to_every_sink_when_one_raises(caplog):
     assert tee.failed == 2
     assert len(caplog.records) == 1
     assert "CANARY" not in caplog.text
-
-
-def test_jsonl_sink_writes_its_line_whole_when_another_process_died_in_the_middle_of_one(tmp_path):
-    path = tmp_path / "records.jsonl"
-    with JsonlSink(path) as sink:
-        assert sink.record_many([make(1), make(2)]) == 0
-        with path.open("ab") as file:
-            file.write(b'{"id":"cut o')
-        assert sink.record_many([make(3), make(4)]) == 0
-
-    assert sorted(record.id for record in JsonlSink.read(path, on_broken="skip")) == ["1", "2", "3", "4"]
-
-
-def test_tee_says_how_many_a_sink_could_not_take(tmp_path):
-    class Refuses:
-        def record(self, record):
-            if record.id == "2":
-                raise RuntimeError
-
-    memory, file = MemorySink(), JsonlSink(tmp_path / "records.jsonl")
-    tee = Tee(memory, Refuses(), file)
-
-    assert tee.record_many([make(1), make(2), make(3)]) == 1
-    assert len(memory.records) == 3
-    file.close()
-    assert tee.record_many([make(4)]) == 1
-    assert [record.id for record in JsonlSink.read(file.path)] == ["1", "2", "3"]

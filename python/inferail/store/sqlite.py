@@ -17,7 +17,7 @@ from inferail.store.file import SQLiteFile
 from inferail.store.leases import Lease, new_lease
 from inferail.store.protocol import ENTRY_BYTES, Entry, Eviction, StoreStats, check_bounds, check_ttl, wall_clock
 
-__all__ = ["SQLiteStore", "sqlite_error"]
+__all__ = ["SQLiteStore"]
 
 _APPLICATION = 0x49524C53  # "IRLS", in the header of the file
 _VERSION = 1

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from inferail.core import dump_json
 from inferail.errors import ConfigError, FormatError
 from inferail.forks import renew_after_fork
 from inferail.telemetry.failures import Failures
@@ -55,13 +54,6 @@ class MemorySink:
             self._records.append(record)
             self._taken += 1
 
-    def record_many(self, records: Sequence[Record]) -> int:
-        """Takes several records; gives how many could not be kept: 0, whoever had to make room."""
-        with self._lock:
-            self._records.extend(records)
-            self._taken += len(records)
-        return 0
-
     def note(self, note: Note) -> None:
         """Takes what a record is made of; it is made when somebody asks for it."""
         with self._lock:
@@ -97,11 +89,10 @@ class CutOffError(OSError):
 
 
 class JsonlSink:
-    """Appends each record to a file as one line of JSON, and several records with one write.
+    """Appends each record to a file as one line of JSON, with one write.
 
     The file is opened for appending, so threads and processes can share it (on a local file system). The operating
-    system has the line when `record` returns; it is not forced to the disk. A process that was killed while it wrote can
-    leave half a line; what comes after it is a line of its own all the same. A disk error does not reach the call: it is
+    system has the line when `record` returns; it is not forced to the disk. A disk error does not reach the call: it is
     counted, and logged once, by its class. New files are readable by their owner only.
 
     Attributes:
@@ -120,23 +111,12 @@ class JsonlSink:
         renew_after_fork(self)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         try:
-            self._descriptor: int | None = self._open()
+            self._descriptor: int | None = os.open(self.path, flags, 0o600)
         except OSError as error:
             raise ConfigError(f"the record file cannot be opened: {type(error).__name__}", detail=str(error)) from error
 
     def record(self, record: Record) -> None:
         """Takes one record; never raises."""
-        self.record_many((record,))
-
-    def record_many(self, records: Sequence[Record]) -> int:
-        """Takes several records; gives how many could not be written, and never raises."""
-        lines: list[bytes] = []
-        for record in records:
-            try:
-                lines.append(_line(record))
-            except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
-                self._fail(error, 1)
-        written = 0
         try:
             self.record_many((record,))
         except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
@@ -216,7 +196,8 @@ class RecordFile:
 
     def __init__(self, path: str | os.PathLike[str], on_broken: Literal["error", "skip"] = "error") -> None:
         """See `JsonlSink.read`."""
-        check_on_broken(on_broken)
+        if on_broken not in ("error", "skip"):
+            raise ConfigError(f"on_broken is 'error' or 'skip', not {on_broken!r}")
         self.path = Path(path)
         self.skipped = 0
         self._on_broken = on_broken
