@@ -276,7 +276,13 @@ def _ends_inside_a_line(descriptor: int) -> bool:
 
 
 def _line(record: Record) -> bytes:
-    return json.dumps(record.as_dict(), separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+    from inferail.core import dump_json  # here, because importing telemetry must not load the core
+
+    known = record.as_dict()
+    line = dump_json(known)
+    if line is None:  # half a surrogate pair, a number of many digits, or what JSON has no word for
+        line = json.dumps(known, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return line + b"\n"
 
 
 def _record(line: bytes) -> Record:
