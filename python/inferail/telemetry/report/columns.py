@@ -239,7 +239,8 @@ class Columns:
     @cached_property
     def alone(self) -> Mask:
         """Rows that are all there is of their call."""
-        return self.calls.sizes[self.calls.of] == 1
+        sizes: Integers = self.calls.sizes[self.calls.of]
+        return np.equal(sizes, 1)
 
     def calls_of(self, groups: Groups, mask: Mask | None = None) -> list[int]:
         """Per group, how many calls have a row of it (in `mask`)."""
