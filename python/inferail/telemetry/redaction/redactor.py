@@ -178,9 +178,11 @@ class RedactionStream(Protocol):
 
     def feed(self, text: str) -> str:
         """What may be written by now."""
+        ...
 
     def finish(self) -> str:
         """The rest; the next piece begins a new text."""
+        ...
 
 
 class _Pieces:

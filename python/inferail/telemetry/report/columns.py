@@ -280,7 +280,8 @@ class Columns:
 
     def _words(self, name: str) -> Sequence[str | None]:
         if name in KIND:
-            return [describe(self.kinds[kind], name) for kind in self.kind.tolist()]
+            kinds: list[int] = self.kind.tolist()
+            return [describe(self.kinds[kind], name) for kind in kinds]
         if name not in self.labels:
             raise ConfigError(f"the label {name!r} was not read: Report.of(…, labels=[{name!r}])")
         return list(self.labels[name])
