@@ -220,8 +220,8 @@ class Columns:
     def unpriced(self) -> Mask:
         """Rows whose cost is not known, unless they failed without a token."""
         used = (self.number("input_tokens") > 0) | (self.number("output_tokens") > 0)
-        unknown: Mask = np.isnan(self.number("cost_usd"))
-        return unknown & self.asked & (used | ~self.failed)
+        unpriced: Mask = np.isnan(self.number("cost_usd")) & self.asked & (used | ~self.failed)
+        return unpriced
 
     @cached_property
     def calls(self) -> Calls:
