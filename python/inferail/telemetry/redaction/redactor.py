@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from inferail import core
 from inferail.errors import ConfigError
@@ -173,19 +173,19 @@ class Redactor:
         return Found(FAILED, 0, length)
 
 
-class RedactionStream:
+class RedactionStream(Protocol):
     """A text that comes in pieces."""
 
     def feed(self, text: str) -> str:
         """What may be written by now."""
-        raise NotImplementedError
+        ...
 
     def finish(self) -> str:
         """The rest; the next piece begins a new text."""
-        raise NotImplementedError
+        ...
 
 
-class _Pieces(RedactionStream):
+class _Pieces:
     def __init__(self, stream: core.RedactorStream, replacement: Callable[[str, str], str]) -> None:
         self._stream = stream
         self._replacement = replacement
@@ -200,7 +200,7 @@ class _Pieces(RedactionStream):
         return "".join(text if kind is None else self._replacement(kind, text) for kind, text in pieces)
 
 
-class _WholeText(RedactionStream):
+class _WholeText:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._pieces = list[str]()

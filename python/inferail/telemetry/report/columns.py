@@ -220,8 +220,8 @@ class Columns:
     def unpriced(self) -> Mask:
         """Rows whose cost is not known, unless they failed without a token."""
         used = (self.number("input_tokens") > 0) | (self.number("output_tokens") > 0)
-        unknown: Mask = np.isnan(self.number("cost_usd"))
-        return unknown & self.asked & (used | ~self.failed)
+        unpriced: Mask = np.isnan(self.number("cost_usd")) & self.asked & (used | ~self.failed)
+        return unpriced
 
     @cached_property
     def calls(self) -> Calls:
@@ -239,7 +239,8 @@ class Columns:
     @cached_property
     def alone(self) -> Mask:
         """Rows that are all there is of their call."""
-        return self.calls.sizes[self.calls.of] == 1
+        sizes: Integers = self.calls.sizes[self.calls.of]
+        return np.equal(sizes, 1)
 
     def calls_of(self, groups: Groups, mask: Mask | None = None) -> list[int]:
         """Per group, how many calls have a row of it (in `mask`)."""
@@ -279,7 +280,8 @@ class Columns:
 
     def _words(self, name: str) -> Sequence[str | None]:
         if name in KIND:
-            return [describe(self.kinds[kind], name) for kind in self.kind.tolist()]
+            kinds: list[int] = self.kind.tolist()
+            return [describe(self.kinds[kind], name) for kind in kinds]
         if name not in self.labels:
             raise ConfigError(f"the label {name!r} was not read: Report.of(…, labels=[{name!r}])")
         return list(self.labels[name])

@@ -73,7 +73,8 @@ def fallbacks(columns: Columns) -> tuple[FallbackPair, ...]:
     alone_failed = np.bincount(model[~as_fallback & ~answered], minlength=len(models))
     alone_failed = alone_failed + np.array(models.count(single & ~columns.answered))
     found: list[FallbackPair] = []
-    for place, step in enumerate(steps.tolist()):
+    listed: list[int] = steps.tolist()
+    for place, step in enumerate(listed):
         one, other = divmod(step, len(models))
         found.append(
             _pair(
