@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def records(days: int = 12):
     """Two calls a day: one that a fallback rescues, one that answers at once; the last day is yesterday."""
     for day in range(days, 0, -1):
         began = NOW - timedelta(days=day)
-        shared = {"streamed": True, "labels": {"task": "faq", "tenant": f"t{day % 2}"}}
+        shared: dict[str, Any] = {"streamed": True, "labels": {"task": "faq", "tenant": f"t{day % 2}"}}
         times = Timing(first_token=0.1, total=1.0)
         yield Record(
             started_at=began, provider="openai", model="gpt-5", call_id=f"{day} a", error="ServerError",

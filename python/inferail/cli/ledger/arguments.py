@@ -77,7 +77,7 @@ def objective(option: str, text: str) -> SLO:
     from inferail.errors import ConfigError
     from inferail.telemetry.report import SLO
 
-    words = dict(part.partition("=")[::2] for part in text.split(","))
+    words = {name: value for name, _, value in (part.partition("=") for part in text.split(","))}
     try:
         numbers = {name: float(words.pop(name)) for name in ("first_token", "total", "objective") if name in words}
         task = words.pop("task", None)

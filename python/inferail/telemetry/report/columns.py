@@ -239,7 +239,8 @@ class Columns:
     @cached_property
     def alone(self) -> Mask:
         """Rows that are all there is of their call."""
-        return self.calls.sizes[self.calls.of] == 1
+        alone: Mask = self.calls.sizes[self.calls.of] == 1
+        return alone
 
     def calls_of(self, groups: Groups, mask: Mask | None = None) -> list[int]:
         """Per group, how many calls have a row of it (in `mask`)."""
@@ -279,7 +280,9 @@ class Columns:
 
     def _words(self, name: str) -> Sequence[str | None]:
         if name in KIND:
-            return [describe(self.kinds[kind], name) for kind in self.kind.tolist()]
+            words = [describe(kind, name) for kind in self.kinds]
+            codes: list[int] = self.kind.tolist()
+            return [words[code] for code in codes]
         if name not in self.labels:
             raise ConfigError(f"the label {name!r} was not read: Report.of(…, labels=[{name!r}])")
         return list(self.labels[name])

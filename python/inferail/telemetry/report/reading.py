@@ -132,7 +132,8 @@ class _Ledger:
         else:
             rows, kinds = self._columns(connection, where, values)
         labels = self._read_labels(connection, where, values, len(rows))
-        missing = set(np.unique(rows["kind"]).tolist()) - kinds.keys() if len(rows) else set()
+        found: list[int] = np.unique(rows["kind"]).tolist()
+        missing = [number for number in found if number not in kinds]
         if missing:
             raise FormatError(
                 f"{self.path} is damaged: {len(missing)} kinds of records are missing", path=str(self.path)
