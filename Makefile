@@ -21,6 +21,7 @@ INDEXES := .venv-indexes
 CACHES := .venv-caches
 KV := .venv-kv
 FAULTS := .venv-faults
+LEDGERS := .venv-ledgers
 FAULTS_PEERS := $(patsubst benches/peers/faults/%.txt,%,$(wildcard benches/peers/faults/*.txt))
 TRANSFORMERS := .venv-transformers
 
@@ -106,7 +107,7 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done $(KV)/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done $(KV)/.done $(LEDGERS)-otel/.done $(LEDGERS)-litellm/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
@@ -123,6 +124,7 @@ peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.
 	@$(KV)/bin/python benches/peers/kv.py
 	@$(PEERS)/bin/python benches/peers/routing.py
 	@$(BIN)/python benches/peers/task_classifier.py
+	@$(BIN)/python benches/peers/telemetry.py
 
 faults: $(DONE)/extension $(DONE)/test $(FAULTS_PEERS:%=$(FAULTS)-%/.done) ## Every fault through every policy and other libraries' fallbacks, into benches/FAULTS.md
 	@$(BIN)/python benches/peers/faults.py
@@ -134,7 +136,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(LEDGERS)-* $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -264,6 +266,14 @@ $(FAULTS)-%/.done: benches/peers/faults/%.txt | $(DONE)/venv
 	@$(FAULTS)-$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(FAULTS)-$*/bin/python -m pip install --quiet --requirement $< || \
 		{ echo '· $* does not install here' >&2; rm -rf $(FAULTS)-$*/bin; }
+	@touch $@
+
+# The OpenTelemetry SDK and litellm pin each other's dependencies otherwise.
+$(LEDGERS)-%/.done: benches/peers/ledgers/%.txt | $(DONE)/venv
+	$(LOG) 'installing $* into $(LEDGERS)-$*'
+	@$(PYTHON) -m venv $(LEDGERS)-$*
+	@$(LEDGERS)-$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(LEDGERS)-$*/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 # inferail itself is taken from python/.

@@ -105,6 +105,8 @@ __all__ = [
     "Plan",
     "PromptLookup",
     "RecordRing",
+    "Redactor",
+    "RedactorStream",
     "Refusal",
     "Reservation",
     "RetryBudget",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -25,11 +24,9 @@ QUESTION = "What does a Fallback do? C4N4RY@example.com asks."
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch) -> Path:
-    """Where the ledger of these tests lies, and a redactor where the package has none yet."""
+    """Where the ledger of these tests lies."""
     monkeypatch.setenv("INFERAIL_LEDGER", str(tmp_path / "state" / "ledger.db"))
     monkeypatch.delenv("INFERAIL_PAYLOADS_KEY_FILE", raising=False)
-    if importlib.util.find_spec("inferail.telemetry.redaction") is None:
-        monkeypatch.setattr("inferail.telemetry.payloads.keeper.default_redactor", WordRedactor)
     return tmp_path / "state"
 
 
@@ -235,24 +232,16 @@ def test_help_says_what_is_kept(run, command) -> None:
     assert "Off by default." in told
 
 
-SERVER = """
-import importlib.util
-if importlib.util.find_spec("inferail.telemetry.redaction") is None:
-    import inferail.telemetry.payloads.keeper as keeper
-    from inferail.telemetry.payloads import Unredacted
-    keeper.default_redactor = Unredacted
-from inferail.cli import main
-main()
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_server_keeps_what_failed_behind_it(run, sandbox, folder, stream) -> None:
     """Serves R163."""
     command = ["serve", "--port", "0", "--keep-failures", "-m", "safe=openai:docs@400", "-m", "safe=anthropic:docs"]
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", SERVER, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-u", "-m", "inferail.cli", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with process:
         try:
@@ -261,11 +250,11 @@ def test_server_keeps_what_failed_behind_it(run, sandbox, folder, stream) -> Non
             assert found, process.stderr.read() if process.stderr else ""
             body = {"model": "safe", "messages": [{"role": "user", "content": "What is a Target?"}], "stream": stream}
             answer = httpx.post(f"{found[1]}/v1/chat/completions", json=body, timeout=30)
-            (identity,) = ids(run)  # while the server runs
         finally:
             process.terminate()
         process.communicate(timeout=30)
 
+    (identity,) = ids(run)
     assert answer.status_code == 200
     assert process.returncode in (0, -15)
     result = run("replay", identity, "-m", "gemini:docs")

@@ -125,7 +125,7 @@ def test_picture_has_a_line_for_each_row(run, monkeypatch, tmp_path, more):
             path.write_bytes(b"a picture")
 
     module = type(sys)("matplotlib.figure")
-    module.Figure = Figure
+    vars(module)["Figure"] = Figure
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     monkeypatch.setitem(sys.modules, "matplotlib.figure", module)
     path = tmp_path / "curve.png"

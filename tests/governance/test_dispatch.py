@@ -315,3 +315,28 @@ def test_wrapped_client_is_stopped_and_carries_the_flags(needs):
             client.chat.completions.create(model="m", messages=messages)
 
     assert [each["store"] for each in sent] == [False]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_gateway_sends_nothing_and_answers_403(streamed):
+    """Serves R190."""
+    import httpx
+
+    from inferail.server import create_app, status_for
+    from inferail.types.scope import Scope
+
+    transport = Hosts(blocking=False)
+    policy = DataPolicy({"phi": {"hosts": ["p1.example"]}})
+    app = create_app(at("p0.example"), scope=Scope(policy=policy, labels={"data": "phi"}, transport=transport))
+
+    async def post() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": streamed}
+            return await client.post("/v1/chat/completions", json=body)
+
+    answer = asyncio.run(post())
+
+    assert answer.status_code == 403
+    assert "phi" in answer.json()["error"]["message"]
+    assert status_for(ir.PolicyError("no", label=None, missing="rule")) == 422
+    assert not transport.asked

@@ -18,8 +18,8 @@ from typing import Annotated, Any, Final, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from inferail.checked_toml import load
 from inferail.egress import host_in
+from inferail.governance.checked_toml import load
 
 __all__ = ["KNOWN_FACTS", "Fact", "Found", "Place", "Provider", "Registry", "fits"]
 

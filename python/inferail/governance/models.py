@@ -106,7 +106,7 @@ class ModelRegistry:
         Raises:
             ConfigError: It is not valid; the message names the line and the key.
         """
-        from inferail.checked_toml import load
+        from inferail.governance.checked_toml import load
 
         said: Any = load(_file(), source, "the table of models")
         bundled = _bundled()
@@ -148,10 +148,10 @@ def _bundled() -> ModelRegistry:
     # JSON and no pydantic, because the first call of a process waits for it: the same as TOML took 14 ms instead of 0.1.
     text = resources.files("inferail.governance").joinpath("data/models.json").read_text(encoding="utf-8")
     rows: dict[str, dict[str, Any]] = json.loads(text)["models"]
-    return ModelRegistry({name: ModelEntry(**(row | _dates(row))) for name, row in rows.items()})
+    return ModelRegistry({name: ModelEntry(**{**row, **_dates(row)}) for name, row in rows.items()})
 
 
-def _dates(row: Mapping[str, Any]) -> dict[str, dt.date]:
+def _dates(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: dt.date.fromisoformat(row[name]) for name in ("deprecation_date", "as_of") if name in row}
 
 

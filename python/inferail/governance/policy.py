@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar, ca
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inferail.checked_toml import Place, load, validated
 from inferail.egress import host_in, is_local
 from inferail.errors import ConfigError
+from inferail.governance.checked_toml import Place, load, validated
 from inferail.governance.facts import Found, Registry, fits
 from inferail.governance.gate import words_in
 

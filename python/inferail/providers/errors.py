@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OPENAI_CODES", "ErrorTable", "Fault", "request_id"]
 
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+# Words and short numbers. Letters and digits in one word are a key or an id that somebody put there, and are not printed.
+_CODE = re.compile(r"(?=.{1,64}\Z)(?:[A-Za-z]+|[0-9]{1,6})(?:[_.-](?:[A-Za-z]+|[0-9]{1,6}))*\Z")
 _REQUEST_ID_HEADERS = (
     "x-request-id",
     "request-id",

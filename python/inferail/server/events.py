@@ -62,7 +62,7 @@ _STATUSES: Final[tuple[tuple[type[InferailError], int], ...]] = (
     (DeadlineError, 504),
     (AuthenticationError, 500),
     (Forbidden, 500),
-    (PolicyError, 403),
+    (PolicyError, 422),
     (RequestError, 502),
 )
 

@@ -177,7 +177,8 @@ class Ledger:
     def records(self) -> list[Record]:
         """The records of the first sink that keeps them."""
         self.flush()
-        return next((list(sink.records) for sink in self.sinks if hasattr(sink, "records")), [])
+        kept: list[Any] = [getattr(sink, "records", None) for sink in self.sinks]
+        return next((list(records) for records in kept if records is not None), [])
 
     def stats(self) -> LedgerStats:
         """What became of the records so far."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from inferail.telemetry.facts import Kind
 
-__all__ = ["SQLiteSink"]
+__all__ = ["COLUMNS", "SQLiteSink"]
 
 _APPLICATION: Final = 0x49524C47  # "IRLG", in the header of the file
 _VERSION: Final = 1
@@ -47,6 +47,8 @@ def _kind(column: str) -> str:
     )
 
 
+# Names and types of what a record is, without what is only there for reports.
+COLUMNS: Final = {column: _kind(column).split()[0] for column in _COLUMNS if column != "facts"}
 _SCHEMA: Final = f"""
 CREATE TABLE records ({", ".join(f"{column} {_kind(column)}" for column in _COLUMNS)});
 CREATE INDEX records_by_start ON records (started_at);

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.replaying.payloads import CHAT, EMBEDDING, asked
@@ -13,13 +12,12 @@ from tests.telemetry.payloads.redactor import as_json
 from inferail.replaying import plan
 from inferail.telemetry.payloads import FailedPayload, FailedPayloads
 from inferail.telemetry.records import Record
+from inferail.telemetry.redaction import Redactor, Vault
 from inferail.transport.protocol import Wire
 from inferail.types.embedding import EmbeddingRequest
 from inferail.types.message import Message, Text, ToolCall, ToolResult, system, user
 from inferail.types.request import OutputSchema, Request, Sampling
 from inferail.types.tools import Tool
-
-redaction: Any = pytest.importorskip("inferail.telemetry.redaction", reason="a build without the recognisers")
 
 PRIVATE = (
     "ann.miller@example.com",
@@ -48,7 +46,9 @@ HARMLESS = Request(
 )
 
 
-def kept(wire: Wire, provider: str, model: str, redactor: Any = None, path: Path | None = None) -> FailedPayload:
+def kept(
+    wire: Wire, provider: str, model: str, redactor: Redactor | None = None, path: Path | None = None
+) -> FailedPayload:
     payloads = FailedPayloads(path, redactor=redactor)
     failed = Record(started_at=datetime.now(UTC), provider=provider, model=model, error="ServerError")
     assert payloads.keep(failed, wire), payloads.last_failure
@@ -79,9 +79,9 @@ def test_texts_without_secrets_are_kept_byte_for_byte(provider: str) -> None:
 def test_secrets_reach_no_file_and_come_back_with_the_vault(provider: str, tmp_path, monkeypatch) -> None:
     """Serves R163, R164, R189."""
     request = Request((user(f'Notes "of today":\n{chr(10).join(PRIVATE)}\nEnd.'),))
-    first, vault = asked(provider, request), redaction.Vault()
+    first, vault = asked(provider, request), Vault()
 
-    payload = kept(first.ready(), provider, "m", redaction.Redactor(vault=vault), tmp_path / "p.db")
+    payload = kept(first.ready(), provider, "m", Redactor(vault=vault), tmp_path / "p.db")
 
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     for secret in PRIVATE:

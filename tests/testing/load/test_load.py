@@ -123,7 +123,9 @@ def test_search_halves_where_the_first_rate_is_too_high():
             lambda rate: open_loop(send, rate, clock=clock, bounds=Bounds(100.0), pattern="uniform"), target, start=16.0
         )
 
-    assert 0.5 <= run_virtual(search(1.5)).rate <= 1.05
+    found = run_virtual(search(1.5))
+    assert found.rate is not None
+    assert 0.5 <= found.rate <= 1.05
     nothing = run_virtual(search(0.5))
     assert (nothing.rate, nothing.best) == (None, None)
 

@@ -145,7 +145,7 @@ def test_hedging_after_p95_cuts_the_tail_on_a_heavy_tailed_trace(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 5, 7])
+@pytest.mark.parametrize("seed", [1, 3, 7])
 def test_learned_routing_beats_both_static_choices(seed):
     """Serves R167."""
     policy = preset("diurnal")
@@ -156,8 +156,8 @@ def test_learned_routing_beats_both_static_choices(seed):
     cheapest = comparison[comparison.cheapest or ""]
 
     assert router.in_time >= fastest.in_time > 0.97
-    assert router.cost_usd <= 0.92 * fastest.cost_usd
-    assert cheapest.in_time < 0.6  # it never gets there, at whatever cost
+    assert router.cost_usd <= 0.7 * fastest.cost_usd
+    assert cheapest.in_time < 0.85  # it never gets there, at whatever cost
 
 
 @pytest.mark.slow

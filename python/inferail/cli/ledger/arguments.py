@@ -77,7 +77,8 @@ def objective(option: str, text: str) -> SLO:
     from inferail.errors import ConfigError
     from inferail.telemetry.report import SLO
 
-    words = {name: value for name, _, value in (part.partition("=") for part in text.split(","))}
+    parts = [part.partition("=") for part in text.split(",")]
+    words = {name: value for name, _, value in parts}
     try:
         numbers = {name: float(words.pop(name)) for name in ("first_token", "total", "objective") if name in words}
         task = words.pop("task", None)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from inferail.cli.ledger.place import ledger_path
 
 if TYPE_CHECKING:
-    from inferail.telemetry.payloads import FailedPayloads, Keeping, Redacting
-    from inferail.types.scope import Recorder
+    from inferail.telemetry.payloads import FailedPayloads, Redacting
 
-__all__ = ["KEEP_FAILURES", "KEY_FILE_VARIABLE", "keeping", "open_failed", "payloads_path"]
+__all__ = ["KEEP_FAILURES", "KEY_FILE_VARIABLE", "open_failed", "payloads_path"]
 
 KEY_FILE_VARIABLE: Final = "INFERAIL_PAYLOADS_KEY_FILE"
 KEEP_FAILURES: Final = (
@@ -47,20 +44,3 @@ def open_failed(
 
     named = key_file or os.environ.get(KEY_FILE_VARIABLE, "").strip() or None
     return FailedPayloads(path or payloads_path(), key=None if named is None else read_keys(named), redactor=redactor)
-
-
-@contextmanager
-def keeping(recorder: Recorder | None) -> Generator[Keeping]:
-    """A `with` block with a recorder in front of `recorder` that keeps the requests of failed attempts.
-
-    Raises:
-        ConfigError: The file cannot be opened, or the key file holds no key.
-        FormatError: The file is no store.
-    """
-    from inferail.telemetry.payloads import Keeping
-
-    payloads = open_failed()
-    try:
-        yield Keeping(payloads, recorder)
-    finally:
-        payloads.close()

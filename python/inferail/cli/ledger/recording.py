@@ -79,7 +79,7 @@ def _named(path: str) -> Recorder:
     except (ConfigError, FormatError) as error:
         cause = error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) else None
-        if isinstance(cause, FileNotFoundError) or not Path(path).parent.is_dir():
+        if isinstance(cause, FileNotFoundError) or not Path(path).parent.exists():
             remedy = f"make the folder {Path(path).parent} first, or name another file"
         elif isinstance(cause, IsADirectoryError):
             remedy = "name a file in it"

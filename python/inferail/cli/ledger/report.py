@@ -155,7 +155,7 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in cast("Mapping[object, object]", value).items()}
+        return {str(name): _plain(item) for name, item in dict[Any, Any](value).items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast("list[Any]", value)]
     return value.isoformat() if isinstance(value, datetime | date) else value

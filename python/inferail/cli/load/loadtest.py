@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import os
@@ -99,6 +98,8 @@ class _Plan:
 @click.pass_context
 def loadtest(context: click.Context, /, *, model: str, plot: Path | None, as_json: bool, **options: Any) -> None:
     """Load a server; the help text is `_HELP`."""
+    import asyncio
+
     from inferail.cli.plot import check_pictures
 
     if plot is not None:

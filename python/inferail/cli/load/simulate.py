@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from inferail.cli.plot import Line
     from inferail.testing.simulation import Comparison, Policy, Suggestion, Summary, Trace
 
-__all__ = ["simulate"]
+__all__ = ["points", "simulate", "tails"]
 
 _HELP = """What a routing policy would have done with recorded traffic, or with traffic that is made up.
 
@@ -86,7 +86,7 @@ def simulate(
         return
     trace = _trace(trace_file, generate, policy, seed=seed, calls=calls, rate=rate, deadline=deadline)
     sink = None if records is None else JsonlSink(records)
-    shares = (0.1, 0.2, 0.3, 0.4, 0.5) if mixes else ()
+    shares = (0.1, 0.3, 0.5, 0.7, 0.9) if mixes else ()
     comparison = compare(trace, policy, seed=seed, names=names or None, mixes=shares, recorder=sink)
     if sink is not None:
         sink.close()
@@ -155,7 +155,7 @@ def _print(trace: Trace, comparison: Comparison, changes: Sequence[Suggestion]) 
     click.echo("")
     click.echo("times in seconds over all calls, one that was never answered counting as infinitely long (∞)")
     click.echo("")
-    click.echo(curves(_tails(comparison), across="calls slower", up="first token, s", log=True))
+    click.echo(curves(tails(comparison), across="calls slower", up="first token, s", log=True))
     for each in changes:
         click.echo("")
         _print_change(each)
@@ -231,7 +231,7 @@ def _change(each: Suggestion) -> dict[str, Any]:
 _POINTS: Final = 120
 
 
-def _tails(comparison: Comparison) -> dict[str, Line]:
+def tails(comparison: Comparison) -> dict[str, Line]:
     """For each row the time to the first content over the share of the calls that wait longer."""
     lines: dict[str, Line] = {}
     for row in comparison.rows:
@@ -252,14 +252,14 @@ def _draw(path: Path, comparison: Comparison, trace: Trace) -> None:
     if not mixes:
         title = f"time to first token, {trace.source}"
         across, up = "share of calls that wait longer", "seconds"
-        curves_picture(path, _tails(comparison), across=across, up=up, title=title, log=True)
+        curves_picture(path, tails(comparison), across=across, up=up, title=title, log=True)
         return
     ends = [row for row in comparison.rows if row.name in (comparison.cheapest, comparison.fastest)]
-    lines: dict[str, Line] = {"static mixes of the two": _points(sorted(mixes, key=lambda row: row.cost_usd))}
-    lines |= {f"{row.name} alone": _points([row]) for row in ends}
+    lines: dict[str, Line] = {"static mixes of the two": points(sorted(mixes, key=lambda row: row.cost_usd))}
+    lines |= {f"{row.name} alone": points([row]) for row in ends}
     for row in comparison.rows:
         if row not in mixes and row not in ends:
-            lines[row.name] = _points([row])
+            lines[row.name] = points([row])
     curves_picture(
         path,
         lines,
@@ -270,5 +270,6 @@ def _draw(path: Path, comparison: Comparison, trace: Trace) -> None:
     )
 
 
-def _points(rows: Sequence[Summary]) -> Line:
+def points(rows: Sequence[Summary]) -> Line:
+    """Dollars for 1,000 calls and percent in time, of each row."""
     return [((row.cost_per_call or 0.0) * 1000, row.in_time * 100) for row in rows]

@@ -37,8 +37,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import override
 
-from inferail.checked_toml import load
 from inferail.errors import ConfigError
+from inferail.governance.checked_toml import load
 from inferail.routing.router.keys import keyed
 from inferail.routing.router.objective import PROFILES, Objective, StrengthTable
 from inferail.routing.router.route import Balance, Deployment, Route

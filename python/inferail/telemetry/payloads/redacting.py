@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Protocol
 
 __all__ = ["Redacting", "Unredacted", "default_redactor"]
@@ -34,5 +33,6 @@ class Unredacted:
 
 def default_redactor() -> Redacting:
     """The package's own recognisers: e-mail addresses, phone numbers, cards, IBANs, keys and so on."""
-    redactor: Redacting = importlib.import_module("inferail.telemetry.redaction").Redactor()
-    return redactor
+    from inferail.telemetry.redaction import Redactor
+
+    return Redactor()

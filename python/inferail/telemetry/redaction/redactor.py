@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from inferail import core
 from inferail.errors import ConfigError
@@ -139,9 +139,7 @@ class Redactor:
         for recogniser in self._recognisers:
             try:
                 for one in recogniser.find(text):
-                    if not (isinstance(one.kind, str) and 0 <= one.start <= one.end <= len(text)):
-                        raise _FailedError
-                    yield Found(one.kind, one.start, one.end)
+                    yield _checked(one, len(text))
             # Whatever it raises: text that nobody has read must not pass.
             except Exception:  # noqa: BLE001
                 raise _FailedError from None
@@ -175,19 +173,19 @@ class Redactor:
         return Found(FAILED, 0, length)
 
 
-class RedactionStream:
+class RedactionStream(Protocol):
     """A text that comes in pieces."""
 
     def feed(self, text: str) -> str:
         """What may be written by now."""
-        raise NotImplementedError
+        ...
 
     def finish(self) -> str:
         """The rest; the next piece begins a new text."""
-        raise NotImplementedError
+        ...
 
 
-class _Pieces(RedactionStream):
+class _Pieces:
     def __init__(self, stream: core.RedactorStream, replacement: Callable[[str, str], str]) -> None:
         self._stream = stream
         self._replacement = replacement
@@ -202,7 +200,7 @@ class _Pieces(RedactionStream):
         return "".join(text if kind is None else self._replacement(kind, text) for kind, text in pieces)
 
 
-class _WholeText(RedactionStream):
+class _WholeText:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._pieces = list[str]()
@@ -214,6 +212,12 @@ class _WholeText(RedactionStream):
     def finish(self) -> str:
         text, self._pieces = "".join(self._pieces), []
         return self._redactor.redact(text)
+
+
+def _checked(one: Found, length: int) -> Found:
+    if not (isinstance(one.kind, str) and 0 <= one.start <= one.end <= length):
+        raise _FailedError
+    return Found(one.kind, one.start, one.end)
 
 
 def _placeholder(kind: str) -> str:

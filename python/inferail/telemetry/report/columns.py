@@ -239,8 +239,8 @@ class Columns:
     @cached_property
     def alone(self) -> Mask:
         """Rows that are all there is of their call."""
-        alone: Mask = self.calls.sizes[self.calls.of] == 1
-        return alone
+        sizes: Integers = self.calls.sizes[self.calls.of]
+        return np.equal(sizes, 1)
 
     def calls_of(self, groups: Groups, mask: Mask | None = None) -> list[int]:
         """Per group, how many calls have a row of it (in `mask`)."""
@@ -280,9 +280,8 @@ class Columns:
 
     def _words(self, name: str) -> Sequence[str | None]:
         if name in KIND:
-            words = [describe(kind, name) for kind in self.kinds]
-            codes: list[int] = self.kind.tolist()
-            return [words[code] for code in codes]
+            kinds: list[int] = self.kind.tolist()
+            return [describe(self.kinds[kind], name) for kind in kinds]
         if name not in self.labels:
             raise ConfigError(f"the label {name!r} was not read: Report.of(…, labels=[{name!r}])")
         return list(self.labels[name])

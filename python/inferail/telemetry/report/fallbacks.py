@@ -73,9 +73,9 @@ def fallbacks(columns: Columns) -> tuple[FallbackPair, ...]:
     alone_failed = np.bincount(model[~as_fallback & ~answered], minlength=len(models))
     alone_failed = alone_failed + np.array(models.count(single & ~columns.answered))
     found: list[FallbackPair] = []
-    numbers: list[int] = steps.tolist()
-    for place, number in enumerate(numbers):
-        one, other = divmod(number, len(models))
+    listed: list[int] = steps.tolist()
+    for place, step in enumerate(listed):
+        one, other = divmod(step, len(models))
         found.append(
             _pair(
                 models.names[one][0] or "",

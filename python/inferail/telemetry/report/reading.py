@@ -132,8 +132,8 @@ class _Ledger:
         else:
             rows, kinds = self._columns(connection, where, values)
         labels = self._read_labels(connection, where, values, len(rows))
-        found: list[int] = np.unique(rows["kind"]).tolist()
-        missing = [number for number in found if number not in kinds]
+        met: list[int] = np.unique(rows["kind"]).tolist() if len(rows) else []
+        missing = set(met) - kinds.keys()
         if missing:
             raise FormatError(
                 f"{self.path} is damaged: {len(missing)} kinds of records are missing", path=str(self.path)
@@ -228,9 +228,8 @@ class _Ledger:
             return {}
         known: dict[str, tuple[str | None, ...]] = {}
         condition = f"WHERE {where}" if where else ""
-        for (text,) in connection.execute(
-            f"SELECT labels FROM records {condition} ORDER BY {self._key(connection)}", values
-        ):  # noqa: S608
+        asked = f"SELECT labels FROM records {condition} ORDER BY {self._key(connection)}"  # noqa: S608 - our own words
+        for (text,) in connection.execute(asked, values):
             words = known.get(text)
             if words is None:
                 if len(known) > 65_536:

@@ -58,8 +58,8 @@ class RustTransport:
             clock: Another clock, for tests; it must run like `time.monotonic`.
         """
         self.clock: Clock = clock or AsyncClock()
-        self._settings = (settings := settings or HttpSettings()).of_core()
-        self.proxy = settings.proxy
+        chosen = settings or HttpSettings()
+        self._settings, self.proxy = chosen.of_core(), chosen.proxy
         self._closed = False
         self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
 

@@ -41,8 +41,8 @@ class BlockingRustTransport:
             clock: Another clock, for tests; it must run like `time.monotonic`.
         """
         self.clock: Clock = clock or BlockingClock()
-        self._settings = (settings := settings or HttpSettings()).of_core()
-        self.proxy = settings.proxy
+        chosen = settings or HttpSettings()
+        self._settings, self.proxy = chosen.of_core(), chosen.proxy
         self._closed = False
         self._lock = threading.Lock()
         self._free: list[HttpPool] = []

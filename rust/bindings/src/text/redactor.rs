@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use inferail_text::redact::{Found, Kind, Kinds, Stream, find, find_in_json};
+use inferail_text::redact::{Found, FoundInJson, Kind, Kinds, Stream, find, find_in_json};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
@@ -109,29 +109,16 @@ impl PyRedactor {
     fn find_bytes(&self, body: &Bound<'_, PyBytes>) -> (Vec<FoundInBytes>, bool) {
         let bytes = body.as_bytes();
         run_sized(body.py(), bytes.len(), || {
-            match find_in_json(bytes, self.kinds) {
-                Some(found) => {
-                    let found = found.into_iter();
-                    let found = found.map(|one| {
-                        (
-                            one.found.kind.name(),
-                            one.found.start,
-                            one.found.end,
-                            one.is_number,
-                        )
-                    });
-                    (found.collect(), true)
-                }
-                None => {
-                    let found = find(bytes, self.kinds).into_iter();
-                    (
-                        found
-                            .map(|one| (one.kind.name(), one.start, one.end, false))
-                            .collect(),
-                        false,
-                    )
-                }
+            if let Some(found) = find_in_json(bytes, self.kinds) {
+                let place = |one: FoundInJson| {
+                    let FoundInJson { found, is_number } = one;
+                    (found.kind.name(), found.start, found.end, is_number)
+                };
+                return (found.into_iter().map(place).collect(), true);
             }
+            let place = |one: Found| (one.kind.name(), one.start, one.end, false);
+            let found = find(bytes, self.kinds).into_iter();
+            (found.map(place).collect(), false)
         })
     }
 
@@ -179,8 +166,8 @@ impl PyRedactorStream {
         let mut stream = self.lock(py);
         run_short(py, || {
             stream.feed(bytes.as_bytes(), |kind, piece| {
-                pieces.push((kind, piece.to_vec()))
-            })
+                pieces.push((kind, piece.to_vec()));
+            });
         });
         to_list(py, &pieces)
     }
@@ -190,7 +177,7 @@ impl PyRedactorStream {
         let mut pieces = Vec::new();
         let mut stream = self.lock(py);
         run_short(py, || {
-            stream.finish(|kind, piece| pieces.push((kind, piece.to_vec())))
+            stream.finish(|kind, piece| pieces.push((kind, piece.to_vec())));
         });
         to_list(py, &pieces)
     }
