@@ -119,7 +119,7 @@ def test_waste_is_what_attempts_without_an_answer_cost():
     ).waste()
 
     assert waste.ratio == pytest.approx(0.4)
-    assert (waste.failed_usd, waste.cancelled_usd) == (pytest.approx(0.03), pytest.approx(0.01))
+    assert (waste.failed_usd, waste.cancelled_usd) == pytest.approx((0.03, 0.01))
     assert waste.lost_calls_usd == pytest.approx(0.01)
     assert list(waste.by_error) == ["DeadlineError", "CancelledError", "ServerError"]
 
@@ -173,7 +173,7 @@ def test_fallbacks_tell_how_often_each_pair_rescues():
 
     assert (pair.source, pair.target, pair.tried, pair.rescued) == ("a:a", "b:b", 40, 36)
     assert pair.rescue_rate == 0.9
-    assert (pair.rescue_low, pair.rescue_high) == (pytest.approx(0.7695, abs=1e-3), pytest.approx(0.9604, abs=1e-3))
+    assert (pair.rescue_low, pair.rescue_high) == pytest.approx((0.7695, 0.9604), abs=1e-3)
     assert pair.failure_alone == 0.05
     assert pair.correlated is False
 
@@ -255,7 +255,7 @@ def test_reconciliation_tells_how_far_off_running_costs_were():
 
     assert (told.attempts, told.estimated, told.compared) == (4, 1, 3)
     assert told.estimated_share == pytest.approx(0.5)
-    assert (told.median_error, told.p95_error) == (pytest.approx(0.1), pytest.approx(0.3))
+    assert (told.median_error, told.p95_error) == pytest.approx((0.1, 0.3))
     assert told.bias == pytest.approx(0.15)
 
 
@@ -272,7 +272,7 @@ def test_forecast_goes_on_along_the_line():
 
     assert (found.method, found.based_on, found.days) == ("linear trend", 10, 2)
     assert found.usd == pytest.approx(20.0 + 21.0)
-    assert (found.low, found.high) == (pytest.approx(41.0), pytest.approx(41.0))
+    assert (found.low, found.high) == pytest.approx((41.0, 41.0))
     assert found.per_day_change == pytest.approx(1.0)
 
 
@@ -295,10 +295,7 @@ def test_forecast_is_that_of_exact_least_squares():
     scatter = sum((value - constant - slope * number) ** 2 for number, value in enumerate(spent)) / 6
     half = 1.943180 * (scatter * (1 + 1 / 8 + (8 - 3.5) ** 2 / 42)) ** 0.5
     assert found.usd == pytest.approx(constant + slope * 8)
-    assert (found.low, found.high) == (
-        pytest.approx(found.usd - half, rel=1e-6),
-        pytest.approx(found.usd + half, rel=1e-6),
-    )
+    assert (found.low, found.high) == pytest.approx((found.usd - half, found.usd + half), rel=1e-6)
 
 
 def test_forecast_says_that_there_is_too_little_to_go_by():
@@ -352,7 +349,8 @@ def test_slo_burn_alert_stops_with_the_trouble():
     ended = of(*trouble, *over).slo(SLO(objective=0.99)).burn[0]
 
     assert fast.long_rate == pytest.approx(100.0)
-    assert (ended.long_rate, ended.short_rate, ended.firing) == (pytest.approx(50.0), 0.0, False)
+    assert (ended.long_rate, ended.short_rate) == pytest.approx((50.0, 0.0))
+    assert not ended.firing
 
 
 @pytest.mark.parametrize("wrong", [{"objective": 1.0}, {"objective": 0.9, "first_token": 0.0}])
