@@ -16,7 +16,7 @@ use crate::error::Error;
 /// Room that is made before the first push; the rest when it is needed.
 const INITIAL: usize = 256;
 /// Waits are no longer: the clock of the system cannot add just any number of seconds.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// What could not be pushed, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
