@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
@@ -177,8 +177,11 @@ class Ledger:
     def records(self) -> list[Record]:
         """The records of the first sink that keeps them."""
         self.flush()
-        kept: list[Any] = [getattr(sink, "records", None) for sink in self.sinks]
-        return next((list(records) for records in kept if records is not None), [])
+        for sink in self.sinks:
+            kept: Iterable[Record] | None = getattr(sink, "records", None)
+            if kept is not None:
+                return list(kept)
+        return []
 
     def stats(self) -> LedgerStats:
         """What became of the records so far."""

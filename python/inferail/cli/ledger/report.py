@@ -154,8 +154,8 @@ def _plain(value: Any) -> Any:
     """Plain JSON values: of dataclasses their fields, of moments ISO 8601."""
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in dict[Any, Any](value).items()}
+    if issubclass(type(value), Mapping):  # `isinstance` would make its items unknown to pyright
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast("list[Any]", value)]
     return value.isoformat() if isinstance(value, datetime | date) else value
