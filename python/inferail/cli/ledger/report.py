@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -152,13 +152,14 @@ def _head(made: Report, path: Path) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Plain JSON values: of dataclasses their fields, of moments ISO 8601."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if issubclass(type(value), Mapping):  # `isinstance` would make its items unknown to pyright
-        return {str(name): _plain(item) for name, item in value.items()}
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast("list[Any]", value)]
-    return value.isoformat() if isinstance(value, datetime | date) else value
+    given: dict[Any, Any] = dict(cast("Any", value)) if isinstance(value, Mapping) else asdict(value)
+    return {str(name): _plain(item) for name, item in given.items()}
 
 
 def _show(made: Report, path: Path, found: Mapping[str, Any]) -> None:
