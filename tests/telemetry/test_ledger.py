@@ -1,6 +1,7 @@
 """The ledger: quick for calls, complete for its sinks, and never the reason why a call fails."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -282,6 +283,44 @@ def test_clock_that_steps_back_loses_nothing(tmp_path, monkeypatch):
             ledger.record(make(number, id=identity))
 
         assert [record.id for record in ledger.records] == [ids[1], ids[2], ids[0]]
+
+
+@pytest.mark.parametrize("kind", ["memory", "jsonl", "db", "ledger"])
+def test_stream_that_the_garbage_collector_closes_may_record_while_somebody_records(tmp_path, kind):
+    """What is collected inside a sink's own work records in the same thread: no deadlock, nothing lost."""
+    sinks: dict[str, Any] = {
+        "memory": MemorySink,
+        "jsonl": lambda: JsonlSink(tmp_path / "a.jsonl"),
+        "db": lambda: SQLiteSink(tmp_path / "a.db"),
+        "ledger": lambda: Ledger(MemorySink()),
+    }
+    sink = sinks[kind]()
+
+    class Forgotten:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            sink.record(make(id=new_id()))
+
+    before, many = gc.get_threshold(), 300
+    gc.set_threshold(2)
+    try:
+        for _ in range(many):
+            Forgotten()
+            sink.record(make(id=new_id()))
+            if kind == "memory":
+                sink.records  # noqa: B018 - makes objects
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    if kind == "ledger":
+        assert sink.flush()
+
+    records = list(JsonlSink.read(sink.path)) if kind == "jsonl" else sink.records
+    assert len({record.id for record in records}) == 2 * many
+    if kind != "memory":
+        sink.close()
 
 
 def test_wrong_ledgers_are_refused():

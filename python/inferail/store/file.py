@@ -86,7 +86,10 @@ class SQLiteFile:
 
     @contextmanager
     def writing(self, connection: sqlite3.Connection) -> Generator[None]:
-        """A transaction: all of it or nothing."""
+        """A transaction: all of it or nothing. One inside another is part of it."""
+        if connection.in_transaction:  # the garbage collector closed something that had a last word to write
+            yield
+            return
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -259,7 +259,7 @@ class Exchange:
             more["trace_id"], more["span_id"] = opened.trace_id, opened.span_id
         if isinstance(error, DeadlineError):
             more["error_phase"] = error.phase
-        record = Record.noted(Note(attempt, self._started_ns, more))
+        record = Note(attempt, self._started_ns, more).record()
         if opened is not None:
             opened.end(record)
         keep = None if error is None or self._wire is None else getattr(recorder, "record_failure", None)

@@ -235,7 +235,9 @@ class _Writer:
         self._capacity = capacity
         self._patience = patience
         self._ring = RecordRing(capacity)
-        self._lock = threading.Lock()
+        # Reentrant, here and in the sinks: wherever an object is made the garbage collector may close a forgotten stream, and
+        # that is a record too.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._failures = Failures("a sink of the ledger failed")
         self._told = 0  # failures that a flush has told of
@@ -272,14 +274,16 @@ class _Writer:
 
     def after_fork(self) -> None:
         """What was waiting is the parent's."""
-        self._ring, self._thread, self._lock = RecordRing(self._capacity), None, threading.Lock()
+        self._ring, self._thread, self._lock = RecordRing(self._capacity), None, threading.RLock()
         self._taken = self._written = 0
 
     def _start(self) -> bool:
         with self._lock:
             if self._thread is None and not self._ring.closed:
-                self._thread = threading.Thread(target=self._run, name="inferail-ledger", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="inferail-ledger", daemon=True)
+                if self._thread is None:  # see below: meanwhile there may be one
+                    self._thread = thread
+                    thread.start()
         return True
 
     def _run(self) -> None:
@@ -314,7 +318,7 @@ class _Writer:
             elif isinstance(item, Record):
                 records.append(item)
             elif isinstance(item, Note):
-                records.append(Record.noted(item))
+                records.append(item.record())
             else:
                 records.append(self._kept(*item))
         self._give(records)

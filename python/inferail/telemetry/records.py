@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from inferail.errors import ConfigError, FormatError
@@ -58,20 +58,33 @@ def host_of(url: str) -> str:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Note(NamedTuple):
+class Note:
     """What a Record is made of, as long as nobody has looked at it: making one takes as long as ten of these.
 
-    A recorder that has a method `note` is given this instead of a Record, and makes it when it needs it (`Record.noted`).
-
-    Attributes:
-        attempt: What became of the attempt.
-        started_ns: When it began, nanoseconds since 1970.
-        more: Arguments of `Record.of`.
+    A recorder that has a method `note` is given this instead of a Record, and asks it for the Record when it needs one.
     """
 
-    attempt: Attempt
-    started_ns: int
-    more: Mapping[str, Any]
+    __slots__ = ("_attempt", "_made", "_more", "_started_ns")
+
+    def __init__(self, attempt: Attempt, started_ns: int, more: Mapping[str, Any]) -> None:
+        """Notes an attempt.
+
+        Args:
+            attempt: What became of it.
+            started_ns: When it began, nanoseconds since 1970.
+            more: Arguments of `Record.of`.
+        """
+        self._attempt = attempt
+        self._started_ns = started_ns
+        self._more = more
+        self._made: Record | None = None
+
+    def record(self) -> Record:
+        """The Record; it is made once."""
+        if self._made is None:
+            started_at = _EPOCH + timedelta(microseconds=self._started_ns // 1000)
+            self._made = Record.of(self._attempt, started_at=started_at, **self._more)
+        return self._made
 
 
 @quick
@@ -187,13 +200,6 @@ class Record:
     def prompt_version(self) -> str | None:
         """The label `prompt_version`."""
         return self.labels.get("prompt_version")
-
-    @classmethod
-    def noted(cls, note: Note) -> Record:
-        """The record of what an attempt noted."""
-        attempt, started_ns, more = note
-        started_at = _EPOCH + timedelta(microseconds=started_ns // 1000)
-        return cls.of(attempt, started_at=started_at, **more)
 
     @classmethod
     def of(

@@ -39,14 +39,14 @@ class MemorySink:
         if capacity < 1:
             raise ConfigError(f"capacity must be at least 1, not {capacity}")
         self.capacity = capacity
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._records: deque[Record | Note] = deque(maxlen=capacity)
         self._taken = 0
         renew_after_fork(self)
 
     def after_fork(self) -> None:
         """The child keeps what is there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def record(self, record: Record) -> None:
         """Takes one record; when full, the oldest one makes room and counts as dropped."""
@@ -64,10 +64,8 @@ class MemorySink:
     def records(self) -> list[Record]:
         """A copy of what is kept, oldest first."""
         with self._lock:
-            made = [Record.noted(entry) if isinstance(entry, Note) else entry for entry in self._records]
-            self._records.clear()
-            self._records.extend(made)
-            return made
+            kept = list(self._records)
+        return [entry.record() if isinstance(entry, Note) else entry for entry in kept]
 
     @property
     def dropped(self) -> int:
@@ -107,7 +105,7 @@ class JsonlSink:
         """
         self.path = Path(path)
         self._failures = Failures("a record could not be written")
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         renew_after_fork(self)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         try:
@@ -135,7 +133,7 @@ class JsonlSink:
 
     def after_fork(self) -> None:
         """The child writes to the same file."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def failed(self) -> int:
