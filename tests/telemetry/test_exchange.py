@@ -7,10 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.providers.bodies import OPENAI, STREAM_HEADERS
 
 import inferail as ir
 from inferail.telemetry.records import Record
 from inferail.telemetry.sinks import MemorySink
+from inferail.testing import ScriptedReply, ScriptedTransport
 from inferail.testing.sandbox import Sandbox
 from inferail.transport.protocol import Wire
 from inferail.types.message import Message
@@ -137,19 +139,19 @@ def test_answers_and_cancelled_calls_are_no_failures(sandbox):
     recorder = Tracing()
     with ir.Client(target(sandbox, "docs"), recorder=recorder) as client:
         client.complete(QUESTION)
-        with client.stream(
-            QUESTION, model=target(sandbox, "docs@stall-3")
-        ) as stream:  # it has no end that could come first
+        stalling = target(sandbox, "docs@stall-3")  # it has no end that could come first
+        with client.stream(QUESTION, model=stalling) as stream:
             next(stream.batches())
 
     assert [record.error for record in recorder.records] == [None, "CancelledError"]
     assert not recorder.failures
 
 
-def test_running_cost_is_compared_with_what_it_was(sandbox):
+def test_running_cost_is_compared_with_what_it_was():
     """Serves R97."""
-    prices = ir.PriceTable.bundled().override({"openai:docs": ir.Price(1_000.0, 1_000.0)})
-    with ir.Client(target(sandbox, "docs", prices=prices)) as client:
+    prices = ir.PriceTable.bundled().override({"openai:m-1": ir.Price(1_000.0, 1_000.0)})
+    transport = ScriptedTransport([ScriptedReply(OPENAI, headers=STREAM_HEADERS)], blocking=True)
+    with ir.Client("openai:m-1", api_key="k", transport=transport, prices=prices) as client:
         with client.stream(QUESTION) as stream:
             next(stream.batches())
             running = stream.partial.usage
