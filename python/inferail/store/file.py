@@ -66,8 +66,19 @@ class SQLiteFile:
         self._connection = self._open()
         renew_after_fork(self)
 
+    def hold(self) -> None:
+        """A process that is forked in the middle of a transaction has a child for which the file is locked for ever.
+
+        SQLite remembers the locks of a process by file, and so does the child, with all its connections to come.
+        """
+        self.lock.acquire()
+
+    def let_go(self) -> None:
+        """The parent goes on."""
+        self.lock.release()
+
     def after_fork(self) -> None:
-        """The lock may be held by a thread of the parent; the connection is renewed when it is used."""
+        """The child begins anew; the connection is renewed when it is used."""
         self.lock = threading.RLock()
 
     @property

@@ -13,7 +13,7 @@ from inferail.errors import ConfigError, FormatError
 from inferail.store.file import SQLiteFile
 from inferail.telemetry.facts import KIND, facts_of, kind_of, number_of
 from inferail.telemetry.failures import Failures
-from inferail.telemetry.records import FIELDS, Record
+from inferail.telemetry.records import FIELDS, Record, getter_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,10 +31,11 @@ _REALS: Final = frozenset(
 )
 _FLAGS: Final = frozenset(("streamed", "estimated"))
 # In the order of the file: short numbers first, texts that only a person reads last.
-_OWN: Final = ("id", "facts", "started_at", "task")
+_OWN: Final = ("id", "facts", "started_at", "task", "streamed", "estimated", "model_version")
 _LAST: Final = ("host", "request_id", "trace_id", "span_id", "payload_id", "price_version", "labels")
 _PLAIN: Final = tuple(name for name in FIELDS if name not in {*_OWN, *_LAST})
 _COLUMNS: Final = (*_OWN, *_PLAIN, *_LAST)
+_values: Final = getter_of((*_PLAIN, *_LAST[:-1]))
 
 
 def _kind(column: str) -> str:
@@ -169,16 +170,18 @@ class SQLiteSink:
         number = self._numbers.get(kind)
         if number is None:
             number = new[kind] = number_of(kind)
-        data = record.as_dict()
-        data["model_version"] = _whole(record.model_version)
+        labels = record.labels
+        # sqlite3 takes a slower way for bytes and for bool than for these.
         return (
             record.id,
-            facts_of(record, number),
+            bytearray(facts_of(record, number)),
             record.started_at.timestamp(),
             _whole(record.task),
-            *[data[name] for name in _PLAIN],
-            *[data[name] for name in _LAST[:-1]],
-            json.dumps(data["labels"], separators=(",", ":")) if data["labels"] else "{}",
+            int(record.streamed),
+            int(record.usage.estimated),
+            _whole(record.model_version),
+            *_values(record),
+            json.dumps(dict(labels), separators=(",", ":")) if labels else "{}",
         )
 
 
