@@ -237,13 +237,13 @@ def test_promtool_finds_that_each_alert_goes_off_when_it_should():
     tests = Path(__file__).with_name("rules_test.yml")
     alerts = {
         rule["alert"]
-        for group in yaml.safe_load(RULES.read_text())["groups"]
+        for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
         for rule in group["rules"]
         if "alert" in rule
     }
     tested = {
         alert["alertname"]
-        for test in yaml.safe_load(tests.read_text())["tests"]
+        for test in yaml.safe_load(tests.read_text(encoding="utf-8"))["tests"]
         for alert in test["alert_rule_test"]
         if alert["exp_alerts"]
     }
