@@ -20,7 +20,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -76,9 +75,9 @@ async def measure_inferail(calls: int) -> dict[str, float]:
     """One decision of ours, part by part and as a whole: everything that surrounds a call but the call."""
     import inferail as ir
     from inferail.core import EndpointHealth, Limiter, pick
-    from inferail.telemetry.records import Record
+    from inferail.telemetry.records import Note
     from inferail.telemetry.sinks import MemorySink
-    from inferail.types.response import Timing
+    from inferail.types.response import Attempt, Timing
 
     router, _ = _router()
     request = ir.Request((ir.user(PROMPT),))
@@ -88,7 +87,7 @@ async def measure_inferail(calls: int) -> dict[str, float]:
         endpoint.succeeded(1.5, total=0.5)
     limiter = Limiter([("requests", 10**9, 60.0, 0), ("tokens", 10**12, 60.0, 0), ("calls", 1_000, 60.0, 0)])
     sink = MemorySink()
-    usage, timing = ir.Usage(input_tokens=12, output_tokens=30), Timing(total=0.5)
+    usage, timing, labels = ir.Usage(input_tokens=12, output_tokens=30), Timing(total=0.5), {"task": "faq"}
 
     async def decide() -> None:
         await router.decide(request)
@@ -101,9 +100,10 @@ async def measure_inferail(calls: int) -> dict[str, float]:
         limiter.settle(limiter.reserve(now, tokens=1_200), now, tokens=700)
 
     async def record() -> None:
-        sink.record(
-            Record(started_at=datetime.now(UTC), provider="openai", model="gpt-5-mini", usage=usage, timing=timing)
-        )
+        # As an attempt does it: the Record itself is made when somebody looks at it.
+        attempt = Attempt("openai", "gpt-5-mini", None, 200, None, 1.0, timing, usage, "first", "req")
+        more = {"number": 1, "host": "api", "streamed": False, "labels": labels, "call_id": "c", "price_version": "v"}
+        sink.note(Note(attempt, time.time_ns(), more))
 
     async def everything() -> None:
         await router.decide(request)
