@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.errors import ConfigError
+from inferail.telemetry.failures import Failures
 from inferail.telemetry.otel.content import (
     Redacting,
     input_messages,
@@ -36,7 +35,6 @@ __all__ = ["Opened", "Spans"]
 _SCOPE: Final = "inferail"
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _CANCELLED: Final = "CancelledError"
-_logger = logging.getLogger("inferail.telemetry")
 
 
 class Spans:
@@ -48,7 +46,6 @@ class Spans:
 
     Attributes:
         names: The `Generation` of names in use.
-        failed: How many spans were lost to an error of the SDK.
     """
 
     def __init__(
@@ -73,7 +70,7 @@ class Spans:
             ConfigError: OpenTelemetry is not installed, or there are no such names.
         """
         self.names = generation(names)
-        self.failed = 0
+        self._failures = Failures("a span could not be made")
         if content and "input_messages" not in self.names.attributes:
             raise ConfigError(f"the names {names!r} have none for content: use names='latest', or leave content out")
         try:
@@ -89,7 +86,11 @@ class Spans:
         self._redactor: Redacting | None = None
         if content:
             self._redactor = redactor or _default_redactor()
-        self._lock = threading.Lock()
+
+    @property
+    def failed(self) -> int:
+        """How many spans were lost to an error of the SDK."""
+        return self._failures.count
 
     def begin(
         self,
@@ -112,7 +113,7 @@ class Spans:
             span = self._start(f"{operation} {model}", attributes, started, local=provider == "local")
             opened = Opened(self, operation, span, started)
         except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
-            self._fail(error)
+            self._failures.add(error)
             return None
         if self._redactor is not None and request is not None:
             self._say(span, request, self._redactor)
@@ -136,7 +137,7 @@ class Spans:
             span = self._start(f"chat {record.model}", attributes, started, local=local)
             Opened(self, "chat", span, started).end(record)
         except Exception as error:  # noqa: BLE001 - as above
-            self._fail(error)
+            self._failures.add(error)
 
     def finish(self, opened: Opened, record: Record) -> None:
         """Ends a span with what its attempt became, and measures it; never raises. `Opened.end` calls it."""
@@ -148,7 +149,7 @@ class Spans:
             self._instruments.measure(record, opened.operation, opened.context)
             span.end(opened.started + int(record.timing.total * 1e9))
         except Exception as error:  # noqa: BLE001 - as above
-            self._fail(error)
+            self._failures.add(error)
 
     def answered(self, opened: Opened, said: Callable[[], Message], finish_reason: str | None) -> None:
         """Adds what the model said, where content was asked for; never raises. `Opened.answered` calls it."""
@@ -157,7 +158,7 @@ class Spans:
                 name = self.names.attributes["output_messages"]
                 opened.span.set_attribute(name, output_messages(said().parts, finish_reason, self._redactor))
         except Exception as error:  # noqa: BLE001 - as above
-            self._fail(error)
+            self._failures.add(error)
 
     def context_of(self, span: Span) -> tuple[Context, Mapping[str, str]]:
         """The context with a span in it, and the headers that tell a server of it."""
@@ -218,7 +219,7 @@ class Spans:
             names = self.names.attributes
             span.set_attributes({names[name]: text for name, text in said.items() if text is not None})
         except Exception as error:  # noqa: BLE001 - as above
-            self._fail(error)
+            self._failures.add(error)
 
     def _became(self, record: Record) -> dict[str, Any]:
         """What is known after the answer."""
@@ -271,15 +272,6 @@ class Spans:
             span.add_event(self.names.events["exception"], {"exception.type": record.error})
             if record.error != _CANCELLED:
                 span.set_status(self._error)
-
-    def _fail(self, error: Exception) -> None:
-        with self._lock:
-            self.failed += 1
-            first = self.failed == 1
-        if first:
-            _logger.warning(
-                "a span could not be made (%s); this is said once, failures are counted", type(error).__name__
-            )
 
 
 class Opened:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from inferail.errors import ConfigError
+from inferail.telemetry.failures import Failures
 from inferail.telemetry.prometheus.families import write_hops, write_series
 from inferail.telemetry.prometheus.hops import MOVED, Hops
 from inferail.telemetry.prometheus.series import Series
@@ -25,7 +25,6 @@ _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _LABEL: Final = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _OTHER: Final = ("other", "other", "other", "other")
 _LONGEST: Final = 200  # characters of a label's value
-_logger = logging.getLogger("inferail.telemetry")
 
 Key = tuple[str, ...]  # provider, model, path, task
 
@@ -73,7 +72,6 @@ class Metrics:
     Attributes:
         max_series: How many combinations of these labels are told apart. What comes beyond is counted under `other`.
         overflowed: How many Records were.
-        failed: How many Records could not be counted.
     """
 
     def __init__(self, *, max_series: int = 1000) -> None:
@@ -86,13 +84,18 @@ class Metrics:
             raise ConfigError(f"max_series must be a number, 1 or more, not {max_series!r}")
         self.max_series = max_series
         self.overflowed = 0
-        self.failed = 0
+        self._failures = Failures("a record could not be counted")
         # Reentrant: the garbage collector may close a forgotten stream while this thread counts, and that is a record too.
         self._lock = threading.RLock()
         self._series: dict[Key, Series] = {}
         self._hops = Hops(max_series)
         self._families: dict[str, _Family] = {}
-        self._unread = 0
+        self._unread = Failures("a gauge could not be read")
+
+    @property
+    def failed(self) -> int:
+        """How many Records could not be counted."""
+        return self._failures.count
 
     def record(self, record: Record) -> None:
         """Counts one record; never raises."""
@@ -107,7 +110,7 @@ class Metrics:
                 if record.error is not None or record.reason in MOVED or record.reason == "retry":
                     self._hops.see(record)
         except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
-            self._fail(error)
+            self._failures.add(error)
 
     def record_many(self, records: Iterable[Record]) -> None:
         """Counts several; never raises."""
@@ -231,7 +234,7 @@ class Metrics:
                 "Records counted under `other`: too many label values.",
             ),
             ("inferail_metrics_failed_total", self.failed, "Records that could not be counted."),
-            ("inferail_gauges_failed_total", self._unread, "Gauges that could not be read."),
+            ("inferail_gauges_failed_total", self._unread.count, "Gauges that could not be read."),
         ):
             page.family(name, "counter", told)
             page.sample(name, "", count)
@@ -279,23 +282,8 @@ class Metrics:
             value = each.read()
             return None if value is None else float(value)
         except Exception as error:  # noqa: BLE001 - a gauge is anybody's, and the others are still wanted
-            with self._lock:
-                self._unread += 1
-                first = self._unread == 1
-            if first:
-                _logger.warning(
-                    "a gauge could not be read (%s); this is said once, failures are counted", type(error).__name__
-                )
+            self._unread.add(error)
             return None
-
-    def _fail(self, error: Exception) -> None:
-        with self._lock:
-            self.failed += 1
-            first = self.failed == 1
-        if first:
-            _logger.warning(
-                "a record could not be counted (%s); this is said once, failures are counted", type(error).__name__
-            )
 
 
 def _shown(text: str) -> str:
