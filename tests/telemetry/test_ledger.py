@@ -193,6 +193,17 @@ def test_record_that_cannot_be_written_does_not_take_the_others_with_it(tmp_path
         assert ledger.stats().failed == 1
 
 
+def test_note_that_makes_no_record_costs_itself_only():
+    sink = MemorySink()
+    with Ledger(sink) as ledger:
+        ledger.note(Note(Attempt("openai", "m"), 0, {"unheard_of": 1}))
+        ledger.record(make())
+        assert ledger.flush(10.0) is False
+
+        assert ledger.stats().failed == 1
+    assert len(sink.records) == 1
+
+
 def test_sink_without_record_many_that_raises_is_counted():
     class Broken:
         def record(self, record: Record) -> None:

@@ -26,12 +26,18 @@ if TYPE_CHECKING:
     from inferail.transport.protocol import Wire
     from inferail.types.scope import Recorder
 
-__all__ = ["Keeper", "Ledger", "LedgerStats", "SpanMaker"]
+__all__ = ["Keeper", "Ledger", "LedgerStats", "SpanMaker", "open_sink"]
 
 _BATCH: Final = 512
 _LINGER: Final = 0.05  # a transaction for each record would cost a hundred times as much as one for all of them
 _IDLE: Final = 3600.0
 _PAUSES: Final = (0.01, 0.05, 0.2, 0.5)
+
+
+def open_sink(path: str | os.PathLike[str], *, busy: float = 5.0, fsync: bool = False) -> SQLiteSink | JsonlSink:
+    """The sink of a file; see `Ledger.open`."""
+    is_database = Path(path).suffix.lower() in {".db", ".sqlite", ".sqlite3"}
+    return SQLiteSink(path, busy=busy, fsync=fsync) if is_database else JsonlSink(path)
 
 
 class SpanMaker(Protocol):
@@ -129,11 +135,13 @@ class Ledger:
         if payloads is not None:
             self.record_failure = self._record_failure
         self._closing = weakref.finalize(self, self._writer.close)  # also at the end of the program
-        renew_after_fork(self._writer)
+        self._lost = 0  # dropped records that a flush has told of
+        for owner in (self, self._writer):
+            renew_after_fork(owner)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, busy: float = 5.0, fsync: bool = False, **options: Any) -> Ledger:
-        """A ledger in one file: `.jsonl` is lines of JSON, everything else SQLite.
+        """A ledger in one file: SQLite if its name ends in `.db`, `.sqlite` or `.sqlite3`, otherwise lines of JSON.
 
         Args:
             path: The file.
@@ -145,8 +153,7 @@ class Ledger:
             ConfigError: It cannot be opened, or an option is wrong.
             FormatError: The file is something else, or damaged.
         """
-        lines = Path(path).suffix.lower() in {".jsonl", ".ndjson"}
-        return cls(JsonlSink(path) if lines else SQLiteSink(path, busy=busy, fsync=fsync), **options)
+        return cls(open_sink(path, busy=busy, fsync=fsync), **options)
 
     def record(self, record: Record) -> None:
         """Takes one record; never raises."""
@@ -171,7 +178,9 @@ class Ledger:
         complete, self._lost = written and mark.complete and lost == self._lost, lost
         return complete
 
-    _lost = 0
+    def after_fork(self) -> None:
+        """What was dropped so far, the parent has dropped."""
+        self._lost = 0
 
     @property
     def records(self) -> list[Record]:
@@ -275,7 +284,7 @@ class _Writer:
     def after_fork(self) -> None:
         """What was waiting is the parent's."""
         self._ring, self._thread, self._lock = RecordRing(self._capacity), None, threading.RLock()
-        self._taken = self._written = 0
+        self._taken = self._written = self._told = 0
 
     def _start(self) -> bool:
         with self._lock:
@@ -315,13 +324,17 @@ class _Writer:
                 item.complete = self._failures.count == self._told
                 self._told = self._failures.count
                 item.passed.set()
-            elif isinstance(item, Record):
-                records.append(item)
-            elif isinstance(item, Note):
-                records.append(item.record())
             else:
-                records.append(self._kept(*item))
+                try:
+                    records.append(self._made(item))
+                except Exception as error:  # noqa: BLE001 - the thread goes on for the others
+                    self._failures.add(error)
         self._give(records)
+
+    def _made(self, item: Record | Note | tuple[Record, Wire]) -> Record:
+        if isinstance(item, Record):
+            return item
+        return item.record() if isinstance(item, Note) else self._kept(*item)
 
     def _kept(self, record: Record, wire: Wire) -> Record:
         kept = self._payloads is not None and self._payloads.keep(record, wire)
@@ -335,7 +348,7 @@ class _Writer:
         self._written += len(records) - lost
         if self._spans is not None:
             for record in records:
-                self._spans.record(record)
+                self._give_one(self._spans, record)
 
     def _give_to(self, sink: Recorder, records: list[Record]) -> int:
         """Gives records to a sink; how many it did not take."""
@@ -362,7 +375,7 @@ class _Writer:
             else:
                 return 0
 
-    def _give_one(self, sink: Recorder, record: Record) -> int:
+    def _give_one(self, sink: Recorder | SpanMaker, record: Record) -> int:
         try:
             sink.record(record)
         except Exception as error:  # noqa: BLE001 - as above

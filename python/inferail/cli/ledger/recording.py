@@ -22,7 +22,6 @@ RECORDS: Final = (
     "Where each attempt leaves its tokens, cost and time, never text: a SQLite file (.db), lines of JSON (any other name), "
     "or none. Default: the ledger that `inferail report` reads, in INFERAIL_LEDGER."
 )
-_DATABASES: Final = frozenset((".db", ".sqlite", ".sqlite3"))
 
 
 @contextmanager
@@ -51,13 +50,15 @@ def recording(records: str | None, *others: Recorder, keep_failures: bool = Fals
 
 
 def _sink(records: str | None) -> Recorder | None:
+    from inferail.telemetry.ledger import open_sink
+
     if records is None:
         if ledger_is_off():
             return None
         records = str(ledger_path())
         try:
             Path(records).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return _opened(records)
+            return open_sink(records)
         except (InferailError, OSError) as error:
             reason = error.message if isinstance(error, InferailError) else error.strerror or type(error).__name__
             click.echo(f"inferail: this is not in the ledger {records}: {reason}", err=True)
@@ -65,17 +66,12 @@ def _sink(records: str | None) -> Recorder | None:
     return None if records == "none" else _named(records)
 
 
-def _opened(path: str) -> Recorder:
-    from inferail.telemetry.sinks import JsonlSink
-    from inferail.telemetry.sqlite import SQLiteSink
-
-    return SQLiteSink(path) if Path(path).suffix.lower() in _DATABASES else JsonlSink(path)
-
-
 def _named(path: str) -> Recorder:
     """The file of records, opened."""
+    from inferail.telemetry.ledger import open_sink
+
     try:
-        return _opened(path)
+        return open_sink(path)
     except (ConfigError, FormatError) as error:
         cause = error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) else None
