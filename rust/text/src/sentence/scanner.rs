@@ -50,8 +50,8 @@ enum Code {
     None,
     /// Between runs of so many backticks.
     Inline(usize),
-    /// In the line that opens a block.
-    Opening(char, usize),
+    /// In the line that opens a block, unless a backtick makes it prose; whether a letter or digit has been in it.
+    Opening(char, usize, bool),
     /// In the block.
     Block(char, usize),
 }
@@ -159,11 +159,12 @@ impl Scanner {
             begins_line,
         } = std::mem::take(&mut self.run);
         self.code = match self.code {
-            Code::None if begins_line && count >= 3 => Code::Opening(mark, count),
+            Code::None if begins_line && count >= 3 => Code::Opening(mark, count, false),
             Code::None if mark == '`' => Code::Inline(count),
             Code::Inline(opened) if opened == count && mark == '`' => Code::None,
             // The line that opens a block has no other backticks: this one is code in prose.
-            Code::Opening('`', opened) if mark == '`' => {
+            Code::Opening('`', opened, content) if mark == '`' => {
+                self.content |= content;
                 if opened == count {
                     Code::None
                 } else {
@@ -203,7 +204,7 @@ impl Scanner {
             Code::None => self.take_prose(c),
             Code::Inline(_) => self.content |= c.is_alphanumeric(),
             Code::Block(..) => self.content |= !c.is_whitespace(),
-            Code::Opening(..) => {}
+            Code::Opening(_, _, ref mut content) => *content |= c.is_alphanumeric(),
         }
         None
     }
@@ -282,7 +283,7 @@ impl Scanner {
     fn end_line(&mut self) -> Option<usize> {
         let mut ended = None;
         match self.code {
-            Code::Opening(mark, count) => self.code = Code::Block(mark, count),
+            Code::Opening(mark, count, _) => self.code = Code::Block(mark, count),
             Code::Block(..) if self.content => {
                 self.content = false;
                 ended = Some(self.visible);

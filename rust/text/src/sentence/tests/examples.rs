@@ -68,6 +68,8 @@ fn sentences_end_where_a_reader_would_say() {
         "Look:|\n```python\n\nprint(1)|\nprint(2)|\n```\nDone.| Yes",
         "```\nx = \"A. B\"|\n```",
         "```inline. Code``` is meant.| Yes",
+        "```inline```|\nEnd",
+        "```one`|\n```",
         "~~~\na|\n~~~\nThat's it.| Yes",
     ] {
         assert_eq!(marked(text), text);

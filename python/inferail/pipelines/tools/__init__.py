@@ -1,0 +1,1 @@
+"""Tools that run: typed functions, checked arguments, permissions, time limits."""
