@@ -70,6 +70,7 @@ fn sentences_end_where_a_reader_would_say() {
         "```inline. Code``` is meant.| Yes",
         "```inline```|\nEnd",
         "```one`|\n```",
+        "~~~\n~ ~|\n`~|\n~~~",
         "~~~\na|\n~~~\nThat's it.| Yes",
     ] {
         assert_eq!(marked(text), text);

@@ -208,13 +208,7 @@ fn line(chars: &[char], modes: &[Mode], start: usize, at: usize) -> Step {
         .map_or(0, |i| i + 1);
     let begin = line_begin(chars, at);
     if modes[at] == Mode::Block {
-        let tildes = (begin..at)
-            .take_while(|&i| is_blank(chars[i]) || chars[i] == '~')
-            .count();
-        let lines = (start..begin).chain(begin + tildes..at);
-        let code = lines
-            .filter(|&i| modes[i] == Mode::Block)
-            .any(|i| !chars[i].is_whitespace() && !matches!(chars[i], '`' | '~'));
+        let code = (start..at).any(|i| modes[i] == Mode::Block && is_code(chars, i));
         return if code {
             Step::End(visible, at + 1)
         } else {
@@ -228,6 +222,13 @@ fn line(chars: &[char], modes: &[Mode], start: usize, at: usize) -> Step {
         .take_while(|&i| is_marker(chars[i]))
         .any(|i| chars[i] == '#');
     below(chars, visible, at, heading)
+}
+
+/// Whether a character of a block is code: no blank, no backtick and no tilde that its line begins with.
+fn is_code(chars: &[char], at: usize) -> bool {
+    let begun = (line_begin(chars, at)..at).skip_while(|&i| is_blank(chars[i]));
+    let begins_line = begun.clone().all(|i| chars[i] == '~');
+    !chars[at].is_whitespace() && chars[at] != '`' && !(chars[at] == '~' && begins_line)
 }
 
 fn line_begin(chars: &[char], at: usize) -> usize {
