@@ -1,7 +1,4 @@
-"""Random canaries in prompts, answers, arguments, keys and headers appear in nothing that is printed, logged or recorded.
-
-Each has letters and digits, as keys have: a code of a provider that is one plain word (`overloaded`) is printed on purpose.
-"""
+"""Random canaries in prompts, answers, arguments, keys and headers appear in nothing that is printed, logged or recorded."""
 
 from __future__ import annotations
 
@@ -9,12 +6,11 @@ import asyncio
 import itertools
 import json
 import logging
-import random
-import traceback
 from typing import Any
 
 import pytest
 from tests.providers.bodies import STREAM_HEADERS, STREAMS
+from tests.telemetry.canaries import PREFIX, STATUSES, Canaries, call, messages, printed, records_of
 
 import inferail as ir
 from inferail.core import Delta
@@ -30,39 +26,6 @@ from inferail.testing import (
 )
 from inferail.testing.faulty import ModelFault, Truncates
 
-STATUSES = (200, 302, 400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)
-# A letter that nothing else prints twice, so that one search finds every canary and every piece of eight of them.
-PREFIX = "qqjx"
-
-
-class Canaries:
-    """Draws canaries, and remembers how many."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        self.count = 0
-
-    def one(self) -> str:
-        self.count += 1
-        drawn = self._random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=16)
-        drawn[8] = self._random.choice("0123456789")
-        return PREFIX + "".join(drawn)
-
-    def many(self, count: int) -> str:
-        return " ".join(self.one() for _ in range(count))
-
-
-def printed(error: BaseException) -> str:
-    shown = "".join(traceback.format_exception(error)) + str(error) + repr(error)
-    return shown + str(getattr(error, "user_message", ""))
-
-
-def messages(canaries: Canaries) -> list[ir.Message]:
-    return [
-        ir.system(canaries.many(3)),
-        ir.user(canaries.many(3), ir.Image(data=canaries.one().encode())),
-    ]
-
 
 def body_of(provider: str, shape: int, canaries: Canaries) -> list[bytes]:
     said = f"your prompt '{canaries.one()}' with key {canaries.one()} is wrong"
@@ -76,23 +39,6 @@ def body_of(provider: str, shape: int, canaries: Canaries) -> list[bytes]:
         [stream[:broken_at], f"\n\ndata: {{{said}\n\n".encode()],
         [stream],
     ][shape % 6]
-
-
-def call(client: ir.Client, prompt: list[ir.Message], *, streamed: bool) -> str:
-    """What a call prints when it fails, and what is held of it when it does not."""
-    try:
-        if not streamed:
-            return repr(client.complete(prompt).usage)
-        with client.stream(prompt) as stream:
-            shown = repr(stream)
-            stream.final()
-            return shown + repr(stream)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is printed
-        return printed(error)
-
-
-def records_of(client: ir.Client) -> str:
-    return repr(client.records) + json.dumps([record.as_dict() for record in client.records])
 
 
 def of_wires(canaries: Canaries, wanted: int) -> str:

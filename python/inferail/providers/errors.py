@@ -30,10 +30,31 @@ from inferail.transport.retries import duration, retry_after
 if TYPE_CHECKING:
     from inferail.core import Delta
 
-__all__ = ["OPENAI_CODES", "ErrorTable", "Fault", "request_id"]
+__all__ = ["OPENAI_CODES", "ErrorTable", "Fault", "is_public", "request_id"]
 
 # Words and short numbers. Letters and digits in one word are a key or an id that somebody put there, and are not printed.
 _CODE = re.compile(r"(?=.{1,64}\Z)(?:[A-Za-z]+|[0-9]{1,6})(?:[_.-](?:[A-Za-z]+|[0-9]{1,6}))*\Z")
+_CODE_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+# What the codes of the providers are made of. A code with any other word is in `.code` and is not shown: what looks like a word
+# may be a secret that a server repeats.
+_CODE_WORDS = frozenset(
+    """
+    aborted above access account active ai allowed already api argument arrearage at auth authentication authorized bad
+    balance batch below billing blocked body budget busy cancelled capacity client closed code completion conflict connection
+    content context country credit credits daily data day deactivated deadline decode delay demand denied deployment disabled
+    down empty engine entitlement entity error errors exceeded exception exhausted exists expired failed failure fault field
+    file filter filtered flagged forbidden format found free function gateway generation hard header high hour image in
+    inappropriate incomplete inference input inspection insufficient integer internal invalid is json key large later length
+    limit limited limits long loss malformed max maximum message messages method min minute missing model moderation month
+    must name no not null of organization out output outage overloaded parameter params parsing payload payment per
+    permission policy precondition processing project prompt property provider queue quota range rate reached ready refused
+    region regional request requests required reset resource resources response responsible retry role safety schema
+    server service session size slow spend state stop stream streaming string subscription suspended temporarily temporary
+    terminated territory throttled throttling tier time timed timeout to token tokens too tool tools tpm type unavailable
+    unauthenticated unauthorized unexpected unhealthy unimplemented unknown unprocessable unsupported upstream url usage use
+    user validation value version violation workspace wrong
+    """.split()  # noqa: SIM905 - words read as words
+)
 _REQUEST_ID_HEADERS = (
     "x-request-id",
     "request-id",
@@ -243,10 +264,15 @@ class ErrorTable:
 
     def _sentence(self, kind: type[ProviderError], status: int | None, code: str | None, wait: float | None) -> str:
         happened, advice = _SENTENCES[kind]
-        facts = ", ".join(str(fact) for fact in (status, code) if fact is not None)
+        facts = ", ".join(str(fact) for fact in (status, code) if fact is not None and is_public(str(fact)))
         key = f"the environment variable {self.key_variables[0]} or api_key" if self.key_variables else "api_key"
         advice = advice.format(key=key, wait="" if wait is None else f" {wait:g} s")
         return f"{self.provider} {happened}{f' ({facts})' if facts else ''}: {advice}"
+
+
+def is_public(code: str) -> bool:
+    """Whether a code may be shown to others: it is made of numbers and of words that providers' codes are made of."""
+    return all(word.isdigit() or word.lower() in _CODE_WORDS for word in _CODE_WORD.findall(code))
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -43,7 +43,18 @@ def open_sink(path: str | os.PathLike[str], *, busy: float = 5.0, fsync: bool = 
 class SpanMaker(Protocol):
     """Makes a span of each attempt (`inferail.telemetry.otel.Spans`)."""
 
-    def begin(self, **about: Any) -> Opened | None:
+    def begin(
+        self,
+        *,
+        provider: str,
+        model: str,
+        operation: str = ...,
+        streamed: bool = ...,
+        host: str = ...,
+        reason: str = ...,
+        attempt: int = ...,
+        request: Any = ...,
+    ) -> Opened | None:
         """An attempt begins."""
         ...
 

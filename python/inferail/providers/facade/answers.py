@@ -29,6 +29,7 @@ from inferail.errors import (
     ServerError,
 )
 from inferail.providers.codec import Served
+from inferail.providers.errors import is_public
 from inferail.providers.facade.fields import json_object
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _openai_code(error: InferailError, status: int) -> str | None:
         return "context_length_exceeded"
     if isinstance(error, ContentFilteredError):
         return "content_filter"
-    if isinstance(error, ProviderError) and error.code:
+    if isinstance(error, ProviderError) and error.code and is_public(error.code):
         return error.code
     if isinstance(error, ConfigError):
         return None

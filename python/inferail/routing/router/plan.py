@@ -90,8 +90,10 @@ class Plan:
         version: str = "1",
         earlier: Plan | None = None,
     ) -> None:
-        if not targets:
-            raise ConfigError("a Router needs at least one target, for example {'small': 'openai:gpt-5-mini'}")
+        if not isinstance(targets, Mapping) or not targets:
+            raise ConfigError(
+                "a Router needs at least one target, by its name, for example {'small': 'openai:gpt-5-mini'}"
+            )
         known = {} if earlier is None else {id(each.model): each for each in earlier.endpoints}
         self.lanes: tuple[Lane, ...] = tuple(
             Lane(index, name, target if isinstance(target, Route) else Route(target), fallback["health"], known)
