@@ -22,6 +22,7 @@ CACHES := .venv-caches
 KV := .venv-kv
 FAULTS := .venv-faults
 LEDGERS := .venv-ledgers
+REDACTORS := .venv-redactors
 FAULTS_PEERS := $(patsubst benches/peers/faults/%.txt,%,$(wildcard benches/peers/faults/*.txt))
 TRANSFORMERS := .venv-transformers
 
@@ -107,7 +108,7 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done $(KV)/.done $(LEDGERS)-otel/.done $(LEDGERS)-litellm/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done $(KV)/.done $(LEDGERS)-otel/.done $(LEDGERS)-litellm/.done $(REDACTORS)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
@@ -125,6 +126,7 @@ peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.
 	@$(PEERS)/bin/python benches/peers/routing.py
 	@$(BIN)/python benches/peers/task_classifier.py
 	@$(BIN)/python benches/peers/telemetry.py
+	@$(REDACTORS)/bin/python benches/peers/redaction.py
 
 faults: $(DONE)/extension $(DONE)/test $(FAULTS_PEERS:%=$(FAULTS)-%/.done) ## Every fault through every policy and other libraries' fallbacks, into benches/FAULTS.md
 	@$(BIN)/python benches/peers/faults.py
@@ -136,7 +138,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(LEDGERS)-* $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(LEDGERS)-* $(REDACTORS) $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -274,6 +276,13 @@ $(LEDGERS)-%/.done: benches/peers/ledgers/%.txt | $(DONE)/venv
 	@$(PYTHON) -m venv $(LEDGERS)-$*
 	@$(LEDGERS)-$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(LEDGERS)-$*/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+$(REDACTORS)/.done: benches/peers/redactors/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the redactors of others into $(REDACTORS)'
+	@$(PYTHON) -m venv $(REDACTORS)
+	@$(REDACTORS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(REDACTORS)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 # inferail itself is taken from python/.
