@@ -23,6 +23,8 @@ KV := .venv-kv
 FAULTS := .venv-faults
 LEDGERS := .venv-ledgers
 REDACTORS := .venv-redactors
+PATTERNS := .venv-patterns
+PATTERNS_PEERS := $(patsubst benches/peers/patterns/%.txt,%,$(wildcard benches/peers/patterns/*.txt))
 FAULTS_PEERS := $(patsubst benches/peers/faults/%.txt,%,$(wildcard benches/peers/faults/*.txt))
 TRANSFORMERS := .venv-transformers
 
@@ -41,7 +43,7 @@ override ASK := $(value ASK)
 export ASK
 endif
 
-.PHONY: help setup build demo test test-slow test-transformers gpu-test lint type bench fuzz faults peers wheel clean requirements FORCE
+.PHONY: help setup build demo test test-slow test-transformers gpu-test lint type bench fuzz faults peers compare wheel clean requirements FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +133,9 @@ peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.
 faults: $(DONE)/extension $(DONE)/test $(FAULTS_PEERS:%=$(FAULTS)-%/.done) ## Every fault through every policy and other libraries' fallbacks, into benches/FAULTS.md
 	@$(BIN)/python benches/peers/faults.py
 
+compare: $(DONE)/extension $(DONE)/test $(PATTERNS_PEERS:%=$(PATTERNS)-%/.done) ## Five patterns in four libraries, also under faults, into docs/compare.md
+	@$(BIN)/python benches/peers/patterns.py
+
 wheel: $(DONE)/wheel ## The released wheel and sdist, each tried in an empty environment
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/build_wheel.py
 
@@ -138,7 +143,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(LEDGERS)-* $(REDACTORS) $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(LEDGERS)-* $(REDACTORS) $(PATTERNS)-* $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -283,6 +288,13 @@ $(REDACTORS)/.done: benches/peers/redactors/requirements.txt | $(DONE)/venv
 	@$(PYTHON) -m venv $(REDACTORS)
 	@$(REDACTORS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(REDACTORS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+$(PATTERNS)-%/.done: benches/peers/patterns/%.txt | $(DONE)/venv
+	$(LOG) 'installing $* into $(PATTERNS)-$*'
+	@$(PYTHON) -m venv $(PATTERNS)-$*
+	@$(PATTERNS)-$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(PATTERNS)-$*/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 # inferail itself is taken from python/.
