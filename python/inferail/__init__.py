@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from inferail.routing.router import Router
     from inferail.routing.sentences import Gated
     from inferail.routing.tiered import Tiered
+    from inferail.structured.output import Matching as Matching
+    from inferail.structured.output import Output as Output
     from inferail.telemetry.prices import Price as Price
     from inferail.telemetry.prices import PriceTable
     from inferail.telemetry.records import Record
@@ -125,6 +127,7 @@ _HOMES = {
     "inferail.routing.router": ("Router",),
     "inferail.routing.sentences": ("Gated",),
     "inferail.routing.tiered": ("Tiered",),
+    "inferail.structured.output": ("Matching", "Output"),
     "inferail.telemetry.prices": ("Price", "PriceTable"),
     "inferail.telemetry.records": ("Record",),
     "inferail.telemetry.sinks": ("JsonlSink", "MemorySink"),

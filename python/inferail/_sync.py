@@ -7,7 +7,6 @@ from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from inferail.client import BaseClient, CallOptions, Prompt, ResponseStream, Schema, begun_anew
-from inferail.core import PartialJSON
 from inferail.embedding import BaseEmbedder, EmbedOptions
 from inferail.errors import ConfigError
 from inferail.types.accumulate import voids
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.core import Delta
+    from inferail.structured.output import Output
     from inferail.types.embedding import Embeddings
     from inferail.types.model import ModelInfo
     from inferail.types.response import Partial
@@ -55,7 +55,7 @@ class Client(BaseClient):
 
     @overload
     def complete(
-        self, prompt: Prompt, *, output: type[OutputT], **options: Unpack[CallOptions]
+        self, prompt: Prompt, *, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
     ) -> Response[OutputT]: ...
     @overload
     def complete(
@@ -68,7 +68,9 @@ class Client(BaseClient):
         return drive(self._complete(prompt, output=output, **options))
 
     @overload
-    def stream(self, prompt: Prompt, *, output: type[OutputT], **options: Unpack[CallOptions]) -> Stream[OutputT]: ...
+    def stream(
+        self, prompt: Prompt, *, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
+    ) -> Stream[OutputT]: ...
     @overload
     def stream(
         self, prompt: Prompt, *, output: Schema | None = None, **options: Unpack[CallOptions]
@@ -145,10 +147,10 @@ class Stream(Generic[OutputT]):
 
     def objects(self) -> Iterator[Any]:
         """The structured output while it grows; gives and raises what `ResponseStream.objects` does."""
-        parser = PartialJSON()
+        parser = self._stream.parser()
         for deltas in self.batches():
             if any(map(voids, deltas)):
-                parser = PartialJSON()
+                parser = self._stream.parser()
             yield from self._stream.grown(parser, deltas)
 
     def final(self) -> Response[OutputT]:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, Unpa
 
 from inferail.core import PartialJSON
 from inferail.errors import ConfigError, OutputValidationError, StreamError
+from inferail.structured.answering import answered, explained
+from inferail.structured.output import Output, OutputType
+from inferail.structured.streaming import Growing, StructuredStream
 from inferail.telemetry.records import new_id
 from inferail.telemetry.sinks import MemorySink
 from inferail.transport import async_transport, blocking_transport
 from inferail.transport.deadlines import Timeouts
 from inferail.types.accumulate import voids
 from inferail.types.message import Message, Text, system
-from inferail.types.output import OutputType
 from inferail.types.registry import resolve
 from inferail.types.request import NO_SAMPLING, OutputSchema, Request, Sampling
 from inferail.types.response import OutputT, Response
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient", "BaseClient", "CallOptions", "Prompt", "ResponseStream", "Schema"]
 
 Prompt: TypeAlias = "str | Message | Sequence[Message]"
-Schema: TypeAlias = "Mapping[str, Any] | OutputSchema"
+# Checkers take only classes for types: unions and Literals are objects to them, and typed by way of `Output[A | B]()`.
+Schema: TypeAlias = "Mapping[str, Any] | OutputSchema | Output[Any] | object"
 _TARGET_OPTIONS = frozenset(
     {
         "api_key",
@@ -143,14 +146,15 @@ class BaseClient:
         **options: Unpack[CallOptions],
     ) -> str:
         """The exact wire request(s) of this call and the order of the models around them; sends nothing."""
-        request = self._request(prompt, None if output is None else OutputType.of(output), options)
+        output_type = None if output is None else OutputType.of(output)
+        request = self._request(prompt, output_type, options)
         model = self._model(options)
         explain = getattr(model, "explain", None)
         if explain is None:
             raise ConfigError(f"{model.name} sends nothing over a wire, so there is nothing to explain")
         with self._scope(options, stream=stream).enter():
             text: str = explain(request, stream=stream)
-        return text
+        return explained(output_type, text) if output_type else text
 
     async def _complete(
         self, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
@@ -158,8 +162,8 @@ class BaseClient:
         output_type = None if output is None else OutputType.of(output)
         request = self._request(prompt, output_type, options)
         with self._scope(options, stream=False).enter():
-            response = await self._model(options).generate(request)
-        return output_type.parsed(response) if output_type else response
+            model = self._model(options)
+            return await (answered(model, request, output_type) if output_type else model.generate(request))
 
     def _stream(
         self, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
@@ -167,7 +171,9 @@ class BaseClient:
         output_type = None if output is None else OutputType.of(output)
         request = self._request(prompt, output_type, options)
         with self._scope(options, stream=True).enter():
-            return ResponseStream(self._model(options).stream(request), output_type)
+            model = self._model(options)
+            stream = StructuredStream(model, request, output_type) if output_type else model.stream(request)
+            return ResponseStream(stream, output_type)
 
     async def _models(self, limit: int) -> list[ModelInfo]:
         list_models = getattr(self.model, "list_models", None)
@@ -254,7 +260,7 @@ class AsyncClient(BaseClient):
 
     @overload
     async def complete(
-        self, prompt: Prompt, *, output: type[OutputT], **options: Unpack[CallOptions]
+        self, prompt: Prompt, *, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
     ) -> Response[OutputT]: ...
     @overload
     async def complete(
@@ -267,8 +273,9 @@ class AsyncClient(BaseClient):
 
         Args:
             prompt: A text, a Message, or the whole conversation.
-            output: A pydantic class, which the answer is validated against and `.output` is an instance of; or a JSON
-                Schema, which the provider is asked to enforce: here the answer is only checked to be JSON.
+            output: What `.output` will be: a pydantic class, TypedDict, dataclass, Enum, Literal, union or list of them; a
+                JSON Schema, for plain data; or an `Output` with options. An answer that is something else is repaired
+                where that is beyond doubt, then corrected in one more call.
             options: See `CallOptions`.
 
         Raises:
@@ -281,7 +288,7 @@ class AsyncClient(BaseClient):
 
     @overload
     def stream(
-        self, prompt: Prompt, *, output: type[OutputT], **options: Unpack[CallOptions]
+        self, prompt: Prompt, *, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
     ) -> ResponseStream[OutputT]: ...
     @overload
     def stream(
@@ -405,20 +412,25 @@ class ResponseStream(Generic[OutputT]):
         """The structured output while it grows: the JSON of the text as plain Python objects, after each network read.
 
         It is one object, to which the next read adds: copy what is to be kept (`copy.deepcopy`). The last string may be
-        cut off. `final()` has the output checked and typed.
+        cut off. `final()` has the output checked and typed. With `output=`, a corrected answer grows from nothing again.
 
         Raises:
-            OutputValidationError: The text cannot become JSON; `.text` has it as far as it has come.
+            OutputValidationError: The text cannot become JSON, `.text` has it as far as it has come; or, with `output=`, the
+                whole answer and its correction do not match.
         """
-        parser = PartialJSON()
+        parser = self.parser()
         async for deltas in self._stream:
             if any(map(voids, deltas)):
-                parser = PartialJSON()
+                parser = self.parser()
             for value in self.grown(parser, deltas):
                 yield value
         self._ended = True
 
-    def grown(self, parser: PartialJSON, deltas: list[Delta]) -> Iterator[Any]:
+    def parser(self) -> PartialJSON | Growing:
+        """What `objects` reads the text with."""
+        return Growing(self._output) if self._output else PartialJSON()
+
+    def grown(self, parser: PartialJSON | Growing, deltas: list[Delta]) -> Iterator[Any]:
         """What `parser` makes of the text with that of `deltas`, where they bring some."""
         last = max([0, *(at + 1 for at, delta in enumerate(deltas) if voids(delta))])
         text = "".join([delta.text for delta in deltas[last:] if delta.kind == "text" and delta.text])
@@ -438,8 +450,7 @@ class ResponseStream(Generic[OutputT]):
             OutputValidationError: The answer is not what `output` asks for.
         """
         if self._response is None:
-            response = await self._stream.final()
-            self._response = self._output.parsed(response) if self._output else response
+            self._response = await self._stream.final()
         return self._response
 
     @property

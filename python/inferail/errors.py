@@ -315,9 +315,11 @@ class OutputValidationError(OutputError):
     """The answer does not match the output schema.
 
     Attributes:
-        text: The raw answer.
-        errors: What does not match, as `(path, problem)` pairs without values.
+        text: The raw answer, of the last call where there were several.
+        texts: The raw answers of all calls, the corrective one included.
+        errors: What does not match in the last answer, as `(path, problem)` pairs without values.
         attempts: The attempts that led to it.
+        partial: What an answer that was cut off holds, as plain Python objects; None for one that came to its end.
     """
 
     def __init__(
@@ -325,14 +327,25 @@ class OutputValidationError(OutputError):
         message: str,
         *,
         text: str = "",
+        texts: Sequence[str] = (),
         errors: Sequence[tuple[str, str]] = (),
         attempts: Sequence[Attempt] = (),
+        partial: Any = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(message, detail=detail)
         self.text = text
+        self.texts: tuple[str, ...] = tuple(texts) or ((text,) if text else ())
         self.errors = tuple(errors)
         self.attempts = tuple(attempts)
+        self.partial = partial
+
+    @property
+    def total_cost_usd(self) -> float | None:
+        """Cost of every attempt together; None if one of them has no known price."""
+        costs = [attempt.usage.cost_usd for attempt in self.attempts]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if costs and len(known) == len(costs) else None
 
 
 class GuardrailError(OutputError):

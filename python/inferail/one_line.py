@@ -14,6 +14,7 @@ from inferail.transport import async_transport, blocking_transport
 
 if TYPE_CHECKING:
     from inferail.client import CallOptions, Prompt, Schema
+    from inferail.structured.output import Output
     from inferail.transport.protocol import Transport
     from inferail.types.model import Model
     from inferail.types.response import OutputT, Response
@@ -28,7 +29,7 @@ _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Transport, AsyncIte
 
 @overload
 def complete(
-    model: str | Model, prompt: Prompt, /, *, output: type[OutputT], **options: Unpack[CallOptions]
+    model: str | Model, prompt: Prompt, /, *, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
 ) -> Response[OutputT]: ...
 @overload
 def complete(
@@ -50,7 +51,7 @@ def complete(
 
 @overload
 async def acomplete(
-    model: str | Model, prompt: Prompt, /, *, output: type[OutputT], **options: Unpack[CallOptions]
+    model: str | Model, prompt: Prompt, /, *, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
 ) -> Response[OutputT]: ...
 @overload
 async def acomplete(

@@ -154,7 +154,9 @@ def _tools(request: Request) -> str:
 
 def _output(request: Request) -> str:
     output = request.output
-    return _digest([output.schema, output.name, output.strict] if output is not None else None)
+    if output is None:
+        return _digest(None)
+    return _digest([output.schema, output.name, output.strict, output.mode, output.nulls])
 
 
 class _Remembered(dict[Any, Any]):

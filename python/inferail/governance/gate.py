@@ -95,7 +95,15 @@ def opted_out(target: Any, scope: Scope, body: bytes) -> bytes:
 
 def wire_request(target: Any, request: Request, scope: Scope, *, stream: bool) -> Any:
     """The wire request of a Target, with what the policy writes into it and a warning about a model that goes away."""
-    made = target.codec.encode(asked(request, target, scope), target.endpoint, stream=stream)
+    request = asked(request, target, scope)
+    if request.output is None:
+        made = target.codec.encode(request, target.endpoint, stream=stream)
+    else:
+        from inferail.structured.modes import plan
+
+        planned = plan(request, target.provider, target.model)
+        made = target.codec.encode(planned.request, target.endpoint, stream=stream)
+        made = replace(made, output=planned.title, answer_tool=planned.tool)
     if target.name in lifecycle.told:
         return made
     warning = lifecycle.first_warning(target.name)

@@ -60,11 +60,16 @@ class Endpoint:
 @quick
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A wire request, in words what had to be dropped or changed for this provider, and how to sign it, if it must be."""
+    """A wire request, in words what had to be dropped or changed for this provider, and how to sign it, if it must be.
+
+    `output` says how JSON of a schema is asked for, where it is; `answer_tool` is the tool whose arguments are the answer.
+    """
 
     wire: Wire
     warnings: tuple[str, ...] = ()
     sign: Callable[[Wire, datetime], Wire] | None = field(default=None, repr=False, compare=False)
+    output: str = ""
+    answer_tool: str = ""
 
     def ready(self) -> Wire:
         """The wire request as it is sent now. A signature holds the time, so every attempt needs its own."""

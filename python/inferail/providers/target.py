@@ -18,6 +18,8 @@ from inferail.providers.errors import request_id
 from inferail.providers.reading import split_think_tags
 from inferail.providers.stream import TargetStream
 from inferail.providers.writing import explained
+from inferail.structured.modes import as_text
+from inferail.structured.streaming import text_stream
 from inferail.telemetry.exchange import Exchange
 from inferail.telemetry.records import host_of, new_id
 from inferail.transport import async_transport, blocking_transport
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from inferail.telemetry.prices import PriceTable
     from inferail.transport.protocol import Transport
     from inferail.types.embedding import EmbeddingRequest
-    from inferail.types.model import ModelInfo
+    from inferail.types.model import DeltaStream, ModelInfo
     from inferail.types.request import Request
     from inferail.types.response import Attempt
 
@@ -387,9 +389,10 @@ class Target(Caller):
         response, _ = await self.call(encoded, request, current_scope(), read)
         return response
 
-    def stream(self, request: Request) -> TargetStream:
+    def stream(self, request: Request) -> DeltaStream:
         """The answer while it arrives. Entering the stream sends the request and waits for the first content."""
-        return TargetStream(self, request, current_scope())
+        stream = TargetStream(self, request, current_scope())
+        return stream if request.output is None else text_stream(stream, request, self)
 
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """The wire request as text: method, URL, headers with keys blanked, body byte for byte."""
@@ -397,6 +400,8 @@ class Target(Caller):
 
     def _read(self, encoded: Encoded, exchange: Exchange, body: bytes) -> Response[Any]:
         answer = self.codec.decode(exchange.headers, body)
+        if encoded.answer_tool:
+            answer = as_text(answer, encoded.answer_tool)
         written = 0 if answer.usage.total_tokens else _written_bytes(answer.message)
         attempt = exchange.close(
             reported=answer.usage,

@@ -116,6 +116,7 @@ def explained(name: str, encoded: Encoded) -> str:
     lines = [f"# {name}", f"{ready.method} {ready.url}"]
     lines += [f"{key}: {'***' if key.lower() in _BLANKED else value}" for key, value in ready.headers.items()]
     lines += [f"# warning: {warning}" for warning in encoded.warnings]
+    lines += [f"# output: {encoded.output}"] if encoded.output else []
     return "\n".join([*lines, "", ready.body.decode("utf-8")])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from inferail.errors import ConfigError
 from inferail.frozen import quick
@@ -13,7 +13,9 @@ from inferail.types.message import Message, ToolCall, ToolResult
 from inferail.types.scope import check_labels
 from inferail.types.tools import Tool
 
-__all__ = ["OutputSchema", "Request", "Sampling"]
+__all__ = ["OutputMode", "OutputSchema", "Request", "Sampling"]
+
+OutputMode: TypeAlias = Literal["auto", "native", "tool", "json", "prompt"]
 
 
 @quick
@@ -66,11 +68,28 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class OutputSchema:
-    """The answer must be JSON of this schema; `name` labels it for providers that ask for a name."""
+    """The answer must be JSON of this schema.
+
+    Attributes:
+        schema: JSON Schema of the answer, an object's for most providers.
+        name: Labels it for providers that ask for a name.
+        strict: Have the provider enforce it, in the subset of JSON Schema that it can; False sends it as it is.
+        mode: How the provider is asked: `native` (its own parameter for a schema), `tool` (a forced call whose arguments
+            are the answer), `json` (its JSON mode and an instruction), `prompt` (the instruction alone), or `auto`: the
+            first of these that the model has and that can say the schema.
+        nulls: Whether whoever reads the answer takes null for a property that is left out. Providers that want every
+            property to be there can enforce a schema with optional ones only then. Clients do.
+    """
 
     schema: Mapping[str, Any]
     name: str = "output"
     strict: bool = True
+    mode: OutputMode = "auto"
+    nulls: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "native", "tool", "json", "prompt"):
+            raise ConfigError(f"mode must be auto, native, tool, json or prompt, not {self.mode!r}")
 
 
 @quick

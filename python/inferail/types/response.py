@@ -64,7 +64,7 @@ class Attempt:
         started: On the clock of the call, seconds; only differences mean anything.
         timing: How long it took.
         usage: What it consumed, with its cost.
-        reason: Why it was made: `first`, `retry` or `fallback`.
+        reason: Why it was made: `first`, `retry`, `fallback`, `correction` (of an answer that did not match), ….
         request_id: The provider's id of it.
     """
 

@@ -106,7 +106,8 @@ class ChatCompletionsCodec:
         if request.tools:
             body |= _tools(request)
         if request.output is not None:
-            body["response_format"] = self.output(request.output, notes)
+            asks_for_any = request.output.mode == "json"
+            body["response_format"] = {"type": "json_object"} if asks_for_any else self.output(request.output, notes)
         if request.sampling is not NO_SAMPLING:
             body |= self._sampling(request.sampling, endpoint, notes)
         if stream:

@@ -91,7 +91,8 @@ class CohereCodec:
             "stream": stream,
         }
         if request.output is not None:
-            body["response_format"] = {"type": "json_object", "json_schema": request.output.schema}
+            schema = {} if request.output.mode == "json" else {"json_schema": request.output.schema}
+            body["response_format"] = {"type": "json_object", **schema}
         add_options(body, request, notes, merged="response_format", stream=stream)
         headers = {} if endpoint.api_key is None else {"authorization": f"Bearer {endpoint.api_key}"}
         base_url = endpoint.base_url.rstrip("/").removesuffix("/v2").removesuffix("/v1")

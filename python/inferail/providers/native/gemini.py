@@ -265,7 +265,9 @@ def _generation_config(request: Request) -> dict[str, Any]:
     }
     config = {name: value for name, value in chosen.items() if value is not None}
     if request.output is not None:
-        config |= {"responseMimeType": "application/json", "responseJsonSchema": request.output.schema}
+        config["responseMimeType"] = "application/json"
+        if request.output.mode != "json":
+            config["responseJsonSchema"] = request.output.schema
     return {"generationConfig": config} if config else {}
 
 

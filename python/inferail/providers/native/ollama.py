@@ -68,7 +68,7 @@ class OllamaCodec:
             "stream": stream,  # without it, the answer would be a stream
         }
         if request.output is not None:
-            body["format"] = request.output.schema
+            body["format"] = "json" if request.output.mode == "json" else request.output.schema
         add_options(body, request, notes, merged="options", stream=stream)
         headers = {"accept": "application/x-ndjson" if stream else "application/json"}
         if endpoint.api_key is not None:

@@ -84,7 +84,8 @@ class OpenAIResponsesCodec:
         if request.output is not None:
             output = request.output
             schema = {"name": output.name, "schema": output.schema, "strict": output.strict}
-            body["text"] = {"format": {"type": "json_schema", **schema}}
+            form = {"type": "json_object"} if output.mode == "json" else {"type": "json_schema", **schema}
+            body["text"] = {"format": form}
         if stream:
             body["stream"] = True
         add_options(body, request, notes, merged="text", stream=stream)
