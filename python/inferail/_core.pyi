@@ -123,6 +123,7 @@ __all__ = [
     "StreamDecoder",
     "StreamingDecoder",
     "TaskModel",
+    "Template",
     "Tokenizer",
     "VectorIndex",
     "Vocabulary",
