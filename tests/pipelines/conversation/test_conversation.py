@@ -335,6 +335,31 @@ def test_fork_is_its_own_conversation():
         conversation.fork(id="b")
 
 
+def test_store_that_was_opened_here_is_closed_here(tmp_path):
+    client = ir.Client(ScriptedModel(["One."]))
+    store = SQLiteStore(tmp_path / "own.db")
+
+    with ir.Conversation(client, store=tmp_path / "talk.db", id="x") as conversation:
+        conversation.say("1")
+    with ir.Conversation(client, store=store, id="x") as conversation:
+        conversation.append("1")
+
+    assert len(ir.Conversation(client, store=tmp_path / "talk.db", id="x").messages) == 2
+    assert len(ir.Conversation(client, store=store, id="x").messages) == 1
+
+
+def test_async_conversation_is_read_when_it_is_entered(tmp_path):
+    async def talk():
+        client = ir.AsyncClient(ScriptedModel(["One."]))
+        async with ir.AsyncConversation(client, store=tmp_path / "talk.db", id="x") as conversation:
+            assert conversation.messages == ()
+            await conversation.say("1")
+        async with ir.AsyncConversation(client, store=tmp_path / "talk.db", id="x") as conversation:
+            return conversation.messages
+
+    assert len(asyncio.run(talk())) == 2
+
+
 def test_begun_anew_with_messages_that_the_store_has_is_a_conflict():
     store = MemoryStore()
     _conversation(store=store, id="a", messages=[ir.user("1")])

@@ -124,6 +124,38 @@ def test_window_leaves_out_the_oldest_turns_and_says_so():
     assert not replies[0].warnings
 
 
+@settings(max_examples=30)
+@given(history=histories(), limit=st.integers(30, 500), step=st.integers(1, 200))
+def test_window_in_steps_keeps_the_end_of_what_fits(history, limit, step):
+    """Serves R125."""
+    counter = COUNTERS["anthropic:claude-sonnet-4-5"]
+    try:
+        longest = fit(history, limit, counter)
+    except ir.ContextLengthError:
+        return
+
+    stepped = fit(history, limit, counter, step=step)
+
+    assert set(stepped.kept) <= set(longest.kept)
+    assert stepped.kept[-1] == len(history) - 1
+    ir.Request(stepped.messages)
+    assert stepped.messages[0].role == "user"
+
+
+def test_window_in_steps_stands_still_for_many_turns():
+    """Serves R125."""
+
+    def beginnings(step):
+        model = ScriptedModel(["Answer. " * 3] * 60, name="openai:gpt-4o")
+        conversation = ir.Conversation(ir.Client(model), window=Window(600, step=step))
+        for number in range(60):
+            conversation.say(f"Question {number}: " + "word " * 10)
+        return len({request.messages[0].text for request in model.requests})
+
+    assert beginnings(0.0) > 35
+    assert beginnings(0.25) < 15
+
+
 def test_pinned_messages_stay_with_their_question():
     """Serves R125."""
     model = ScriptedModel(["Noted."] + ["Answer."] * 30)

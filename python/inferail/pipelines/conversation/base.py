@@ -21,7 +21,6 @@ from inferail.routing.known import known
 from inferail.store.opening import open_store
 from inferail.telemetry.records import new_id
 from inferail.types.message import Message, Part
-from inferail.types.registry import resolve
 
 if TYPE_CHECKING:
     import os
@@ -86,6 +85,8 @@ class BaseConversation:
         self._counters: dict[str, PromptCounter] = {}
         self._guard = threading.Lock()
         self._is_saving = False
+        self._owned = self._store if self._store is not store else None
+        self._begin()
 
     def __repr__(self) -> str:
         return (
@@ -181,6 +182,14 @@ class BaseConversation:
         fitted = self._fit(state, said, given, output, instructions)
         shown.append(self.client.explain(fitted.messages, stream=stream, output=output, **call))
         return "\n\n".join(shown)
+
+    def _begin(self) -> None:
+        """What a kind of conversation does at the end of its `__init__`."""
+
+    async def _close(self) -> None:
+        """Closes the store, if it was opened here."""
+        if self._owned is not None:
+            await self._owned.aclose()
 
     async def _load(self) -> None:
         """Reads what the store has, once."""
@@ -331,6 +340,7 @@ class BaseConversation:
             pinned=[place for place, at in enumerate(kept) if at in state.pinned],
             tools=options.get("tools") or (),
             schema=_schema(output),
+            step=self._step(options),
         )
         chosen = tuple(kept[place] for place in fitted.kept)
         gone = tuple(sorted(set(range(len(history))).difference(chosen)))
@@ -368,14 +378,18 @@ class BaseConversation:
         found = [window - answer for window in windows if window is not None and window > answer]
         return min(found) if found else None
 
+    def _step(self, options: CallOptions) -> int:
+        """Tokens that are left out at once."""
+        limit = self._limit(options)
+        return 0 if self._window is None or limit is None else int(limit * self._window.step)
+
     def _names(self, options: CallOptions) -> tuple[str, ...]:
         model = options.get("model") or self.client.model
         return tuple(name for _, name in leaves(model))
 
     def _counter(self, options: CallOptions) -> PromptCounter:
-        chosen: str | Model = options.get("model") or self.client.model
-        model = resolve(chosen) if isinstance(chosen, str) else chosen
-        name = model.name
+        model: str | Model = options.get("model") or self.client.model
+        name = model if isinstance(model, str) else model.name
         if name not in self._counters:
             self._counters[name] = PromptCounter(model)
         return self._counters[name]
@@ -399,6 +413,7 @@ class BaseConversation:
         if store is None:
             return
         self._store = open_store(store)
+        self._owned = self._store if self._store is not store else None
         self._log = Log(self._store, self.id)
         self._unsaved = self._state != State()
         self._is_loaded = False

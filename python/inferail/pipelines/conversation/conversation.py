@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from inferail._sync import Stream, drive
-from inferail.client import AsyncClient, BaseClient, CallOptions, ResponseStream, Schema
+from inferail.client import CallOptions, ResponseStream, Schema
 from inferail.errors import ConfigError
 from inferail.pipelines import calls
 from inferail.pipelines.conversation.base import BaseConversation, Content
@@ -14,6 +14,8 @@ from inferail.pipelines.conversation.state import as_messages
 from inferail.types.response import OutputT, Response
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from inferail.types.message import Message
 
 __all__ = ["AsyncConversation", "Conversation"]
@@ -27,18 +29,23 @@ class Conversation(BaseConversation):
     many of the newest turns as fit into the window.
     """
 
-    def __init__(self, client: BaseClient, **options: Any) -> None:
-        """Sets it up, and reads what its store has of it; `options` are those of `BaseConversation`.
-
-        Raises:
-            ConfigError: Something of it is wrong.
-            ConflictError: `messages` are given, and the store has a conversation of this id.
-        """
-        super().__init__(client, **options)
-        if not calls.is_blocking(client):
+    def _begin(self) -> None:
+        if not calls.is_blocking(self.client):
             raise ConfigError("a Conversation needs an ir.Client: for an AsyncClient there is AsyncConversation")
         if not self._is_loaded:
             drive(self._load())
+
+    def close(self) -> None:
+        """Closes the store, if it was opened from a path or an address; the client is its owner's."""
+        drive(self._close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
     @overload
     def say(self, *content: Content, output: type[OutputT], **options: Unpack[CallOptions]) -> Response[OutputT]: ...
@@ -104,15 +111,22 @@ class AsyncConversation(BaseConversation):
     One that is kept in a store is read there with the first call that is awaited; `await reload()` does nothing else.
     """
 
-    def __init__(self, client: BaseClient, **options: Any) -> None:
-        """Sets it up; `options` are those of `BaseConversation`.
-
-        Raises:
-            ConfigError: Something of it is wrong.
-        """
-        super().__init__(client, **options)
-        if not isinstance(client, AsyncClient):
+    def _begin(self) -> None:
+        if calls.is_blocking(self.client):
             raise ConfigError("an AsyncConversation needs an ir.AsyncClient: for a Client there is Conversation")
+
+    async def aclose(self) -> None:
+        """Closes the store, if it was opened from a path or an address; the client is its owner's."""
+        await self._close()
+
+    async def __aenter__(self) -> Self:
+        await self._load()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
     @overload
     async def say(

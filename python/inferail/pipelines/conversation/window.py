@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.errors import ConfigError, ContextLengthError
@@ -38,6 +39,9 @@ class Window:
     Attributes:
         tokens: The most tokens of a prompt, system messages, tools and schema included; None is no limit.
         warn: The share of `tokens` from which on there is a warning, 0 to 1.
+        step: The share of `tokens` that is left out at once, 0 to 1. With 0 a full window moves with every turn, and then no
+            prompt begins like the one before: a provider's prompt cache has nothing of it. With 0.25 it stands still until
+            another quarter has to go.
 
     Raises:
         ConfigError: Not a positive number, or a share outside 0 to 1.
@@ -45,6 +49,7 @@ class Window:
 
     tokens: int | None = None
     warn: float = 0.8
+    step: float = 0.0
 
     def __post_init__(self) -> None:
         wrong = self.tokens is not None and (
@@ -52,17 +57,19 @@ class Window:
         )
         if wrong:
             raise ConfigError(f"a window is a positive number of tokens, or None for no limit, not {self.tokens!r}")
-        if isinstance(self.warn, bool) or not isinstance(self.warn, int | float) or not 0 <= self.warn <= 1:
-            raise ConfigError(f"warn is the share of the window at which to warn, 0 to 1, not {self.warn!r}")
+        for name, share in (("warn", self.warn), ("step", self.step)):
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+                raise ConfigError(f"{name} is a share of the window, 0 to 1, not {share!r}")
 
     @classmethod
-    def of_model(cls, model: str, *, answer: int = ANSWER_TOKENS, warn: float = 0.8) -> Window:
+    def of_model(cls, model: str, *, answer: int = ANSWER_TOKENS, warn: float = 0.8, step: float = 0.0) -> Window:
         """The context window that is known of a model, without the room for an answer.
 
         Args:
             model: `provider:model`.
             answer: Tokens that are kept free for the answer.
             warn: As in `Window`.
+            step: As in `Window`.
 
         Raises:
             ConfigError: The model's context window is not known, or the answer would fill it.
@@ -72,7 +79,7 @@ class Window:
             raise ConfigError(f"the context window of {model[:80]} is not known: say it, window=8_000")
         if answer >= context:
             raise ConfigError(f"an answer of {answer} tokens leaves nothing of the {context} of {model[:80]}")
-        return cls(context - answer, warn)
+        return cls(context - answer, warn, step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,7 @@ def fit(
     pinned: Collection[int] = (),
     tools: Sequence[Tool] = (),
     schema: Mapping[str, Any] | None = None,
+    step: int = 0,
 ) -> Fitted:
     """The newest part of a history that has at most `limit` tokens together with everything else of the prompt.
 
@@ -129,6 +137,7 @@ def fit(
         pinned: Positions in `history` that are always kept, with the question before them.
         tools: Tools of the request; they count.
         schema: JSON Schema of the answer; it counts.
+        step: Tokens that are left out at once; see `Window.step`.
 
     Raises:
         ContextLengthError: What must be kept alone has more tokens.
@@ -153,7 +162,7 @@ def fit(
     if least.tokens > limit:
         raise _too_long(least, limit, counter)
     costs = [sum(counter.cost(history[at]) for at in part) for part in parts]
-    return counted(_positions(parts, _grown(history, parts, must, costs, limit - least.tokens)))
+    return counted(_positions(parts, _grown(history, parts, must, costs, (limit - least.tokens, step))))
 
 
 def _first_user(history: Sequence[Message]) -> int:
@@ -178,19 +187,30 @@ def _mandatory(history: Sequence[Message], parts: Sequence[range], pinned: Colle
 
 
 def _grown(
-    history: Sequence[Message], parts: Sequence[range], kept: set[int], costs: Sequence[int], room: int
+    history: Sequence[Message], parts: Sequence[range], kept: set[int], costs: Sequence[int], room: tuple[int, int]
 ) -> set[int]:
-    """The units in `kept`, and the longest row of the newest ones that fits into `room` more tokens."""
+    """The units in `kept`, and the longest row of the newest ones that fits into `room[0]` more tokens.
+
+    With a step, `room[1]`, what is left out is a multiple of it as far as beginnings allow: they depend on what stands before
+    them only, so the row begins at the same place until another step has to go.
+    """
+    free, step = room
     last_user = max((n for n, part in enumerate(parts) if history[part.start].role == "user"), default=-1)
     begins = len(parts)
-    spent = 0
+    beginnings: list[int] = []
+    added = 0
     for number in range(len(parts) - 1, -1, -1):
-        spent += 0 if number in kept else costs[number]
-        if spent > room:
+        added += 0 if number in kept else costs[number]
+        if added > free:
             break
         role = history[parts[number].start].role
         if role == "user" or (number > last_user and role == "assistant"):
             begins = number
+            beginnings.append(number)
+    if step and beginnings:
+        before = [0, *accumulate(0 if number in kept else cost for number, cost in enumerate(costs))]
+        least = -(-before[begins] // step) * step
+        begins = next((number for number in reversed(beginnings) if before[number] >= least), begins)
     return kept.union(range(begins, len(parts)))
 
 
