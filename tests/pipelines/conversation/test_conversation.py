@@ -16,6 +16,9 @@ from inferail.providers.native.gemini import GeminiCodec
 from inferail.store.memory import MemoryStore
 from inferail.store.sqlite import SQLiteStore
 from inferail.testing import ScriptedModel
+from inferail.testing.clock import run_virtual
+from inferail.testing.recipes import sandbox_model
+from inferail.testing.sandbox import Sandbox
 
 SEALED = ir.Message(
     "assistant",
@@ -316,6 +319,65 @@ def test_async_conversation_says_that_it_has_not_been_read():
         return conversation.messages
 
     assert len(asyncio.run(read())) == 2
+
+
+def test_explain_is_what_the_provider_receives():
+    """Serves R124."""
+    with Sandbox() as sandbox, ir.Client(sandbox_model(sandbox)) as client:
+        conversation = ir.Conversation(client, system="Be brief.", messages=[ir.user("1"), ir.assistant("2")])
+        conversation.remember("A fact.")
+
+        explained = conversation.explain("What is a Scope?")
+        conversation.say("What is a Scope?")
+        streamed = conversation.explain("And a Budget?", stream=True)
+        with conversation.stream("And a Budget?") as stream:
+            stream.final()
+
+        received = [request.body.decode() for request in sandbox.requests]
+    assert explained.endswith(received[0])
+    assert streamed.endswith(received[1])
+
+
+def test_conversation_runs_under_trio(needs):
+    trio = needs("trio")
+
+    async def talk():
+        conversation = ir.AsyncConversation(ir.AsyncClient(ScriptedModel(["One.", "Two."])), store=MemoryStore())
+        await conversation.say("1")
+        async with conversation.stream("2") as stream:
+            await stream.final()
+        return conversation.messages
+
+    assert [message.text for message in trio.run(talk)] == ["1", "One.", "2", "Two."]
+
+
+def test_cancelled_stream_leaves_the_history_as_it_was():
+    async def talk():
+        model = ScriptedModel(["One.", ["Tw", 60.0, "o."]])
+        conversation = ir.AsyncConversation(ir.AsyncClient(model))
+        await conversation.say("1")
+
+        async def listen():
+            async with conversation.stream("2") as stream:
+                async for _ in stream.text():
+                    pass
+
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(listen(), 5.0)
+        return conversation.messages
+
+    assert len(run_virtual(talk())) == 2
+
+
+def test_scope_is_in_force_for_a_turn():
+    conversation, model = _conversation("One.")
+
+    with ir.scope(budget=ir.Budget(tokens=0)), pytest.raises(ir.BudgetError):
+        ir.Conversation(ir.Client(ir.Target("openai:gpt-4o", api_key="k"))).say("1")
+    with ir.scope(labels={"tenant": "acme"}):
+        conversation.say("1")
+
+    assert len(model.requests) == 1
 
 
 def test_fork_is_its_own_conversation():

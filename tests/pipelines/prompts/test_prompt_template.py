@@ -135,6 +135,7 @@ def test_version_changes_with_a_part_that_is_included():
             id="each-fields",
         ),
         pytest.param("{{#each xs}}x{{else}}none{{/each}}", {"xs": []}, "none", id="each-else"),
+        pytest.param("{{#each xs}}x{{/each}}.", {}, ".", id="each-of-nothing"),
         pytest.param("{{#each xs as |x i|}}{{i}}{{x}}{{/each}}", {"xs": ["a", "b"]}, "0a1b", id="each-names"),
         pytest.param(
             "{{#each a}}{{#each b}}{{this}}{{../n}}{{../../top}} {{/each}}{{/each}}",
