@@ -17,11 +17,17 @@ from typing import Final
 
 from inferail.errors import FormatError
 
-__all__ = ["MARK", "Marker", "role_tags", "to_jinja"]
+__all__ = ["AROUND", "MARK", "WHOLE", "role_tags", "to_jinja"]
 
 MARK: Final = "inferail_mark"
 """The variable whose value begins and ends each marker in a rendered text. It is drawn anew for each rendering, so that no
 variable can hold a marker: what a user typed never becomes a role."""
+
+WHOLE: Final = "inferail_variables"
+"""The variable that holds all variables: `this` outside of every block."""
+
+AROUND: Final = "inferail_context"
+"""The variable that holds what a template reads as `@name`: the user, the session, the state."""
 
 _TAG: Final = re.compile(
     r"(?P<raw>\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\})"
@@ -41,14 +47,6 @@ _LITERALS: Final = {"true": "true", "false": "false", "null": "none", "undefined
 _DATA: Final = {"@index": "loop.index0", "@first": "loop.first", "@last": "loop.last"}
 _ROLE: Final = re.compile(r"\{\{~?\s*role\s+[\"'](?P<role>\w+)[\"'][^}]*\}\}|\{\{~?\s*(?P<history>history)\s*~?\}\}")
 _MAX_PARTIALS: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """A helper of dotprompt in the rendered text: `role`, `history`, `media` or `section`, with its arguments."""
-
-    kind: str
-    arguments: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -231,7 +229,8 @@ class _Translation:
             return self._marked(name, [self._expression(value) for value in wanted], left, right)
         if name == "json" and arguments and not arguments[0].startswith("|"):
             indent = by_name.get("indent")
-            filtered = "tojson" if indent is None else f"tojson(indent={self._expression(indent)})"
+            style = "separators=(',', ':')" if indent is None else f"indent={self._expression(indent)}"
+            filtered = f"tojson({style})"
             return f"{{{{{left} {self._expression(arguments[0])} | {filtered} {right}}}}}"
         if name and len(words) > 1 and _PATH.fullmatch(name) and all(_is_argument(word) for word in arguments):
             raise self._wrong(f"the helper {name[:40]} is not known: role, history, media, section, json")
@@ -259,7 +258,10 @@ class _Translation:
         if path.startswith("@root."):
             return _dotted(path.removeprefix("@root."))
         if path.startswith("@"):
-            raise self._wrong(f"{path[:40]} is not known: @index, @key, @first, @last, @root")
+            first, _, rest = path[1:].partition(".")
+            # What is around a prompt need not be there: a name in nothing is nothing, as in Handlebars.
+            around = f"{AROUND}.{first}"
+            return f"({around} | default({{}})).{_dotted(rest)}" if rest else around
         outwards = 0
         while path.startswith("../") or path == "..":
             outwards += 1
@@ -267,8 +269,7 @@ class _Translation:
         context = self._context(outwards)
         first = re.split(r"[./]", path, maxsplit=1)[0] if path != "." else "this"
         if path in (".", "this") or first == "this" or path.startswith("./"):
-            if context is None:
-                raise self._wrong("`this` stands in no {{#each}} and no {{#with}}: name a variable")
+            context = context or WHOLE
             rest = re.sub(r"^(?:this|\.)[./]?", "", path)
             return f"{context}.{_dotted(rest)}" if rest else context
         named = {name for block in self._blocks for name in block.names}

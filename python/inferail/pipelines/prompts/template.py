@@ -15,7 +15,7 @@ from inferail.client import CallOptions
 from inferail.core import Template
 from inferail.errors import ConfigError, FormatError
 from inferail.pipelines.prompts import frontmatter
-from inferail.pipelines.prompts.dialect import MARK, to_jinja
+from inferail.pipelines.prompts.dialect import AROUND, MARK, WHOLE, to_jinja
 from inferail.pipelines.prompts.picoschema import json_schema
 from inferail.pipelines.prompts.settings import Settings, settings_of
 from inferail.pipelines.prompts.variables import check_schema, problems
@@ -30,7 +30,9 @@ __all__ = ["PromptTemplate", "Rendered"]
 PROMPT_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}\Z")
 _ROLES: Final[Mapping[str, Role]] = {"system": "system", "user": "user", "model": "assistant", "assistant": "assistant"}
 _HASH_DIGITS: Final = 12
-_FUNCTIONS: Final = frozenset({"range", "dict", "namespace", "raise_exception", "strftime_now", "debug", "loop", MARK})
+_FUNCTIONS: Final = frozenset(
+    {"range", "dict", "namespace", "raise_exception", "strftime_now", "debug", "loop", MARK, WHOLE, AROUND}
+)
 _MEDIA: Final = (Image, Audio, File)
 
 
@@ -206,6 +208,7 @@ class PromptTemplate:
         *,
         history: Sequence[Message] = (),
         tools: Iterable[Tool] = (),
+        context: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Rendered:
         """The messages with these variables in them.
@@ -215,6 +218,7 @@ class PromptTemplate:
             history: Earlier turns, put where `{{history}}` stands; without it before the last message if that is the
                 user's, else behind all.
             tools: Where the tools that the head names are taken from.
+            context: What the text reads as `{{@name}}`: the user, the session. It needs no schema.
             more: Variables whose names are no argument of this method.
 
         Raises:
@@ -230,8 +234,8 @@ class PromptTemplate:
             wrong = problems(values, self.schema)
             if wrong:
                 raise ConfigError(f"the prompt {self.name} cannot be rendered: {'; '.join(wrong[:10])}")
-        present = _without_none(values)
-        present[MARK] = mark
+        shown = _without_none(values)
+        present = {**shown, MARK: mark, WHOLE: shown, AROUND: _without_none(_plain(context or {}, mark, media))}
         messages = _messages(self._template.render(present), mark, media, history)
         if not messages:
             raise ConfigError(f"nothing is left of the prompt {self.name}: its text is empty with these variables")
