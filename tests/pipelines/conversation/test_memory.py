@@ -35,6 +35,7 @@ def test_full_window_is_summarised_by_the_model_that_was_given():
     sent = [message.text for message in model.requests[-1].messages]
     assert sent[:2] == ["Be brief.", SUMMARY_CONTEXT.replace("{summary}", conversation.summary)]
     assert len(conversation.messages) == 40
+    assert conversation.headroom().tokens <= 400
     assert not any("left out" in warning for reply in replies for warning in reply.warnings)
 
 
@@ -153,6 +154,21 @@ def test_long_turns_are_summarised_in_pieces_that_fit():
     assert writer.requests
     assert all(counter.count(request.messages).tokens <= 400 for request in writer.requests)
     assert any("[… cut …]" in request.messages[0].text for request in writer.requests)
+
+
+def test_turns_are_cut_to_the_window_of_the_model_that_summarises():
+    writer = ScriptedModel(["Short."] * 20, name="openai:gpt-3.5-turbo")  # 16,385 tokens
+    model = ScriptedModel(["Answer."], name="openai:gpt-4o")
+    turns = [ir.user("word " * 3_000), ir.assistant("Yes.")] * 12
+    conversation = ir.Conversation(
+        ir.Client(model), window=30_000, summary=Summary(ir.Client(writer), keep=0.1), messages=turns
+    )
+
+    conversation.say("Hi")
+
+    counter = conversation._counter({})
+    assert len(writer.requests) > 1
+    assert max(counter.count(request.messages).tokens for request in writer.requests) <= 16_385
 
 
 def test_pinned_messages_outlive_the_summary():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import inferail as ir
@@ -168,6 +168,7 @@ def test_text_without_tags_is_left_alone(text):
     assert to_jinja(text) == text
 
 
+@settings(max_examples=40)
 @given(value=st.text())
 def test_variable_never_becomes_a_role_or_history(value):
     """Serves R178."""

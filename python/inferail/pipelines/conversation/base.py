@@ -151,7 +151,8 @@ class BaseConversation:
         """
         output = options.pop("output", None)
         state = self._known()
-        return self._headroom(state, (*state.messages, *as_messages(content)), cast("CallOptions", options), output)
+        said = as_messages(content)
+        return self._headroom(state, said, cast("CallOptions", options), output)
 
     def explain(
         self, *content: Content, output: type[Any] | Schema | None = None, stream: bool = False, **options: Any
@@ -245,7 +246,7 @@ class BaseConversation:
         notes = await self._remember_less(said, options, output)
         state = self._state
         instructions, _ = self._split(options)
-        headroom = self._headroom(state, (*state.messages[state.summarised :], *said), options, output)
+        headroom = self._headroom(state, said, options, output)
         if headroom.is_low:
             notes.append(headroom.sentence)
         if self._on_headroom is not None:
@@ -299,9 +300,9 @@ class BaseConversation:
         settings, limit = self.summary_settings, self._limit(options)
         if settings is None or limit is None:
             return 0
-        recent = (*state.messages[state.summarised :], *said)
-        if self._headroom(state, recent, options, output).tokens <= limit * settings.after:
+        if self._headroom(state, said, options, output).tokens <= limit * settings.after:
             return 0
+        recent = (*state.messages[state.summarised :], *said)
         counter = self._counter(options)
         instructions, _ = self._split(options)
         before = counter.count(state.before(instructions), tools=options.get("tools") or ()).tokens
@@ -329,9 +330,8 @@ class BaseConversation:
         output: Any,
         instructions: Message | None,
     ) -> Fitted:
-        # What is summarised is sent only where it is pinned.
         history = (*state.messages, *said)
-        kept = [at for at in range(len(history)) if at >= state.summarised or at in self._pinned_units(state)]
+        kept = [*_unsummarised(state), *range(len(state.messages), len(history))]
         fitted = fit(
             [history[at] for at in kept],
             self._limit(options),
@@ -346,22 +346,9 @@ class BaseConversation:
         gone = tuple(sorted(set(range(len(history))).difference(chosen)))
         return replace(fitted, kept=chosen, left_out=gone)
 
-    @staticmethod
-    def _pinned_units(state: State) -> frozenset[int]:
-        """Positions of what is pinned, with the calls and results that belong to it and the question before it."""
-        if not state.pinned:
-            return frozenset()
-        chosen: set[int] = set()
-        asked: range | None = None
-        for part in units(state.messages):
-            if state.messages[part.start].role == "user":
-                asked = part
-            if any(at in state.pinned for at in part):
-                chosen.update(part, asked or ())
-        return frozenset(chosen)
-
-    def _headroom(self, state: State, turns: Sequence[Message], options: CallOptions, output: Any) -> Headroom:
+    def _headroom(self, state: State, said: Sequence[Message], options: CallOptions, output: Any) -> Headroom:
         instructions, _ = self._split(options)
+        turns = (*(state.messages[at] for at in _unsummarised(state)), *said)
         counted = self._counter(options).total(
             state.before(instructions), turns, tools=options.get("tools") or (), schema=_schema(output)
         )
@@ -457,6 +444,19 @@ class BaseConversation:
             return Change(facts=tuple(fact for fact in state.facts if fact not in facts))
 
         return change
+
+
+def _unsummarised(state: State) -> list[int]:
+    """Positions of the messages that no summary stands for, and of pinned ones with what belongs to them."""
+    chosen = set(range(state.summarised, len(state.messages)))
+    if state.pinned and state.summarised:
+        asked: range | None = None
+        for part in units(state.messages):
+            if state.messages[part.start].role == "user":
+                asked = part
+            if any(at in state.pinned for at in part):
+                chosen.update(part, asked or ())
+    return sorted(chosen)
 
 
 def _position(messages: Sequence[Message], which: int | Message) -> int:

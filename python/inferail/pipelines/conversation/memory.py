@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from inferail.client import BaseClient, CallOptions
 from inferail.errors import ConfigError, RequestError
 from inferail.pipelines import calls
-from inferail.pipelines.conversation.counting import PromptCounter
+from inferail.pipelines.conversation.counting import PromptCounter, leaves
+from inferail.routing.known import known
 from inferail.types.message import Message, Part, Refusal, Text, ToolCall, ToolResult, system, user
 from inferail.types.request import Sampling
 
@@ -115,8 +116,12 @@ class Summary:
 
     def pieces(self, messages: Sequence[Message], client: BaseClient, limit: int) -> Iterator[str]:
         """The turns as texts, each short enough to be summarised in a window of `limit` tokens."""
-        counter = PromptCounter(self.model or self.asked(client).model)
-        room = max(_LEAST_PIECE, limit - counter.count([self.written("", "")]).tokens - 2 * self.max_tokens)
+        model = self.model or self.asked(client).model
+        counter = PromptCounter(model)
+        windows = [known(name).context_tokens for _, name in leaves(model)]
+        # The summary before is in the prompt, and the new one comes behind it.
+        fixed = counter.count([self.written("", "")]).tokens + 2 * self.max_tokens
+        room = max(_LEAST_PIECE, min([limit, *(window for window in windows if window is not None)]) - fixed)
         piece: list[str] = []
         taken = 0
         for message in messages:
