@@ -415,6 +415,22 @@ def test_prefixed_model_lays_out_and_warns():
     assert any("system text 1" in warning for warning in fourth.warnings)
 
 
+def test_conversation_finds_its_own_beginning_in_the_cache_turn_after_turn():
+    """Serves R111, R126."""
+    model = Prefixed(ScriptedModel(["Answer. " * 20] * 12, name=CLAUDE))
+    conversation = ir.Conversation(ir.Client(model), system=LONG)
+    shares: list[float] = []
+
+    for number in range(12):
+        messages = (ir.system(LONG), *conversation.messages, ir.user(f"Question {number}"))
+        forecast = model.forecast(ir.Request(messages))
+        shares.append(forecast.read_tokens / forecast.tokens)
+        assert not conversation.say(f"Question {number}").warnings
+
+    assert shares[0] == 0.0
+    assert min(shares[1:]) > 0.95
+
+
 def test_explain_says_what_the_cache_will_have(monkeypatch):
     """Serves R111."""
     model = Prefixed(ir.Target(CLAUDE, api_key="k"))
