@@ -79,7 +79,8 @@ def lint(*, paths: tuple[Path, ...], model: str, skip: tuple[str, ...], fix: boo
             else:
                 click.echo(f"{path}:{finding}")
     if not as_json:
-        click.echo(f"{count} findings, {saved:,} tokens of each call at stake" if count else "nothing to look at")
+        found = f"{count} finding{'' if count == 1 else 's'}, {saved:,} tokens of each call at stake"
+        click.echo(found if count else "nothing to look at")
     return 1 if count else 0
 
 
