@@ -18,6 +18,7 @@ from inferail.errors import (
     CancelledError,
     CapacityError,
     ConfigError,
+    ConflictError,
     ConnectError,
     ContentFilteredError,
     ContextLengthError,
@@ -60,6 +61,14 @@ if TYPE_CHECKING:
     from inferail.limits.limited import Limited
     from inferail.limits.limits import Limits
     from inferail.one_line import acomplete, complete
+    from inferail.pipelines.conversation.conversation import AsyncConversation as AsyncConversation
+    from inferail.pipelines.conversation.conversation import Conversation as Conversation
+    from inferail.pipelines.conversation.memory import Summary as Summary
+    from inferail.pipelines.conversation.window import Window as Window
+    from inferail.pipelines.prompts.caching.prefixed import Prefixed as Prefixed
+    from inferail.pipelines.prompts.caching.watch import CacheWatch as CacheWatch
+    from inferail.pipelines.prompts.library import PromptLibrary as PromptLibrary
+    from inferail.pipelines.prompts.template import PromptTemplate as PromptTemplate
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -121,6 +130,13 @@ _HOMES = {
     "inferail.embedding": ("AsyncEmbedder",),
     "inferail.limits.limited": ("Limited",),
     "inferail.limits.limits": ("Limits",),
+    "inferail.pipelines.conversation.conversation": ("AsyncConversation", "Conversation"),
+    "inferail.pipelines.conversation.memory": ("Summary",),
+    "inferail.pipelines.conversation.window": ("Window",),
+    "inferail.pipelines.prompts.caching.prefixed": ("Prefixed",),
+    "inferail.pipelines.prompts.caching.watch": ("CacheWatch",),
+    "inferail.pipelines.prompts.library": ("PromptLibrary",),
+    "inferail.pipelines.prompts.template": ("PromptTemplate",),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),
@@ -172,6 +188,7 @@ __all__ = [
     "CapacityError",
     "Client",
     "ConfigError",
+    "ConflictError",
     "ConnectError",
     "ContentFilteredError",
     "ContextLengthError",

@@ -32,7 +32,7 @@ from inferail._core_stubs.sampler import (
     verify_draft,
 )
 from inferail._core_stubs.text import Redactor, RedactorStream, SentenceGate, StallDetector, TaskModel
-from inferail._core_stubs.tokenizer import Encoding, StreamingDecoder, Tokenizer
+from inferail._core_stubs.tokenizer import Encoding, StreamingDecoder, Template, Tokenizer
 from inferail.types.usage import Usage
 
 _Buffer: TypeAlias = bytes | bytearray | memoryview[Any]
@@ -123,6 +123,7 @@ __all__ = [
     "StreamDecoder",
     "StreamingDecoder",
     "TaskModel",
+    "Template",
     "Tokenizer",
     "VectorIndex",
     "Vocabulary",

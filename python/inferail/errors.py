@@ -18,6 +18,7 @@
     ├── BudgetError                           .limit .spent .reserved
     ├── FormatError (ValueError)              .path .offset
     ├── CapacityError                         .retry_after
+    ├── ConflictError                         .messages: somebody else wrote first
     └── EngineError ── DeviceError · OutOfBlocksError (MemoryError) · SamplingError (.row) · GrammarError (.feature)
 
 `str()`, `repr()` and traceback text never contain a prompt, an answer or a key: messages are our own sentences. What a
@@ -39,6 +40,7 @@ __all__ = [
     "CancelledError",
     "CapacityError",
     "ConfigError",
+    "ConflictError",
     "ConnectError",
     "ContentFilteredError",
     "ContextLengthError",
@@ -409,6 +411,20 @@ class CapacityError(InferailError):
     def __init__(self, message: str, *, retry_after: float | None = None, detail: str | None = None) -> None:
         super().__init__(message, detail=detail)
         self.retry_after = retry_after
+
+
+class ConflictError(InferailError):
+    """Somebody else changed what was to be changed, and did it first: nothing was overwritten.
+
+    Attributes:
+        messages: The turns that were not added to the conversation, the answer among them.
+    """
+
+    user_message_text = "This was changed from elsewhere. Please look again and repeat."
+
+    def __init__(self, message: str, *, messages: Sequence[Any] = (), detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+        self.messages: tuple[Any, ...] = tuple(messages)
 
 
 class EngineError(InferailError):

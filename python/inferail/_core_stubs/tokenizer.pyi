@@ -560,6 +560,36 @@ class Tokenizer:
     def __deepcopy__(self, memo: object, /) -> Tokenizer: ...
 
 @final
+class Template:
+    """A text with holes: Jinja, in the environment of chat templates (blocks take their line, no `include`).
+
+    Immutable and safe to use from several threads at once. A template reaches nothing but its variables; one that does not
+    end, or writes too much, is ended.
+    """
+
+    def __new__(cls, source: str, /) -> Template:
+        """Compiles a template.
+
+        Raises:
+            FormatError: It is no Jinja, or too long; the line is told.
+        """
+    @property
+    def variables(self) -> list[str]:
+        """The variables that may be looked up, sorted, with the path that is asked for (`user.name`); a new list every time.
+
+        Those that the template sets itself are not among them, functions such as `range` are.
+        """
+    def render(self, variables: dict[str, Any], /) -> str:
+        """The text with these variables in it; one that is missing is empty.
+
+        Raises:
+            ConfigError: A variable holds what JSON does not have, or the template refuses (`raise_exception`).
+            FormatError: The template asks for something that is not there, does not end, or writes too much.
+
+        The GIL is released for variables of more than 64 KiB.
+        """
+
+@final
 class Encoding:
     """The tokens of a text with all that is known about each. Made by `Tokenizer.encode_detailed`."""
 

@@ -19,6 +19,7 @@ from inferail.cli.ledger.report import report
 from inferail.cli.ledger.rules import rules
 from inferail.cli.load import loadtest, simulate
 from inferail.cli.models import models
+from inferail.cli.prompts import prompts
 from inferail.cli.sandbox import sandbox
 from inferail.cli.serve import serve
 from inferail.cli.tokens import tokens
@@ -108,7 +109,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (cache, chat, demo, loadtest, models, replay, report, rules, sandbox, serve, simulate, tokens):
+for _command in (cache, chat, demo, loadtest, models, prompts, replay, report, rules, sandbox, serve, simulate, tokens):
     main.add_command(_command)
 
 

@@ -100,6 +100,8 @@ mod core_module {
     #[pymodule_export]
     use super::text::task_model::PyTaskModel;
     #[pymodule_export]
+    use super::tokenizer::chat::template::PyTemplate;
+    #[pymodule_export]
     use super::tokenizer::encoding::PyEncoding;
     #[pymodule_export]
     use super::tokenizer::streaming_decoder::PyStreamingDecoder;

@@ -106,6 +106,16 @@ fn template_says_what_raise_exception_says() {
 }
 
 #[test]
+fn template_names_the_variables_it_looks_up() {
+    let source =
+        "{% set mine = 1 %}{{ mine }}{{ user.name }}{% for x in items %}{{ x }}{% endfor %}";
+
+    let variables = template(source).unwrap().variables();
+
+    assert_eq!(variables, ["items", "user.name"]);
+}
+
+#[test]
 fn template_has_the_line_of_a_mistake() {
     assert!(matches!(
         template("a\n{% if %}"),

@@ -1,7 +1,7 @@
 //! The tokenizer as Python sees it.
 
 pub(crate) mod batch;
-mod chat;
+pub(crate) mod chat;
 mod detailed;
 pub(crate) mod encoding;
 pub(crate) mod ids;

@@ -112,6 +112,16 @@ impl ChatTemplate {
         self.runs_apart
     }
 
+    /// The variables that may be looked up, sorted, without those that are set inside; of a mapping with the path that is
+    /// asked for: `user.name`. Functions that are always there (`range`, `namespace`) are among them.
+    pub fn variables(&self) -> Vec<String> {
+        let template = self.environment.get_template("chat");
+        let found = template.map(|template| template.undeclared_variables(true));
+        let mut names: Vec<String> = found.unwrap_or_default().into_iter().collect();
+        names.sort();
+        names
+    }
+
     /// The text of a conversation, its messages treated as `transformers` treats them.
     ///
     /// Keys of a message whose value is `None` are left out (unless the template cannot do without), and reasoning is found under `reasoning_content`, also where a

@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 mod methods;
+pub(crate) mod template;
 mod values;
 
 use std::borrow::Cow;

@@ -20,9 +20,8 @@ const METHOD: &str = "for_chat_template";
 
 /// Copies objects into values, and counts them.
 pub(crate) struct Values<'a> {
-    tokenizer: &'a Tokenizer,
-    /// What no text of a message may have.
-    rules: &'a Rules,
+    /// What no text of a message may have, where there are messages.
+    rules: Option<(&'a Tokenizer, &'a Rules)>,
     /// The argument that is being read, for errors: its content is in none.
     place: String,
     is_message: bool,
@@ -35,8 +34,15 @@ pub(crate) struct Values<'a> {
 impl<'a> Values<'a> {
     pub(crate) fn new(tokenizer: &'a Tokenizer, rules: &'a Rules) -> Self {
         Self {
-            tokenizer,
-            rules,
+            rules: Some((tokenizer, rules)),
+            ..Self::unruled()
+        }
+    }
+
+    /// For values that are no messages.
+    pub(crate) fn unruled() -> Self {
+        Self {
+            rules: None,
             place: String::new(),
             is_message: false,
             seen: 0,
@@ -129,8 +135,10 @@ impl<'a> Values<'a> {
         let py = text.py();
         let text = to_text(text)?;
         self.num_bytes += text.len();
-        if self.is_message {
-            let allowed = self.rules.apply(self.tokenizer, &text, |_| Ok(()));
+        if self.is_message
+            && let Some((tokenizer, rules)) = self.rules
+        {
+            let allowed = rules.apply(tokenizer, &text, |_| Ok(()));
             allowed.map_err(|error| tokenizer_error(py, &error))?;
         }
         Ok(Value::from(&*text))
