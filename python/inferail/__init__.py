@@ -60,6 +60,13 @@ if TYPE_CHECKING:
     from inferail.limits.limited import Limited
     from inferail.limits.limits import Limits
     from inferail.one_line import acomplete, complete
+    from inferail.pipelines.agent.agent import Agent as Agent
+    from inferail.pipelines.agent.agent import AsyncAgent as AsyncAgent
+    from inferail.pipelines.tools.function import tool as tool
+    from inferail.pipelines.tools.protocol import ToolOutcome as ToolOutcome
+    from inferail.pipelines.tools.protocol import ToolRun as ToolRun
+    from inferail.pipelines.tools.toolbox import AsyncToolbox as AsyncToolbox
+    from inferail.pipelines.tools.toolbox import Toolbox as Toolbox
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -119,6 +126,10 @@ _HOMES = {
     "inferail.embedding": ("AsyncEmbedder",),
     "inferail.limits.limited": ("Limited",),
     "inferail.limits.limits": ("Limits",),
+    "inferail.pipelines.agent.agent": ("Agent", "AsyncAgent"),
+    "inferail.pipelines.tools.function": ("tool",),
+    "inferail.pipelines.tools.protocol": ("ToolOutcome", "ToolRun"),
+    "inferail.pipelines.tools.toolbox": ("AsyncToolbox", "Toolbox"),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),
