@@ -42,11 +42,17 @@ _ALL: tuple[Permission, ...] = ("read", "write", "side_effect")
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """One call and what became of it."""
+    """One call and what became of it.
+
+    Attributes:
+        call: What the model asked for.
+        outcome: What it is told.
+        record: For the audit; None for a call whose outcome was read from a journal, or that a run stopped before.
+    """
 
     call: ToolCall
     outcome: ToolOutcome
-    record: ToolRecord
+    record: ToolRecord | None = None
 
     @property
     def message(self) -> Message:
