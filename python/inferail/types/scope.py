@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -103,7 +103,7 @@ class Budget:
     def spend(self, usage: Usage) -> None:
         """Adds what an attempt consumed."""
         with self._lock:
-            self._spent = self._spent + replace(usage, cost_usd=usage.cost_usd or 0.0)
+            self._spent = self._spent + usage.with_cost(usage.cost_usd or 0.0)
 
     def check(self) -> None:
         """Raises BudgetError if nothing is left."""

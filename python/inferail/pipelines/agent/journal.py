@@ -198,7 +198,7 @@ class Journal:
                 past.asked[step] = past.asked.get(step, 0) + 1
             case "answered":
                 self._answered(past, step, header, body)
-            case "running" | "ran":
+            case "running" | "ran" if step > 0:
                 self._call(past.steps[step - 1], int(header["place"]), header, body)
             case "ended":
                 past.stopped = header["stopped"]
@@ -218,7 +218,8 @@ class Journal:
     @staticmethod
     def _answered(past: Past, step: int, header: Mapping[str, Any], body: bytes) -> None:
         response = decode(body)
-        if step != len(past.steps) + 1 or not isinstance(response, Response):
+        whole = all(len(each.outcomes) == len(each.response.tool_calls) for each in past.steps[-1:])
+        if step != len(past.steps) + 1 or not isinstance(response, Response) or not whole:
             raise ValueError(step)
         past.steps.append(PastStep(response, header.get("output")))
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, get_origin
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_origin
 
 from inferail.errors import (
     BudgetError,
@@ -32,14 +32,14 @@ from inferail.pipelines.agent.events import (
     ToolEnded,
     Voided,
 )
-from inferail.pipelines.agent.journal import Journal, Past, PastStep
+from inferail.pipelines.agent.journal import Journal, Past
 from inferail.pipelines.agent.repeats import Repeats
 from inferail.pipelines.agent.run import Run, Step, Stopped
+from inferail.pipelines.tools.audit import arguments_hash
 from inferail.pipelines.tools.outcomes import failure
 from inferail.pipelines.tools.toolbox import CallResult
 from inferail.types.accumulate import voids
 from inferail.types.scope import Scope, current_scope
-from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
     from inferail.client import BaseClient
@@ -51,12 +51,12 @@ if TYPE_CHECKING:
     from inferail.types.message import Message, ToolCall
     from inferail.types.response import Attempt, Response
     from inferail.types.scope import Budget
+    from inferail.types.usage import Usage
 
 __all__ = ["DEEPEST", "Loop", "Settings", "surrounding_journal"]
 
 # Agents inside agents: one whose tools call itself ends here, if its money does not end it before.
 DEEPEST: Final = 5
-_NOTHING: Final = Usage(cost_usd=0.0)  # what an answer of a cache consumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,47 @@ def surrounding_journal() -> Store | None:
     return _around.get().store
 
 
-class _Stop(Exception):  # noqa: N818 - a signal between two methods
-    """The run ends here."""
+class _Stop(NamedTuple):
+    """Why the run ends here."""
 
-    def __init__(self, why: Stopped, error: InferailError | None = None) -> None:
-        super().__init__(why)
-        self.why: Stopped = why
-        self.error = error
+    why: Stopped
+    error: InferailError | None = None
+    final: bool = False  # whether the turn itself is the end: it has no calls that could be run
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One step while it is made.
+
+    Attributes:
+        number: From 1.
+        stop: Why the run ends with it, or before it was asked.
+        response: What the model said.
+        attempts: By place of a call, how often it was begun before a restart.
+        results: By place of a call, what became of it.
+        calls: What the model asks for.
+        hashes: Of their arguments.
+    """
+
+    number: int
+    stop: _Stop | None = None
+    response: Response[Any] | None = None
+    attempts: Mapping[int, int] = field(default_factory=dict[int, int])
+    results: dict[int, CallResult] = field(default_factory=dict[int, CallResult])
+    calls: tuple[ToolCall, ...] = ()
+    hashes: tuple[str, ...] = ()
+
+    def say(self, response: Response[Any]) -> None:
+        """The model said this."""
+        self.response, self.stop, self.calls = response, _verdict(response), response.tool_calls
+        self.hashes = tuple([arguments_hash(call.arguments) for call in self.calls])
+
+    @property
+    def open_places(self) -> list[int]:
+        """The calls that are to be run: none of a turn that ends the run by itself."""
+        if self.stop is not None and self.stop.final:
+            return []
+        return [place for place in range(len(self.calls)) if place not in self.results]
 
 
 class Loop:
@@ -146,7 +180,6 @@ class Loop:
         self._scope: Scope = outer.but(deadline=deadline, budget=self._budget, labels=labels, transport=transport)
         self._messages: list[Message] = list(self._prompt or ())
         self._steps: list[Step] = []
-        self._said: Response[Any]
         self._kept: Any = None  # the output of the last answer
         self.run: Run[Any] | None = None
 
@@ -167,29 +200,40 @@ class Loop:
         """
         try:
             past = await self._opened()
-            stop = _Stop("answered")
-            async with aclosing(self._until_stopped(past)) as events:
-                try:
-                    async for event in events:
-                        yield event
-                except _Stop as reached:
-                    stop = reached
-            if self._journal is not None and past.stopped != "answered":
-                await self._journal.ended(stop.why, self._budget)
-            self.run = Run(
-                self._id,
-                stop.why,
-                tuple(self._messages),
-                tuple(self._steps),
-                self._budget.usage,
-                self._kept if stop.why == "answered" else None,
-                stop.error,
-                past.asked_again,
-            )
+            turn = self._restored(past)
+            if past.steps:
+                yield Restored(tuple(self._steps))
+            # One generator with plain coroutines inside: each further generator around a step would cost it some microseconds.
+            while True:
+                if turn is None:
+                    number = len(self._steps) + 1
+                    turn = _Turn(number, self._stop(number - 1))
+                    if turn.stop is not None:
+                        break
+                    yield StepBegun(number)
+                    if self._streamed:
+                        async with aclosing(self._ask_streamed(turn)) as pieces:
+                            async for piece in pieces:
+                                yield piece
+                    else:
+                        await self._ask(turn)
+                if turn.response is None:
+                    break
+                for place in turn.open_places:
+                    yield ToolBegun(turn.number, turn.calls[place])
+                for event in await self._complete(turn):
+                    yield event
+                if turn.stop is not None:
+                    break
+                turn = None
+            self.run = await self._ended(past, turn.stop)
             yield RunEnded(self.run)
         finally:
-            if self._journal is not None:
-                await self._journal.leave()
+            await self._left()
+
+    async def _left(self) -> None:
+        if self._journal is not None:
+            await self._journal.leave()
 
     async def _opened(self) -> Past:
         """What is known of this run; the prompt is settled."""
@@ -209,224 +253,213 @@ class Loop:
             self._budget.restore(past.spent, priced=past.priced)
         return past
 
-    async def _until_stopped(self, past: Past) -> AsyncGenerator[Event, None]:
-        """Every step, those of the journal first. Ends with a `_Stop`."""
-        for each in past.steps[:-1]:
-            outcomes = [outcome for _, outcome in sorted(each.outcomes.items())]
-            self._keep(each.response, list(map(CallResult, each.response.tool_calls, outcomes)))
-        if past.steps:
-            yield Restored(tuple(self._steps))
-            last = past.steps[-1]
-            self._kept = _read_output(self._output, last.output)
-            async with aclosing(self._concluded(last.response, last)) as events:
-                async for event in events:
-                    yield event
-        while True:
-            self._check_bounds(len(self._steps))
-            number = len(self._steps) + 1
-            yield StepBegun(number)
-            if self._streamed:
-                async with aclosing(self._ask_streamed(number)) as events:
-                    async for event in events:
-                        yield event
-            else:
-                await self._ask(number)
-            async with aclosing(self._concluded(self._said, None)) as events:
-                async for event in events:
-                    yield event
+    def _restored(self, past: Past) -> _Turn | None:
+        """Takes the steps of the journal; the last one may not be complete, and is the turn to go on with."""
+        turn: _Turn | None = None
+        for number, each in enumerate(past.steps, 1):
+            if turn is not None:
+                self._keep(turn)
+            turn = _Turn(number, attempts=each.attempts)
+            turn.say(each.response)
+            for place, outcome in each.outcomes.items():
+                turn.results[place] = CallResult(turn.calls[place], outcome)
+                if place in each.attempts:
+                    self._toolbox.count(turn.calls[place].name)
+            self._kept = _read_output(self._output, each.output)
+        return turn
 
-    async def _ask(self, number: int) -> None:
+    async def _ask(self, turn: _Turn) -> None:
         """The model's turn, whole."""
-        before = await self._asking(number)
+        before = await self._asking(turn)
         try:
             with self._scope.enter():
                 response = await asking.complete(
-                    self._settings.client, self._messages, output=self._output, **self._options(number)
+                    self._settings.client, self._messages, output=self._output, **self._options(turn)
                 )
         except InferailError as error:
-            raise self._failed(error, before) from None
-        await self._answered(number, response, before)
+            self._failed(turn, error, before)
+        else:
+            await self._answered(turn, response, before)
 
-    async def _ask_streamed(self, number: int) -> AsyncGenerator[Event, None]:
+    async def _ask_streamed(self, turn: _Turn) -> AsyncGenerator[Event, None]:
         """The model's turn, piece by piece."""
-        before = await self._asking(number)
+        before = await self._asking(turn)
         try:
             with self._scope.enter():  # not around a `yield`: the reader would run in it
                 stream = asking.stream(
-                    self._settings.client, self._messages, output=self._output, **self._options(number)
+                    self._settings.client, self._messages, output=self._output, **self._options(turn)
                 )
             async with stream:
                 async for deltas in stream.batches():
                     for delta in deltas:
-                        if (event := _event(number, delta)) is not None:
+                        if (event := _event(turn.number, delta)) is not None:
                             yield event
                 response = await stream.final()
         except InferailError as error:
-            raise self._failed(error, before) from None
-        await self._answered(number, response, before)
+            self._failed(turn, error, before)
+        else:
+            await self._answered(turn, response, before)
 
-    async def _asking(self, number: int) -> Usage:
+    async def _asking(self, turn: _Turn) -> Usage:
         """What was spent before the model is asked."""
         if self._journal is not None:
-            await self._journal.asking(number)
+            await self._journal.asking(turn.number)
         return self._budget.spent
 
-    async def _answered(self, number: int, response: Response[Any], before: Usage) -> None:
-        self._charge(before, response.attempts, response.usage if response.cache is None else _NOTHING)
-        self._said, self._kept = response, response.output
+    async def _answered(self, turn: _Turn, response: Response[Any], before: Usage) -> None:
+        self._charge(before, response.attempts, response.usage if response.cache is None else None)
+        turn.say(response)
+        self._kept = response.output
         if self._journal is not None:
-            await self._journal.answered(number, response, self._budget)
+            await self._journal.answered(turn.number, response, self._budget)
 
-    def _charge(self, before: Usage, attempts: Sequence[Attempt], usage: Usage) -> None:
-        """Spends what a model consumed that does not do so itself: one of this process, a cache, a script."""
-        if self._budget.spent is not before:
-            return
-        for each in [attempt.usage for attempt in attempts] or [usage]:
-            if each is not _NOTHING:
+    def _charge(self, before: Usage, attempts: Sequence[Attempt], usage: Usage | None) -> None:
+        """Spends what a model consumed that does not do so itself: one of this process, or a script."""
+        if self._budget.spent is before:
+            consumed = [attempt.usage for attempt in attempts]
+            if not consumed and usage is not None:
+                consumed.append(usage)
+            for each in consumed:
                 self._budget.spend(each)
 
-    def _failed(self, error: InferailError, before: Usage) -> Exception:
-        """Why the run ends with this error of a call, or the error itself where the caller has to change something."""
-        self._charge(before, getattr(error, "attempts", ()), _NOTHING)
+    def _failed(self, turn: _Turn, error: InferailError, before: Usage) -> None:
+        """Why the run ends with this error of a call; raises it where the caller has to change something."""
+        self._charge(before, getattr(error, "attempts", ()), None)
         match error:
             case ConfigError() | FormatError():
-                return error
+                raise error
             case CancelledError():
-                return _Stop("cancelled", error)
+                turn.stop = _Stop("cancelled", error)
             case BudgetError():
-                return _Stop(self._budget.used_up() or "money", error)
+                turn.stop = _Stop(self._budget.used_up() or "money", error)
             case DeadlineError() if self._out_of_time():
-                return _Stop("time", error)
+                turn.stop = _Stop("time", error)
             case _:
-                return _Stop("failed", error)
+                turn.stop = _Stop("failed", error)
 
-    async def _concluded(self, response: Response[Any], past: PastStep | None) -> AsyncGenerator[Event, None]:
-        """What follows from the model's turn: the end, or its calls, run."""
-        number, calls = len(self._steps) + 1, response.tool_calls
-        if (why := _verdict(response)) is not None:
-            # A turn that is cut off may end in the middle of a call: it is no part of a conversation that goes on.
-            self._keep(response, [], said=why == "answered" or not calls)
-            yield StepEnded(self._steps[-1])
-            raise _Stop(why)
-        notes = _Notes(number, self._journal, self._budget, past)
-        missing = [place for place in range(len(calls)) if place not in notes.outcomes]
-        results = {place: CallResult(calls[place], outcome) for place, outcome in notes.outcomes.items()}
-        stop: _Stop | None = None
-        if missing:
-            for place in missing:
-                yield ToolBegun(number, calls[place])
-            stop = await self._run_tools([calls[place] for place in missing], notes.of(missing), results)
-            for place in missing:
-                yield ToolEnded(number, results[place])
-        self._keep(response, [results[place] for place in range(len(calls))])
-        yield StepEnded(self._steps[-1])
-        if stop is not None:
-            raise stop
+    async def _complete(self, turn: _Turn) -> list[Event]:
+        """Runs what the model asks for, and makes the turn a step; what happened."""
+        places = turn.open_places
+        if places:
+            await self._run_tools(turn, places)
+        ended: list[Event] = [ToolEnded(turn.number, turn.results[place]) for place in places]
+        return [*ended, StepEnded(self._keep(turn))]
 
-    async def _run_tools(self, calls: list[ToolCall], notes: _Notes, results: dict[int, CallResult]) -> _Stop | None:
-        """Puts what became of the calls into `results`, and says why the run ends here, if it does."""
-        try:
-            self._check_repeats(calls)
-            self._check_bounds(notes.step)  # in the last step nobody would read what a tool gave
+    async def _run_tools(self, turn: _Turn, places: list[int]) -> None:
+        """Runs the calls of a turn that have no result yet, if the run may go on."""
+        calls = [turn.calls[place] for place in places]
+        # In the last step nobody would read what a tool gave.
+        turn.stop = _Stop("repeated") if self._repeats.closed(turn.calls, turn.hashes) else self._stop(turn.number)
+        if turn.stop is None:
+            notes = _Notes(turn, places, self._journal, self._budget)
             around = _around.set(_Around(self._depth + 1, None if self._journal is None else self._journal.store))
             try:
                 with self._scope.enter():
                     found = await self._toolbox.results(
                         calls,
                         blocking=self._settings.blocking,
-                        keys=[f"{self._id}.{notes.step}.{place}" for place in notes.places],
-                        attempts=[notes.attempts.get(place, 0) + 1 for place in notes.places],
+                        keys=[f"{self._id}.{turn.number}.{place}" for place in places],
+                        attempts=[turn.attempts.get(place, 0) + 1 for place in places],
+                        hashes=[turn.hashes[place] for place in places],
                         notes=notes,
                     )
+                turn.results.update(zip(places, found, strict=True))
+            except CancelledError as error:
+                turn.stop = _Stop("cancelled", error)
             finally:
                 _around.reset(around)
-        except _Stop as reached:
-            stop = reached
-        except CancelledError as error:
-            stop = _Stop("cancelled", error)
-        else:
-            results.update(zip(notes.places, found, strict=True))
-            return None
-        for place, call in zip(notes.places, calls, strict=True):
-            outcome = notes.outcomes.get(place) or failure("not_run", call.name, "the run was stopped before this call")
-            results[place] = CallResult(call, outcome)
-        return stop
+        for place in turn.open_places:
+            outcome = failure("not_run", turn.calls[place].name, "the run was stopped before this call")
+            turn.results[place] = CallResult(turn.calls[place], outcome)
 
-    def _keep(self, response: Response[Any], results: list[CallResult], *, said: bool = True) -> None:
-        self._steps.append(Step(len(self._steps) + 1, response, tuple(results)))
-        if said and response.message.parts:
+    def _keep(self, turn: _Turn) -> Step:
+        """The turn becomes a step, and a part of the conversation."""
+        response = turn.response
+        assert response is not None  # noqa: S101 - a turn without one ends the run
+        results = tuple(turn.results[place] for place in range(len(turn.results)))
+        step = Step(turn.number, response, results)
+        self._steps.append(step)
+        # A turn that is cut off may end in the middle of a call: it is no part of a conversation that goes on.
+        if response.message.parts and len(results) == len(turn.calls):
             self._messages.append(response.message)
             self._messages += [result.message for result in results]
-            self._repeats.note(response.tool_calls, [result.outcome for result in results])
+            if results:
+                self._repeats.note(turn.calls, turn.hashes, [result.outcome for result in results])
+        return step
 
-    def _check_repeats(self, calls: Sequence[ToolCall]) -> None:
-        if self._repeats.closed(calls):
-            raise _Stop("repeated")
+    async def _ended(self, past: Past, stop: _Stop | None) -> Run[Any]:
+        why, error, _ = stop or _Stop("failed")
+        if self._journal is not None and past.stopped != "answered":
+            await self._journal.ended(why, self._budget)
+        return Run(
+            self._id,
+            why,
+            tuple(self._messages),
+            tuple(self._steps),
+            self._budget.usage,
+            self._kept if why == "answered" else None,
+            error,
+            past.asked_again,
+        )
 
-    def _check_bounds(self, steps: int) -> None:
-        """Raises `_Stop` where the run may not go on after so many steps."""
+    def _stop(self, steps: int) -> _Stop | None:
+        """Why the run may not go on after so many steps."""
         cancellation = self._scope.cancellation
         if cancellation is not None and cancellation.cancelled:
-            raise _Stop("cancelled")
+            return _Stop("cancelled")
         if self._out_of_time():
-            raise _Stop("time")
+            return _Stop("time")
         if steps >= self._settings.steps:
-            raise _Stop("steps")
-        if (used_up := self._budget.used_up()) is not None:
-            raise _Stop(used_up)
+            return _Stop("steps")
+        used_up = self._budget.used_up()
+        return None if used_up is None else _Stop(used_up)
 
     def _out_of_time(self) -> bool:
         deadline = self._scope.deadline
         return deadline is not None and self._clock.now() >= deadline
 
-    def _options(self, number: int) -> Any:
+    def _options(self, turn: _Turn) -> Any:
         options = self._settings.options
-        if number > 1 and options.get("tool_choice", "auto") not in ("auto", "none"):
+        if turn.number > 1 and options.get("tool_choice", "auto") not in ("auto", "none"):
             # What has to be called is called once: it would be asked for in every turn, and there would be no answer.
             return {**options, "tool_choice": "auto"}
         return options
 
 
 class _Notes:
-    """Writes down what becomes of the calls of one step; a `CallNotes`."""
+    """Writes down what becomes of the calls of one turn; a `CallNotes`."""
 
-    def __init__(self, step: int, journal: Journal | None, budget: RunBudget, past: PastStep | None) -> None:
-        self.step = step
-        self.attempts: dict[int, int] = past.attempts if past else {}
-        self.outcomes: dict[int, ToolOutcome] = dict(past.outcomes) if past else {}
-        self.places: list[int] = []
-        self._journal, self._budget = journal, budget
+    __slots__ = ("_budget", "_journal", "_places", "_turn")
 
-    def of(self, places: list[int]) -> _Notes:
-        """For the calls at these places of the step."""
-        self.places = places
-        return self
+    def __init__(self, turn: _Turn, places: list[int], journal: Journal | None, budget: RunBudget) -> None:
+        self._turn, self._places, self._journal, self._budget = turn, places, journal, budget
 
     async def began(self, place: int, run: ToolRun) -> None:  # noqa: ARG002 - as CallNotes has it
         if self._journal is not None:
-            await self._journal.running(self.step, self.places[place])
+            await self._journal.running(self._turn.number, self._places[place])
 
     async def ended(self, place: int, outcome: ToolOutcome) -> None:
-        self.outcomes[self.places[place]] = outcome
+        number = self._places[place]
+        self._turn.results[number] = CallResult(self._turn.calls[number], outcome)
         if self._journal is not None:
-            await self._journal.ran(self.step, self.places[place], outcome, self._budget)
+            await self._journal.ran(self._turn.number, number, outcome, self._budget)
 
 
-def _verdict(response: Response[Any]) -> Stopped | None:
+def _verdict(response: Response[Any]) -> _Stop | None:
     """Why the run ends with this turn, or None where it goes on."""
     match response.finish_reason:
         case "length" | "error":
-            return "truncated"
+            return _Stop("truncated", final=True)
         case "content_filter":
-            return "filtered"
+            return _Stop("filtered", final=True)
         case "pause":
             return None
         case _ if response.tool_calls:
             return None
         case "stop":
-            return "answered"
+            return _Stop("answered", final=True)
         case _:  # a word that we do not know, or calls that did not come: nothing says that this is all
-            return "truncated"
+            return _Stop("truncated", final=True)
 
 
 def _event(number: int, delta: Delta) -> Event | None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from inferail.errors import ConfigError
-from inferail.pipelines.tools.audit import arguments_hash
 
 if TYPE_CHECKING:
     from inferail.pipelines.tools.protocol import ToolOutcome
@@ -32,13 +31,13 @@ class Repeats:
             times: A circle is closed when its first step is about to be made for the `times`-th time; None never.
         """
         self._times = times
-        self._steps: list[tuple[_Action, tuple[tuple[str, str, str, bool], ...]]] = []
+        self._steps: list[tuple[_Action, tuple[tuple[str, str, bool], ...]]] = []
 
-    def closed(self, calls: Sequence[ToolCall]) -> bool:
-        """Whether these calls begin one more round of a circle."""
-        if self._times is None:
+    def closed(self, calls: Sequence[ToolCall], hashes: Sequence[str]) -> bool:
+        """Whether these calls, with these hashes of their arguments, begin one more round of a circle."""
+        if self._times is None or len(self._steps) < self._times - 1:
             return False
-        action, rounds = _action(calls), self._times - 1
+        action, rounds = _action(calls, hashes), self._times - 1
         for length in range(1, _LONGEST + 1):
             last = self._steps[-length:]
             if len(self._steps) < length * rounds:
@@ -48,14 +47,14 @@ class Repeats:
                 return True
         return False
 
-    def note(self, calls: Sequence[ToolCall], outcomes: Sequence[ToolOutcome]) -> None:
+    def note(self, calls: Sequence[ToolCall], hashes: Sequence[str], outcomes: Sequence[ToolOutcome]) -> None:
         """A step was made."""
         if self._times is not None:
-            told = sorted(
-                (call.name, arguments_hash(call.arguments), outcome.content, outcome.is_error)
-                for call, outcome in zip(calls, outcomes, strict=True)
-            )
-            self._steps.append((_action(calls), tuple(told)))
+            action = _action(calls, hashes)
+            told = [
+                (call.name, outcome.content, outcome.is_error) for call, outcome in zip(calls, outcomes, strict=True)
+            ]
+            self._steps.append((action, tuple(sorted(told))))
             del self._steps[: -_LONGEST * self._times]
 
 
@@ -66,6 +65,6 @@ def check_times(times: int | None) -> int | None:
     return times
 
 
-def _action(calls: Sequence[ToolCall]) -> _Action:
+def _action(calls: Sequence[ToolCall], hashes: Sequence[str]) -> _Action:
     """The calls of a turn, in whatever order they were asked for: they run at the same time."""
-    return tuple(sorted((call.name, arguments_hash(call.arguments)) for call in calls))
+    return tuple(sorted((call.name, arguments) for call, arguments in zip(calls, hashes, strict=True)))

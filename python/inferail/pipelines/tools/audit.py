@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from inferail.frozen import quick
 
 if TYPE_CHECKING:
     from inferail.pipelines.tools.protocol import Permission
 
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
+
 __all__ = ["Audit", "ToolRecord", "arguments_hash", "utc_now"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ToolRecord:
     """What became of one call.
@@ -66,8 +71,7 @@ class Audit(Protocol):
 def arguments_hash(arguments: str) -> str:
     """32 hexadecimal digits of a call's arguments, which do not depend on order and blanks."""
     try:
-        document: Any = json.loads(arguments) if arguments else {}
-        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        text = _CANONICAL.encode(json.loads(arguments) if arguments else {})
     except (ValueError, RecursionError):
         text = arguments
     return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()

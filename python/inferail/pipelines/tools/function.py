@@ -13,7 +13,7 @@ from inferail.pipelines.tools.docstring import read_docstring
 from inferail.pipelines.tools.outcomes import failure, outcome_of
 from inferail.pipelines.tools.protocol import Permission, ToolOutcome, ToolRun
 from inferail.pipelines.tools.rules import Allowed, Approve, Rules, check_permission
-from inferail.pipelines.tools.running import Late, called
+from inferail.pipelines.tools.running import Late, called, is_coroutine_function
 from inferail.pipelines.tools.signature import InvalidArguments, Parameters
 from inferail.types.tools import Tool
 
@@ -67,6 +67,7 @@ class FunctionTool(Tool, Generic[ParametersP, ResultT]):
     rules: Rules
     function: Callable[ParametersP, ResultT]
     _parameters: Parameters
+    _coroutine: bool
     _errors: tuple[type[Exception], ...]
 
     def __init__(
@@ -99,6 +100,7 @@ class FunctionTool(Tool, Generic[ParametersP, ResultT]):
             "timeout": _checked_timeout(self.name, options.get("timeout")),
             "function": function,
             "_parameters": parameters,
+            "_coroutine": is_coroutine_function(function),
             "_errors": _checked_errors(self.name, options.get("errors", ())),
         }
         for rule in ("max_calls", "cost_usd", "max_cost_usd", "allow", "approve", "free_form"):
@@ -130,8 +132,12 @@ class FunctionTool(Tool, Generic[ParametersP, ResultT]):
         """Name, description and schema, as a model sees them: itself."""
         return self
 
-    def prepared(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | ToolOutcome:
-        """The arguments as the function wants them, or what the model is told where they do not fit."""
+    def prepared(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any] | ToolOutcome:
+        """The arguments as the function wants them, or what the model is told where they do not fit.
+
+        Args:
+            arguments: JSON data, or the text of it as a model writes it.
+        """
         try:
             checked = self._parameters.validated(arguments)
         except InvalidArguments as error:
@@ -147,7 +153,12 @@ class FunctionTool(Tool, Generic[ParametersP, ResultT]):
         positional = [named.pop(name) for name in self._parameters.positional]
         function: Any = self.function
         try:
-            value = await called(partial(function, *positional, **named), blocking=run.blocking, seconds=self.timeout)
+            value = await called(
+                partial(function, *positional, **named),
+                blocking=run.blocking,
+                seconds=self.timeout,
+                coroutine=self._coroutine,
+            )
             return outcome_of(value)
         except Late as late:
             raise ToolError(f"the tool {self.name!r} did not end in time", tool=self.name) from late

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,17 @@ if TYPE_CHECKING:
     from inferail.pipelines.tools.protocol import ToolRun
     from inferail.types.tools import Tool
 
-__all__ = ["NO_RULES", "Allowed", "Approve", "RuledTool", "Rules", "ToolRequest", "check_permission", "ruled"]
+__all__ = [
+    "NO_RULES",
+    "Allowed",
+    "Approve",
+    "RuledTool",
+    "Rules",
+    "ToolRequest",
+    "check_permission",
+    "prepared_by",
+    "ruled",
+]
 
 # A regular expression that the whole text must match, or a predicate of the value.
 Allowed: TypeAlias = "str | re.Pattern[str] | Callable[[Any], bool]"
@@ -124,10 +135,9 @@ class RuledTool:
         """Seconds that one run may take."""
         return self.tool.timeout
 
-    def prepared(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | ToolOutcome:
+    def prepared(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any] | ToolOutcome:
         """The arguments, or what the model is told where they are not allowed."""
-        inner = getattr(self.tool, "prepared", None)
-        checked = arguments if inner is None else inner(arguments)
+        checked = prepared_by(self.tool, arguments)
         if isinstance(checked, ToolOutcome):
             return checked
         return self.rules.refusal(self.definition.name, checked) or checked
@@ -186,6 +196,31 @@ def ruled(
         free_form=frozenset(free_form or ()) | own.free_form | frozenset(own.allow),
     )
     return RuledTool(tool, check_permission(permission or tool.permission), rules)
+
+
+def prepared_by(tool: RunnableTool, arguments: Mapping[str, Any] | str) -> Mapping[str, Any] | ToolOutcome:
+    """The checked arguments, or what the model is told instead.
+
+    Args:
+        tool: One with a method `prepared` checks them itself.
+        arguments: JSON data, or the text of it as a model writes it.
+    """
+    own: Callable[[Mapping[str, Any] | str], Mapping[str, Any] | ToolOutcome] | None = getattr(tool, "prepared", None)
+    if own is not None:
+        return own(arguments)
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        given: Any = json.loads(arguments) if arguments.strip() else {}
+    except (ValueError, RecursionError):
+        return _unreadable(tool, "json_invalid", "the arguments are not valid JSON")
+    if not isinstance(given, dict):
+        return _unreadable(tool, "json_type", "the arguments must be a JSON object")
+    return cast("dict[str, Any]", given)
+
+
+def _unreadable(tool: RunnableTool, kind: str, message: str) -> ToolOutcome:
+    return failure("invalid_arguments", tool.definition.name, message, problems=[("", kind, message)])
 
 
 def check_permission(permission: Any) -> Permission:

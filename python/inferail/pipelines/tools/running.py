@@ -11,7 +11,7 @@ import inspect
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future, wait
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +23,7 @@ from inferail.types.scope import current_scope
 if TYPE_CHECKING:
     from inferail.types.scope import Cancellation
 
-__all__ = ["Late", "called"]
+__all__ = ["Late", "called", "is_coroutine_function"]
 
 ResultT = TypeVar("ResultT")
 
@@ -32,13 +32,16 @@ class Late(Exception):  # noqa: N818 - a signal between two functions
     """It did not end in time."""
 
 
-async def called(function: Callable[[], Any], *, blocking: bool, seconds: float | None = None) -> Any:
+async def called(
+    function: Callable[[], Any], *, blocking: bool, seconds: float | None = None, coroutine: bool | None = None
+) -> Any:
     """What `function` returns, or the coroutine that it returns; context variables are those of the caller.
 
     Args:
         function: Called once. One that is no coroutine function runs in a thread where the caller has an event loop.
         blocking: Whether the caller blocks its thread: then this does not suspend, and a coroutine gets a loop of its own.
         seconds: How long it may take; a deadline of the Scope that comes earlier wins.
+        coroutine: Whether it is a coroutine function; None looks.
 
     Raises:
         Late: It did not end in time.
@@ -46,11 +49,13 @@ async def called(function: Callable[[], Any], *, blocking: bool, seconds: float 
         Exception: What it raised itself.
     """
     scope = current_scope()
+    slow = is_coroutine_function(function) if coroutine is None else coroutine
+    if blocking and not slow and seconds is None and scope.ends is None and scope.cancellation is None:
+        return _settled(function())
     left = min(math.inf if seconds is None else seconds, time_left(scope))
     limit = None if left == math.inf else left
     if limit is not None and limit <= 0:
         raise Late
-    slow = _is_coroutine_function(function)
     if blocking:
         if slow:
             return asyncio.run(_on_loop(function, limit, scope.cancellation))
@@ -95,14 +100,11 @@ async def _under_trio(
 
 async def _awaited(result: Any) -> Any:
     """Of a plain function that gave a coroutine (a lambda, a partial) what that gives."""
-    return await result if inspect.isawaitable(result) else result
+    return await result if isinstance(result, Awaitable) else result
 
 
 def _settled(result: Any) -> Any:
-    async def settle() -> Any:
-        return await result
-
-    return asyncio.run(settle()) if inspect.isawaitable(result) else result
+    return asyncio.run(_awaited(result)) if isinstance(result, Awaitable) else result
 
 
 def _in_this_thread(function: Callable[[], ResultT], limit: float | None, cancellation: Cancellation | None) -> ResultT:
@@ -146,6 +148,7 @@ class _Threads(Executor):
 _THREADS = _Threads()
 
 
-def _is_coroutine_function(function: Any) -> bool:
+def is_coroutine_function(function: Any) -> bool:
+    """Whether calling it gives a coroutine, as far as can be seen: not behind a lambda."""
     inner = getattr(function, "func", function)  # of a partial
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004

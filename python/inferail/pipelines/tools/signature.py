@@ -68,8 +68,8 @@ class Parameters:
         names = tuple(zip(fields, shown, strict=True))
         return cls(_schema_of(model), positional, told, names, model.__pydantic_validator__)
 
-    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the function wants them, defaults filled in.
+    def validated(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
+        """The arguments as the function wants them, defaults filled in; from JSON data, or from the text of it.
 
         Raises:
             InvalidArguments: They do not fit.
@@ -78,7 +78,8 @@ class Parameters:
 
         try:
             # As JSON, because that is what they are: a strict date is text there.
-            made = self._validator.validate_json(json.dumps(arguments))
+            text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            made = self._validator.validate_json(text if text.strip() else "{}")
         except ValidationError as error:
             report = error.errors(include_url=False, include_context=False, include_input=False)
             problems = [(".".join(map(str, each["loc"])), each["type"], each["msg"]) for each in report]

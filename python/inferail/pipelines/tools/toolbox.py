@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import Counter, deque
@@ -10,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from inferail._sync import drive
 from inferail.concurrency import all_of
@@ -19,7 +18,7 @@ from inferail.pipelines.tools.audit import Audit, ToolRecord, arguments_hash, ut
 from inferail.pipelines.tools.lint import warn_of
 from inferail.pipelines.tools.outcomes import ToolProblem, failure, problem_of
 from inferail.pipelines.tools.protocol import Permission, RunnableTool, ToolOutcome, ToolRun
-from inferail.pipelines.tools.rules import NO_RULES, Approve, Rules, ToolRequest, check_permission
+from inferail.pipelines.tools.rules import NO_RULES, Approve, Rules, ToolRequest, check_permission, prepared_by
 from inferail.pipelines.tools.running import Late, called
 from inferail.transport.clock import clock_of
 from inferail.types.message import Message, ToolCall, tool_result
@@ -80,7 +79,8 @@ class _Planned:
     call: ToolCall
     run: ToolRun
     at: datetime
-    tool: RunnableTool | None = None
+    hashed: str
+    tool: RunnableTool | None
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     outcome: ToolOutcome | None = None
     duration: float = 0.0
@@ -178,6 +178,7 @@ class BaseToolbox:
         blocking: bool,
         keys: Sequence[str] | None = None,
         attempts: Sequence[int] | None = None,
+        hashes: Sequence[str] | None = None,
         notes: CallNotes | None = None,
     ) -> list[CallResult]:
         """What became of each call, in their order. Several are run at the same time.
@@ -187,6 +188,7 @@ class BaseToolbox:
             blocking: Whether the caller blocks its thread; then this does not suspend.
             keys: The idempotency key of each call.
             attempts: Which try of each call it is.
+            hashes: `arguments_hash` of each call, where it is known already.
             notes: Told of each call.
 
         Raises:
@@ -194,17 +196,17 @@ class BaseToolbox:
         """
         planned: list[_Planned] = []
         for place, call in enumerate(calls):  # one after the other: a person who is asked sees one question at a time
-            key = keys[place] if keys else _key(call)
+            hashed = hashes[place] if hashes else arguments_hash(call.arguments)
+            key = keys[place] if keys else _key(call, hashed)
             run = ToolRun(call.id, key, attempts[place] if attempts else 1, blocking)
-            planned.append(await self._plan(place, call, run))
+            planned.append(await self._plan(_Planned(place, call, run, utc_now(), hashed, self._tools.get(call.name))))
         jobs = [partial(self._end, each, notes) for each in planned]
         if jobs:
             await all_of(jobs, at_once=self._at_once, blocking=blocking)
         return [self._result(each) for each in planned]
 
-    async def _plan(self, place: int, call: ToolCall, run: ToolRun) -> _Planned:
-        planned = _Planned(place, call, run, utc_now(), self._tools.get(call.name))
-        tool = planned.tool
+    async def _plan(self, planned: _Planned) -> _Planned:
+        call, tool = planned.call, planned.tool
         if tool is None:
             known = [each.name for each in self.definitions]
             planned.outcome = failure("unknown_tool", call.name, "there is no such tool", known_tools=known)
@@ -213,7 +215,7 @@ class BaseToolbox:
                 "no_permission", call.name, f"a tool with {tool.permission} is not permitted here"
             )
         else:
-            checked = _arguments(call, tool)
+            checked = prepared_by(tool, call.arguments)
             if isinstance(checked, ToolOutcome):
                 planned.outcome = checked
             else:
@@ -311,7 +313,7 @@ class BaseToolbox:
             ran=planned.ran,
             at=planned.at,
             duration=planned.duration,
-            arguments_hash=arguments_hash(call.arguments),
+            arguments_hash=planned.hashed,
             idempotency_key=planned.run.idempotency_key,
             attempt=planned.run.attempt,
             error=None if problem is None else type(problem).__name__,
@@ -373,23 +375,6 @@ def _by_name(tools: Iterable[RunnableTool]) -> dict[str, RunnableTool]:
     return found
 
 
-def _arguments(call: ToolCall, tool: RunnableTool) -> Mapping[str, Any] | ToolOutcome:
-    """The checked arguments, or what the model is told instead."""
-    try:
-        given: Any = json.loads(call.arguments) if call.arguments.strip() else {}
-    except (ValueError, RecursionError):
-        return _unreadable(call, "not_json", "the arguments are not valid JSON")
-    if not isinstance(given, dict):
-        return _unreadable(call, "not_an_object", "the arguments must be a JSON object")
-    arguments = cast("dict[str, Any]", given)
-    prepared: Callable[[Mapping[str, Any]], Mapping[str, Any] | ToolOutcome] | None = getattr(tool, "prepared", None)
-    return arguments if prepared is None else prepared(arguments)
-
-
-def _unreadable(call: ToolCall, kind: str, message: str) -> ToolOutcome:
-    return failure("invalid_arguments", call.name, message, problems=[("", kind, message)])
-
-
 def _calls(calls: Calls) -> tuple[ToolCall, ...]:
     if isinstance(calls, Response | Message):
         return calls.tool_calls
@@ -398,9 +383,9 @@ def _calls(calls: Calls) -> tuple[ToolCall, ...]:
     raise ConfigError("pass a Response, its message, or a list of ToolCalls")
 
 
-def _key(call: ToolCall) -> str:
+def _key(call: ToolCall, hashed: str) -> str:
     """An idempotency key for a call that no run of an agent surrounds: of what the model sent."""
-    text = f"{len(call.id)}:{call.id}{len(call.name)}:{call.name}{arguments_hash(call.arguments)}"
+    text = f"{len(call.id)}:{call.id}{len(call.name)}:{call.name}{hashed}"
     return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
