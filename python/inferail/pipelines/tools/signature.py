@@ -63,10 +63,10 @@ class Parameters:
             f"a{number}": _field(function, parameter, hints.get(name), descriptions.get(name))
             for number, (name, parameter) in enumerate(shown.items())
         }
-        model = _model(function, fields, list(shown))
+        model, schema = _model(function, fields, list(shown))
         positional = tuple(name for name, each in parameters.items() if each.kind is each.POSITIONAL_ONLY)
         names = tuple(zip(fields, shown, strict=True))
-        return cls(_schema_of(model), positional, told, names, model.__pydantic_validator__)
+        return cls(schema, positional, told, names, model.__pydantic_validator__)
 
     def validated(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
         """The arguments as the function wants them, defaults filled in; from JSON data, or from the text of it.
@@ -150,7 +150,10 @@ def _described(hint: Any) -> str | None:
     return found
 
 
-def _model(function: Callable[..., Any], fields: dict[str, tuple[Any, Any]], names: list[str]) -> Any:
+def _model(
+    function: Callable[..., Any], fields: dict[str, tuple[Any, Any]], names: list[str]
+) -> tuple[Any, dict[str, Any]]:
+    """A pydantic class with these fields, and its JSON Schema."""
     from pydantic import ConfigDict, create_model
     from pydantic.errors import PydanticUserError
     from pydantic_core import SchemaError
@@ -158,11 +161,16 @@ def _model(function: Callable[..., Any], fields: dict[str, tuple[Any, Any]], nam
     made: Any = create_model
     try:
         # Names of our own: a parameter may be called `schema` or `copy`, which a model class has already.
-        return made(_name_of(function), __config__=ConfigDict(extra="forbid"), **fields)
-    except (PydanticUserError, SchemaError, TypeError, NameError):
-        pass
+        model = made(_name_of(function), __config__=ConfigDict(extra="forbid"), **fields)
+        return model, _schema_of(model)
+    except (PydanticUserError, SchemaError, TypeError, NameError) as error:
+        old = getattr(error, "code", "") == "typed-dict-version"
+    if old:
+        raise ConfigError(
+            f"{_name_of(function)}: take TypedDict from typing_extensions; Python has it from 3.12 on only"
+        )
     raise ConfigError(
-        f"{_name_of(function)}: parameter {_without_schema(fields, names)!r} has a type without JSON Schema"
+        f"{_name_of(function)}: parameter {_without_schema(fields, names)!r} has a type that no JSON Schema can describe"
     )
 
 
@@ -173,14 +181,13 @@ def _without_schema(fields: dict[str, tuple[Any, Any]], names: list[str]) -> str
 
     for (hint, _), name in zip(fields.values(), names, strict=True):
         try:
-            TypeAdapter(hint)
+            TypeAdapter(hint).json_schema()
         except (PydanticUserError, SchemaError, TypeError, NameError):
             return name
     return "?"
 
 
 def _schema_of(model: Any) -> dict[str, Any]:
-    from pydantic.errors import PydanticUserError
     from pydantic.json_schema import GenerateJsonSchema
 
     class Generate(GenerateJsonSchema):
@@ -191,10 +198,7 @@ def _schema_of(model: Any) -> dict[str, Any]:
         def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
             return False
 
-    try:
-        schema: dict[str, Any] = model.model_json_schema(schema_generator=Generate)
-    except PydanticUserError:
-        raise ConfigError(f"{model.__name__}: a parameter has a type that no JSON Schema can describe") from None
+    schema: dict[str, Any] = model.model_json_schema(schema_generator=Generate)
     schema.pop("title", None)
     schema.pop("description", None)
     for name, definition in schema.get("$defs", {}).items():

@@ -1,0 +1,620 @@
+"""Calls of a model are run under the rules of each tool; whatever becomes of them, the model is told and a record is left."""
+
+import asyncio
+import contextvars
+import json
+import threading
+import time
+
+import pytest
+import trio
+from pydantic import BaseModel
+
+import inferail as ir
+from inferail._sync import drive
+from inferail.pipelines.tools import ruled
+from inferail.testing import ScriptedModel, run_virtual
+from inferail.types.response import Response
+from inferail.types.scope import current_scope
+
+
+def call(name, arguments="{}", id="c1"):  # noqa: A002
+    return ir.ToolCall(id, name, arguments if isinstance(arguments, str) else json.dumps(arguments))
+
+
+def told(messages):
+    """The results as the model reads them: JSON where they are JSON."""
+    results = [message.tool_results[0] for message in messages]
+    return [json.loads(each.content) if each.content.startswith("{") else each.content for each in results]
+
+
+def kinds(messages):
+    return [each["error"]["kind"] if isinstance(each, dict) and "error" in each else "ok" for each in told(messages)]
+
+
+@ir.tool(permission="read")
+def status(order_id: str) -> str:
+    """Status of one order."""
+    return f"{order_id} is on its way"
+
+
+@ir.tool(permission="write")
+async def rename(order_id: str, name: str) -> dict[str, str]:
+    """Gives an order another name."""
+    return {order_id: name}
+
+
+@ir.tool
+def refund(order_id: str, usd: float = 1.0) -> str:
+    """Pays an order back."""
+    return f"paid {usd:g} for {order_id}"
+
+
+TOOLS = [status, rename, refund]
+EVERY = [call("status", {"order_id": "7"}, "a"), call("rename", {"order_id": "7", "name": "x"}, "b")]
+
+
+def run_with_client(calls, *tools, **options):
+    return ir.Toolbox(tools, **options).run_calls(calls)
+
+
+def run_with_asyncio(calls, *tools, **options):
+    return asyncio.run(ir.AsyncToolbox(tools, **options).run_calls(calls))
+
+
+def run_with_trio(calls, *tools, **options):
+    return trio.run(ir.AsyncToolbox(tools, **options).run_calls, calls)
+
+
+@pytest.fixture(params=[run_with_client, run_with_asyncio, run_with_trio], ids=["client", "asyncio", "trio"])
+def run(request):
+    return request.param
+
+
+def test_toolbox_runs_the_calls_of_an_answer(run):
+    """Serves R131. Serves R132."""
+    response = Response(ir.assistant(*EVERY), "tool_calls")
+
+    messages = run(response, *TOOLS)
+
+    assert told(messages) == ["7 is on its way", {"7": "x"}]
+    assert [message.tool_results[0].call_id for message in messages] == ["a", "b"]
+    ir.Request((ir.user("?"), response.message, *messages))
+
+
+@pytest.mark.parametrize("calls", [ir.assistant(*EVERY), EVERY, tuple(EVERY)])
+def test_toolbox_takes_messages_and_calls(calls):
+    assert len(ir.Toolbox(TOOLS).run_calls(calls)) == 2
+
+
+def test_tools_go_to_a_client_as_they_are():
+    """Serves R131."""
+    model = ScriptedModel(["Hello."])
+    with ir.Client(model) as client:
+        client.complete("Hi.", tools=[status, refund], tool_choice="status")
+
+    assert model.requests[0].tools == (status, refund)
+
+
+def test_toolbox_tells_of_a_tool_that_there_is_not(run):
+    """Serves R133."""
+    messages = run([call("delete_all", "{broken")], *TOOLS)
+
+    assert told(messages)[0]["error"] == {
+        "kind": "unknown_tool",
+        "tool": "delete_all",
+        "message": "there is no such tool",
+        "known_tools": ["status", "rename", "refund"],
+    }
+    assert messages[0].tool_results[0].is_error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problems"),
+    [
+        pytest.param("", [("order_id", "missing")], id="nothing"),
+        pytest.param("{", [("", "json_invalid")], id="cut-off"),
+        pytest.param("[1]", [("", "model_type")], id="list"),
+        pytest.param('{"order_id": 7}', [("order_id", "string_type")], id="type"),
+        pytest.param('{"order_id": "7", "x": 1}', [("x", "extra_forbidden")], id="extra"),
+        pytest.param('{"order_id": "\\ud800"}', [("", "json_invalid")], id="half-a-surrogate-pair"),
+        pytest.param("[" * 100_000, [("", "json_invalid")], id="too-deep"),
+    ],
+)
+def test_toolbox_tells_path_and_kind_of_wrong_arguments(arguments, problems):
+    """Serves R131."""
+    box = ir.Toolbox(TOOLS)
+
+    error = told(box.run_calls([call("status", arguments)]))[0]["error"]
+
+    assert (error["kind"], error["tool"]) == ("invalid_arguments", "status")
+    assert [(each["path"], each["kind"]) for each in error["problems"]] == problems
+    assert not box.records[0].ran
+
+
+def test_toolbox_tells_the_path_inside_a_nested_argument():
+    class Line(BaseModel):
+        count: int
+
+    @ir.tool
+    def order(lines: list[Line]) -> str:
+        return ""
+
+    error = told(ir.Toolbox([order]).run_calls([call("order", {"lines": [{"count": 1}, {"count": "x"}]})]))[0]["error"]
+
+    assert error["problems"][0]["path"] == "lines.1.count"
+
+
+def _stop_iteration() -> str:
+    return next(iter(()))
+
+
+def _exit() -> str:
+    raise SystemExit(2)
+
+
+def _secret() -> str:
+    raise ValueError("the password is hunter2")
+
+
+def _timeout() -> str:
+    raise TimeoutError("of the tool itself")
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (_stop_iteration, {"RuntimeError"}),
+        (_exit, {"SystemExit"}),
+        (_secret, {"ValueError"}),
+        (_timeout, {"TimeoutError"}),
+    ],
+)
+def test_tool_that_raises_is_told_without_its_text(run, function, kind):
+    tool = ir.tool(function, name="broken")
+
+    error = told(run([call("broken")], tool))[0]["error"]
+
+    assert error["kind"] == "failed"
+    assert error["message"].removeprefix("the tool failed with ") in kind
+
+
+def test_tool_that_raises_keeps_its_exception_for_the_program():
+    tool = ir.tool(_secret, name="broken")
+    box = ir.Toolbox([tool])
+
+    (result,) = drive(box.results([call("broken")], blocking=True))
+
+    assert isinstance(result.outcome.value.error, ValueError)
+    assert result.record.error == "ValueError"
+    assert "hunter2" not in f"{result!r}{result.outcome.content}"
+
+
+def test_tool_tells_the_text_of_the_errors_that_it_names():
+    @ir.tool(errors=(LookupError,))
+    def find(key: str) -> str:
+        raise KeyError("no order of this number")
+
+    assert (
+        "no order of this number"
+        in told(ir.Toolbox([find]).run_calls([call("find", {"key": "1"})]))[0]["error"]["message"]
+    )
+
+
+def test_tool_may_say_by_itself_that_it_failed(run):
+    @ir.tool
+    def look() -> ir.ToolOutcome:
+        return ir.ToolOutcome("closed today", is_error=True)
+
+    (message,) = run([call("look")], look)
+
+    assert message.tool_results[0] == ir.ToolResult("c1", "closed today", "look", is_error=True)
+
+
+def test_tool_that_returns_what_is_no_json_has_failed():
+    @ir.tool
+    def look() -> object:
+        return object()
+
+    error = told(ir.Toolbox([look]).run_calls([call("look")]))[0]["error"]
+
+    assert error["kind"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("value", "content"),
+    [(None, "null"), ("text", "text"), ([1, "a"], '[1,"a"]'), (1.5, "1.5"), ({"é": True}, '{"é":true}'), ((), "[]")],
+)
+def test_tool_results_are_text_or_json(value, content):
+    @ir.tool
+    def give() -> object:
+        return value
+
+    assert ir.Toolbox([give]).run_calls([call("give")])[0].tool_results[0].content == content
+
+
+def test_tools_of_one_turn_run_at_the_same_time(run):
+    """Serves R132."""
+    together = threading.Barrier(3, timeout=10)
+
+    @ir.tool
+    def wait(number: int) -> int:
+        """Ends when three of it run."""
+        together.wait()
+        return number
+
+    messages = run([call("wait", {"number": number}, f"c{number}") for number in range(3)], wait)
+
+    assert [message.tool_results[0].content for message in messages] == ["0", "1", "2"]
+
+
+def test_coroutine_tools_of_one_turn_run_at_the_same_time():
+    @ir.tool
+    async def wait(number: int) -> int:
+        await asyncio.sleep(10)
+        return number
+
+    async def all_three():
+        began = asyncio.get_running_loop().time()
+        await ir.AsyncToolbox([wait]).run_calls([call("wait", {"number": n}, f"c{n}") for n in range(3)])
+        return asyncio.get_running_loop().time() - began
+
+    assert run_virtual(all_three()) == pytest.approx(10)
+
+
+def test_tools_run_one_after_the_other_where_that_is_asked_for(run):
+    running, most = [], []
+
+    @ir.tool
+    def step() -> str:
+        running.append(1)
+        most.append(len(running))
+        running.pop()
+        return ""
+
+    run([call("step", id=str(number)) for number in range(4)], step, at_once=1)
+
+    assert most == [1, 1, 1, 1]
+
+
+def test_tools_see_the_context_of_their_caller(run):
+    tenant = contextvars.ContextVar("tenant", default="nobody")
+
+    @ir.tool
+    def plain() -> str:
+        return f"{tenant.get()} {current_scope().labels['team']}"
+
+    @ir.tool
+    async def coroutine() -> str:
+        return plain()
+
+    tenant.set("acme")
+    with ir.scope(labels={"team": "a"}):
+        messages = run([call("plain", id="1"), call("coroutine", id="2")], plain, coroutine)
+
+    assert told(messages) == ["acme a", "acme a"]
+
+
+def test_tool_is_told_of_its_call():
+    seen: list[ir.ToolRun] = []
+
+    @ir.tool
+    def pay(usd: int, run: ir.ToolRun) -> str:
+        seen.append(run)
+        return ""
+
+    assert "run" not in pay.parameters["properties"]
+    box = ir.Toolbox([pay])
+    for arguments in ('{"usd": 1}', '{ "usd":1 }', '{"usd": 2}'):
+        box.run_calls([call("pay", arguments)])
+
+    assert [run.call_id for run in seen] == ["c1"] * 3
+    assert seen[0].idempotency_key == seen[1].idempotency_key != seen[2].idempotency_key
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_tool_that_hangs_is_left_after_its_time(run, kind):
+    release = threading.Event()
+
+    @ir.tool(timeout=0.02)
+    def plain() -> str:
+        release.wait(10)
+        return ""
+
+    @ir.tool(timeout=0.02)
+    async def coroutine() -> str:
+        await (trio.sleep(10) if run is run_with_trio else asyncio.sleep(10))
+        return ""
+
+    try:
+        messages = run([call(kind), call("status", {"order_id": "7"}, "c2")], plain, coroutine, status)
+    finally:
+        release.set()
+
+    assert kinds(messages) == ["timeout", "ok"]
+
+
+def test_tool_ends_at_the_deadline_of_the_scope(run):
+    release = threading.Event()
+
+    @ir.tool
+    def hang() -> str:
+        release.wait(10)
+        return ""
+
+    began = time.monotonic()
+    try:
+        with ir.scope(timeout=0.05):
+            messages = run([call("hang")], hang)
+    finally:
+        release.set()
+
+    assert kinds(messages) == ["timeout"]
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_tool_ends_when_the_scope_is_cancelled(run, kind):
+    cancellation, release = ir.Cancellation(), threading.Event()
+
+    @ir.tool
+    def plain() -> str:
+        cancellation.cancel()
+        release.wait(10)
+        return ""
+
+    @ir.tool
+    async def coroutine() -> str:
+        cancellation.cancel()
+        await (trio.sleep(10) if run is run_with_trio else asyncio.sleep(10))
+        return ""
+
+    try:
+        with pytest.raises(ir.errors.CancelledError), ir.scope(cancellation=cancellation):
+            run([call(kind)], plain, coroutine)
+    finally:
+        release.set()
+
+
+def test_toolbox_does_not_run_or_offer_what_is_not_permitted(run):
+    """Serves R134."""
+    box = ir.Toolbox(TOOLS, permissions=["read"])
+
+    assert box.definitions == (status,)
+    assert kinds(run([*EVERY, call("refund", {"order_id": "7"}, "c")], *TOOLS, permissions=["read"])) == [
+        "ok",
+        "no_permission",
+        "no_permission",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/srv/a.txt", True),
+        ("/srv/../etc/passwd", False),
+        ("/etc/passwd", False),
+        ("/srv/a.txt\n/etc", False),
+        (None, True),
+        (["/srv/a", "/etc/b"], False),
+        (["/srv/a", "/srv/b"], True),
+    ],
+)
+def test_toolbox_does_not_run_arguments_that_are_not_allowed(path, allowed):
+    """Serves R134."""
+    ran = []
+
+    @ir.tool(allow={"path": r"/srv/[\w.]+(?<!\.\.)"})
+    def read(path: str | list[str] | None) -> str:
+        """Reads a file."""
+        ran.append(path)
+        return "ok"
+
+    box = ir.Toolbox([read])
+    messages = box.run_calls([call("read", {"path": path})])
+
+    assert (kinds(messages) == ["ok"], bool(ran)) == (allowed, allowed)
+    assert box.records[0].outcome == ("ok" if allowed else "not_allowed")
+    if not allowed:
+        assert told(messages)[0]["error"]["problems"][0]["path"] == "path"
+
+
+def test_constraint_that_fails_allows_nothing():
+    @ir.tool(allow={"number": lambda number: 1 / number > 0})
+    def use(number: int) -> str:
+        return ""
+
+    box = ir.Toolbox([use])
+
+    assert kinds(box.run_calls([call("use", {"number": n}, str(n)) for n in (1, 0, -1)])) == [
+        "ok",
+        "not_allowed",
+        "not_allowed",
+    ]
+
+
+def _yes(request):
+    return True
+
+
+async def _yes_later(request):
+    return True
+
+
+def _broken(request):
+    raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("approve", "kind"),
+    [
+        pytest.param(_yes, "ok", id="yes"),
+        pytest.param(_yes_later, "ok", id="coroutine"),
+        pytest.param(lambda request: _yes_later(request), "ok", id="lambda-of-a-coroutine"),
+        pytest.param(lambda request: False, "not_approved", id="no"),
+        pytest.param(lambda request: None, "not_approved", id="nothing"),
+        pytest.param(lambda request: "yes", "not_approved", id="text"),
+        pytest.param(lambda request: 1, "not_approved", id="one"),
+        pytest.param(_broken, "not_approved", id="broken"),
+    ],
+)
+def test_toolbox_asks_before_it_runs(run, approve, kind):
+    """Serves R134."""
+    messages = run([call("refund", {"order_id": "7"})], *TOOLS, approve=approve)
+
+    assert kinds(messages) == [kind]
+
+
+def test_toolbox_tells_the_reason_of_a_refusal_and_does_not_count_it():
+    """Serves R134."""
+    answers = iter(["not on a Sunday", True])
+    asked = []
+
+    def approve(request):
+        asked.append((request.tool, request.permission, dict(request.arguments), request.who))
+        return next(answers)
+
+    pay = ruled(refund, max_calls=1)
+    box = ir.Toolbox([status, pay], approve=approve, who="desk")
+    twice = [call("refund", {"order_id": "7"}, "1"), call("refund", {"order_id": "7"}, "2")]
+
+    messages = box.run_calls([call("status", {"order_id": "7"}, "0"), *twice])
+
+    assert told(messages)[1]["error"]["message"] == "not on a Sunday"
+    assert kinds(messages) == ["ok", "not_approved", "ok"]
+    assert asked == [("refund", "side_effect", {"order_id": "7", "usd": 1.0}, "desk")] * 2
+
+
+def test_toolbox_asks_nobody_about_a_call_that_cannot_be_run():
+    box = ir.Toolbox([ruled(refund, allow={"usd": lambda usd: usd < 5})], approve=_broken)
+
+    messages = box.run_calls([call("refund", {"order_id": "7", "usd": 9}, "1"), call("refund", {}, "2")])
+
+    assert kinds(messages) == ["not_allowed", "invalid_arguments"]
+
+
+def test_toolbox_keeps_to_the_number_of_runs(run):
+    """Serves R134."""
+    limited = ruled(status, max_calls=2)
+    calls = [call("status", {"order_id": "7"}, str(number)) for number in range(4)]
+
+    assert kinds(run(calls, limited)) == ["ok", "ok", "over_budget", "over_budget"]
+    assert kinds(run(calls, status, max_calls=3)) == ["ok", "ok", "ok", "over_budget"]
+
+
+def test_toolbox_keeps_to_the_money_for_a_tool_and_charges_it():
+    """Serves R134."""
+    budget = ir.Budget(usd=10)
+    box = ir.Toolbox([ruled(status, cost_usd=0.1, max_cost_usd=0.3)])
+
+    with ir.scope(budget=budget):
+        messages = box.run_calls([call("status", {"order_id": "7"}, str(number)) for number in range(5)])
+
+    assert kinds(messages) == ["ok"] * 3 + ["over_budget"] * 2
+    assert budget.spent.cost_usd == pytest.approx(0.3)
+    assert sum(record.cost_usd for record in box.records) == pytest.approx(0.3)
+
+
+def test_toolbox_leaves_a_record_of_every_call():
+    """Serves R134."""
+    taken = []
+    box = ir.Toolbox(TOOLS, audit=taken.append, who="desk", approve=lambda request: False)
+    calls = [
+        call("status", {"order_id": "secret-7"}, "1"),
+        call("status", '{ "order_id" : "secret-7" }', "2"),
+        call("refund", {"order_id": "secret-7"}, "3"),
+        call("x" * 99, "{", "4"),
+    ]
+
+    with ir.scope(labels={"tenant": "acme"}):
+        box.run_calls(calls)
+
+    assert [(each.who, each.tool[:7], each.outcome, each.ran) for each in taken] == [
+        ("desk", "status", "ok", True),
+        ("desk", "status", "ok", True),
+        ("desk", "refund", "not_approved", False),
+        ("desk", "x" * 7, "unknown_tool", False),
+    ]
+    assert taken == box.records
+    assert taken[0].arguments_hash == taken[1].arguments_hash
+    assert taken[0].labels == {"tenant": "acme"}
+    assert taken[0].duration > 0
+    assert len(taken[3].tool) == 64
+    assert "secret" not in repr([(each, each.arguments) for each in taken])
+
+
+def test_toolbox_keeps_arguments_only_where_it_is_told_to():
+    box = ir.Toolbox(TOOLS, keep_arguments=True)
+
+    box.run_calls([call("status", '{"order_id": "7"}')])
+
+    assert box.records[0].arguments == '{"order_id": "7"}'
+    assert "order_id" not in repr(box.records[0])
+
+
+def test_toolbox_goes_on_where_an_audit_fails(caplog):
+    def audit(record):
+        raise OSError("disk is full")
+
+    messages = ir.Toolbox(TOOLS, audit=audit).run_calls([call("status", {"order_id": "7"})])
+
+    assert kinds(messages) == ["ok"]
+    assert "an audit record was not taken (OSError)" in caplog.text
+
+
+def test_toolbox_runs_any_tool_of_the_protocol(run):
+    class Remote:
+        definition = ir.Tool("remote", "Elsewhere.", {"type": "object", "properties": {"a": {"type": "integer"}}})
+        permission = "read"
+        timeout = None
+
+        async def run(self, arguments, run):
+            if arguments.get("a") == 1:
+                raise ir.ToolError("the server is gone", tool="remote")
+            if arguments.get("a") == 2:
+                raise RuntimeError
+            return ir.ToolOutcome(f"got {arguments['a']}")
+
+    remote = ruled(Remote(), allow={"a": lambda a: a < 9})
+    calls = [call("remote", {"a": number}, str(number)) for number in (0, 1, 2, 9)]
+
+    assert kinds(run([*calls, call("remote", "[]", "x"), call("remote", "{", "y")], remote)) == [
+        "ok",
+        "unavailable",
+        "failed",
+        "not_allowed",
+        "invalid_arguments",
+        "invalid_arguments",
+    ]
+
+
+def test_rules_of_a_tool_are_not_widened_by_further_ones():
+    @ir.tool(allow={"path": r"/srv/.*"}, max_calls=1)
+    def read(path: str) -> str:
+        return ""
+
+    wider = ruled(read, allow={"path": r".*\.txt"})
+    calls = [call("read", {"path": path}, path) for path in ("/etc/a.txt", "/srv/a.bin", "/srv/a.txt", "/srv/b.txt")]
+
+    assert kinds(ir.Toolbox([wider]).run_calls(calls)) == ["not_allowed", "not_allowed", "ok", "over_budget"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda: ir.Toolbox([ir.Tool("a")]), "a plain ir.Tool cannot be run", id="plain"),
+        pytest.param(lambda: ir.Toolbox([len]), "write @ir.tool above it", id="function"),
+        pytest.param(lambda: ir.Toolbox([status, status]), "two tools are called 'status'", id="twice"),
+        pytest.param(lambda: ir.Toolbox("status"), "a list of tools", id="text"),
+        pytest.param(lambda: ir.Toolbox([], at_once=0), "at_once must be", id="at-once"),
+        pytest.param(lambda: ir.Toolbox([], max_calls=-1), "max_calls must be", id="max-calls"),
+        pytest.param(lambda: ir.Toolbox([], approve=True), "approve must be a function", id="approve"),
+        pytest.param(lambda: ir.Toolbox([], permissions=["all"]), "a permission is one of", id="permission"),
+        pytest.param(lambda: ir.Toolbox([]).run_calls("x"), "pass a Response", id="calls"),
+        pytest.param(lambda: ruled(len), "a tool is a function", id="ruled"),
+        pytest.param(lambda: ruled(status, allow={"x": "y"}), "no argument 'x'", id="ruled-allow"),
+    ],
+)
+def test_toolbox_refuses_what_cannot_work(make, message):
+    with pytest.raises(ir.ConfigError, match=message):
+        make()
