@@ -111,6 +111,7 @@ GOLDEN = {
                 "type": "object",
             },
             "Span": {
+                "additionalProperties": False,
                 "properties": {"first": {"type": "integer"}, "last": {"type": "integer"}},
                 "required": ["first", "last"],
                 "type": "object",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from inferail._sync import drive
 from inferail.errors import ConfigError
@@ -193,17 +193,18 @@ class BaseAgent:
         output: type[Any] | Schema | None = None,
         journal: Store | None = None,
         run_id: str | None = None,
+        resumed: bool = False,
         streamed: bool = False,
     ) -> Loop:
         """One run that has not begun: what `run`, `resume` and `stream` are made of."""
+        messages = None if resumed else _messages(prompt)
         store = self._store if journal is None else check_store(journal)
-        if store is None and (prompt is None or run_id is not None):
+        if store is None and run_id is not None:
             raise ConfigError(
                 "an id goes with a journal: pass journal=, for example a SQLiteStore, here or to the agent"
             )
         run_id = new_id() if run_id is None else run_id
         held = None if store is None else Journal(store, run_id, self._keeper_of(store))
-        messages = None if prompt is None else _messages(prompt)
         return Loop(self._settings, messages, run_id=run_id, output=output, journal=held, streamed=streamed)
 
     def _keeper_of(self, store: Store) -> Keeper:
@@ -277,7 +278,7 @@ class Agent(BaseAgent):
             FormatError: Its journal cannot be read.
             CapacityError: Another process works on it.
         """
-        return drive(self.loop(None, output=output, journal=journal, run_id=id).finished())
+        return drive(self.loop(None, output=output, journal=journal, run_id=id, resumed=True).finished())
 
     def stream(
         self,
@@ -325,7 +326,7 @@ class AsyncAgent(BaseAgent):
         journal: Store | None = None,
     ) -> Run[Any]:
         """Goes on with a run from its journal, as `Agent.resume` does."""
-        return await self.loop(None, output=output, journal=journal, run_id=id).finished()
+        return await self.loop(None, output=output, journal=journal, run_id=id, resumed=True).finished()
 
     def stream(
         self,
@@ -339,20 +340,17 @@ class AsyncAgent(BaseAgent):
         return AsyncSteps(self.loop(prompt, output=output, journal=journal, run_id=id, streamed=True))
 
 
-def _messages(prompt: Prompt) -> tuple[Message, ...]:
+def _messages(prompt: Prompt | None) -> tuple[Message, ...]:
     if isinstance(prompt, str):
         if not prompt:
             raise ConfigError("the prompt is empty: pass some text")
         return (Message("user", (Text(prompt),)),)
     if isinstance(prompt, Message):
         return (prompt,)
-    try:
-        messages = tuple(prompt)
-    except TypeError:
-        raise ConfigError("the prompt must be a text, a Message or a list of Messages") from None
-    if not all(isinstance(each, Message) for each in messages):
-        raise ConfigError("the prompt must be a text, a Message or a list of Messages")
-    return messages
+    messages = tuple(prompt) if isinstance(prompt, Iterable) else ("",)
+    if all(isinstance(each, Message) for each in messages):
+        return cast("tuple[Message, ...]", messages)
+    raise ConfigError("the prompt must be a text, a Message or a list of Messages")
 
 
 def _is_number(value: object) -> bool:

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_origin
 
 from inferail.errors import (
@@ -39,6 +39,7 @@ from inferail.pipelines.tools.audit import arguments_hash
 from inferail.pipelines.tools.outcomes import failure
 from inferail.pipelines.tools.toolbox import CallResult
 from inferail.types.accumulate import voids
+from inferail.types.message import ToolCall
 from inferail.types.scope import Scope, current_scope
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from inferail.pipelines.tools.toolbox import BaseToolbox
     from inferail.store.protocol import Store
     from inferail.types.clock import Clock
-    from inferail.types.message import Message, ToolCall
+    from inferail.types.message import Message, Part
     from inferail.types.response import Attempt, Response
     from inferail.types.scope import Budget
     from inferail.types.usage import Usage
@@ -123,6 +124,8 @@ class _Turn:
 
     def say(self, response: Response[Any]) -> None:
         """The model said this."""
+        if len({call.id for call in response.tool_calls}) < len(response.tool_calls):
+            response = _with_own_ids(response)
         self.response, self.stop, self.calls = response, _verdict(response), response.tool_calls
         self.hashes = tuple([arguments_hash(call.arguments) for call in self.calls])
 
@@ -311,7 +314,7 @@ class Loop:
         turn.say(response)
         self._kept = response.output
         if self._journal is not None:
-            await self._journal.answered(turn.number, response, self._budget)
+            await self._journal.answered(turn.number, turn.response or response, self._budget)
 
     def _charge(self, before: Usage, attempts: Sequence[Attempt], usage: Usage | None) -> None:
         """Spends what a model consumed that does not do so itself: one of this process, or a script."""
@@ -460,6 +463,23 @@ def _verdict(response: Response[Any]) -> _Stop | None:
             return _Stop("answered", final=True)
         case _:  # a word that we do not know, or calls that did not come: nothing says that this is all
             return _Stop("truncated", final=True)
+
+
+def _with_own_ids(response: Response[Any]) -> Response[Any]:
+    """The same turn with an id for each call: some servers give one to several, which no request may."""
+    parts: list[Part] = []
+    seen: set[str] = set()
+    for part in response.message.parts:
+        if isinstance(part, ToolCall):
+            call_id, again = part.id, 1
+            while call_id in seen:
+                again += 1
+                call_id = f"{part.id}-{again}"
+            seen.add(call_id)
+            parts.append(replace(part, id=call_id))
+        else:
+            parts.append(part)
+    return replace(response, message=replace(response.message, parts=tuple(parts)))
 
 
 def _event(number: int, delta: Delta) -> Event | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -106,7 +107,16 @@ def lint(tools: Iterable[RunnableTool | Tool]) -> list[Finding]:
 def warn_of(tools: Iterable[RunnableTool]) -> None:
     """A `DangerousToolWarning` for each finding, at the line that makes the toolbox or the agent."""
     for finding in lint(tools):
-        warnings.warn(finding.message, DangerousToolWarning, stacklevel=4)
+        warnings.warn(finding.message, DangerousToolWarning, stacklevel=_levels_up())
+
+
+def _levels_up() -> int:
+    """How far above `warn_of` the first code stands that is not ours."""
+    level, frame = 1, inspect.currentframe()
+    frame = None if frame is None else frame.f_back
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("inferail."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _language(tool: Tool, path: str, schema: Mapping[str, Any]) -> Language | None:

@@ -93,7 +93,9 @@ async def _under_trio(
 
     with Watch(cancellation, blocking=False), trio.move_on_after(math.inf if limit is None else limit):
         if beside:
-            return await _awaited(await trio.to_thread.run_sync(function, abandon_on_cancel=True))
+            # In a tuple: trio takes a function that gives a coroutine for a mistake.
+            (result,) = await trio.to_thread.run_sync(lambda: (function(),), abandon_on_cancel=True)
+            return await _awaited(result)
         return await function()
     raise Late
 
