@@ -35,14 +35,20 @@ class RunBudget(Budget):
 
     def spend(self, usage: Usage) -> None:
         """Adds what was consumed, here and around."""
-        self.restore(usage, priced=usage.cost_usd is not None or not usage.total_tokens)
-        if self.outer is not None:
-            self.outer.spend(usage)
+        self.restore(usage, priced=usage.cost_usd is not None or not usage.total_tokens, around=True)
 
-    def restore(self, usage: Usage, *, priced: bool) -> None:
-        """Adds what was consumed before a restart: the budget around the run is another one now."""
+    def restore(self, usage: Usage, *, priced: bool, around: bool) -> None:
+        """Adds what was consumed before a restart.
+
+        Args:
+            usage: How much.
+            priced: Whether its cost is all of it.
+            around: Whether the budget around the run does not know of it yet.
+        """
         self.priced = self.priced and priced
         super().spend(usage)
+        if around and self.outer is not None:
+            self.outer.spend(usage)
 
     def check(self) -> None:
         """Raises BudgetError if nothing is left, here or around."""

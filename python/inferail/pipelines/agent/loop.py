@@ -253,7 +253,9 @@ class Loop:
                     "the journal has a run of this id with another prompt: give each run an id of its own"
                 )
             self._messages = list(past.prompt or self._prompt or ())
-            self._budget.restore(past.spent, priced=past.priced)
+            # Of an agent inside another one, the other has not written down what this one spent before its process died. At
+            # worst it counts something twice, where a call beside this one ended meanwhile: a bound is not passed by that.
+            self._budget.restore(past.spent, priced=past.priced, around=self._depth > 0)
         return past
 
     def _restored(self, past: Past) -> _Turn | None:
