@@ -65,9 +65,11 @@ def streamed_async(answers: Sequence[Any], prompt: Any = "Go.", /, **options: An
     run_options = {name: options.pop(name) for name in ("output", "journal", "id") if name in options}
 
     async def ran() -> Any:
-        async with ir.AsyncClient(ScriptedModel(answers)) as client:
-            async with ir.AsyncAgent(client, **options).stream(prompt, **run_options) as steps:
-                return await steps.final()
+        async with (
+            ir.AsyncClient(ScriptedModel(answers)) as client,
+            ir.AsyncAgent(client, **options).stream(prompt, **run_options) as steps,
+        ):
+            return await steps.final()
 
     return asyncio.run(ran())
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from typing import Any, cast
 
 import pytest
 import trio
@@ -233,6 +234,7 @@ class Late:
 
     async def generate(self, request):
         scope = current_scope()
+        assert scope.deadline is not None
         await asyncio.sleep(scope.deadline - asyncio.get_running_loop().time())
         raise ir.DeadlineError("too late", phase="total")
 
@@ -461,7 +463,7 @@ def test_agent_explains_its_first_request():
     [
         ({"budget": 5}, "budget must be a Budget"),
         ({"budget": ir.Budget(steps=0)}, "a whole number of steps"),
-        ({"budget": ir.Budget(steps=1.5)}, "a whole number of steps"),
+        ({"budget": ir.Budget(steps=cast("Any", 1.5))}, "a whole number of steps"),
         ({"timeout": 0}, "timeout must be"),
         ({"repeats": 1}, "repeats must be"),
         ({"tools": [len]}, "write @ir.tool"),
@@ -479,7 +481,7 @@ def test_agent_needs_the_client_of_its_kind():
         with pytest.raises(ir.ConfigError, match=r"AsyncAgent needs an ir\.AsyncClient"):
             ir.AsyncAgent(client)
         with pytest.raises(ir.ConfigError, match="must be an"):
-            ir.Agent("openai:gpt-5-mini")
+            ir.Agent(cast("Any", "openai:gpt-5-mini"))
 
 
 @pytest.mark.parametrize("prompt", ["", None, 5, ["text"]])

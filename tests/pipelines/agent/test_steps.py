@@ -109,11 +109,13 @@ def test_stream_that_is_left_asks_nobody_any_more():
 
 def test_stream_that_is_left_in_the_middle_of_an_answer_closes_it():
     async def read():
-        async with ir.AsyncClient(ScriptedModel([says("One two three.")])) as client:
-            async with ir.AsyncAgent(client).stream("Go.") as steps:
-                async for event in steps:
-                    if isinstance(event, Said):
-                        return event.text
+        async with (
+            ir.AsyncClient(ScriptedModel([says("One two three.")])) as client,
+            ir.AsyncAgent(client).stream("Go.") as steps,
+        ):
+            async for event in steps:
+                if isinstance(event, Said):
+                    return event.text
         return ""
 
     assert asyncio.run(read()) == "One "

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Optional
 
 import jsonschema
 import pytest
-from annotated_types import Ge
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
@@ -56,7 +55,7 @@ def plain(order_id: str, lines: list[int], urgent: bool = False, weight: float =
 
 def annotated(
     city: Annotated[str, Field(description="A town.", min_length=2)],
-    days: Annotated[int, Ge(1), "How many."] = 3,
+    days: Annotated[int, Field(ge=1), "How many."] = 3,
     unit: Literal["c", "f"] = "c",
 ) -> str:
     """Args:
@@ -81,7 +80,7 @@ def nothing() -> str:
     return ""
 
 
-GOLDEN = {
+GOLDEN: dict[Any, dict[str, Any]] = {
     plain: {
         "properties": {
             "order_id": {"type": "string", "description": "As printed."},
@@ -244,7 +243,7 @@ def _bare(order_id) -> str:
     return ""
 
 
-def _unknown(order: "Missing") -> str:  # noqa: F821  # type: ignore[name-defined]
+def _unknown(order: "Missing") -> str:  # type: ignore[name-defined]  # noqa: F821
     return ""
 
 

@@ -66,6 +66,8 @@ class FunctionTool(Tool, Generic[ParametersP, ResultT]):
     timeout: float | None
     rules: Rules
     function: Callable[ParametersP, ResultT]
+    __name__: str
+    __wrapped__: Callable[ParametersP, ResultT]
     _parameters: Parameters
     _coroutine: bool
     _errors: tuple[type[Exception], ...]

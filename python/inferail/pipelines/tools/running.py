@@ -102,7 +102,10 @@ async def _under_trio(
 
 async def _awaited(result: Any) -> Any:
     """Of a plain function that gave a coroutine (a lambda, a partial) what that gives."""
-    return await result if isinstance(result, Awaitable) else result
+    if not isinstance(result, Awaitable):
+        return result
+    settled: Any = await result
+    return settled
 
 
 def _settled(result: Any) -> Any:
