@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from inferail.pipelines.tools.function import tool as tool
     from inferail.pipelines.tools.protocol import ToolOutcome as ToolOutcome
     from inferail.pipelines.tools.protocol import ToolRun as ToolRun
+    from inferail.pipelines.tools.rules import ToolRequest as ToolRequest
     from inferail.pipelines.tools.toolbox import AsyncToolbox as AsyncToolbox
     from inferail.pipelines.tools.toolbox import Toolbox as Toolbox
     from inferail.providers.target import Target
@@ -129,6 +130,7 @@ _HOMES = {
     "inferail.pipelines.agent.agent": ("Agent", "AsyncAgent"),
     "inferail.pipelines.tools.function": ("tool",),
     "inferail.pipelines.tools.protocol": ("ToolOutcome", "ToolRun"),
+    "inferail.pipelines.tools.rules": ("ToolRequest",),
     "inferail.pipelines.tools.toolbox": ("AsyncToolbox", "Toolbox"),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),

@@ -102,10 +102,7 @@ async def _under_trio(
 
 async def _awaited(result: Any) -> Any:
     """Of a plain function that gave a coroutine (a lambda, a partial) what that gives."""
-    if not isinstance(result, Awaitable):
-        return result
-    settled: Any = await result
-    return settled
+    return await result if inspect.isawaitable(result) else result
 
 
 def _settled(result: Any) -> Any:
