@@ -42,7 +42,7 @@ class Planned:
 
     def stream(self, request: ir.Request) -> Any:
         """Is not asked for."""
-        raise NotImplementedError
+        raise AssertionError("nobody streams here")
 
 
 def agent_of(model: Any, worked: Callable[[ir.ToolRun, str], None], **options: Any) -> ir.Agent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast, overload
 
 from inferail._sync import drive
 from inferail.errors import ConfigError
@@ -34,9 +34,57 @@ if TYPE_CHECKING:
     from inferail.types.scope import Budget
     from inferail.types.tools import Tool
 
-__all__ = ["Agent", "AsyncAgent", "BaseAgent"]
+__all__ = ["Agent", "AgentOptions", "AsyncAgent", "BaseAgent"]
 
-_ALL: tuple[Permission, ...] = ("read", "write", "side_effect")
+
+class AgentOptions(TypedDict, total=False):
+    """What an agent may be told.
+
+    Attributes:
+        tools: What it may use; see `Toolbox`.
+        system: Its instructions, sent with every step.
+        budget: Dollars, tokens and steps of each run, each on its own; default: 20 steps. It is charged to the Scope's budget as
+            well, which bounds several runs together. A step in which a bound is passed is the last one.
+        timeout: Seconds for each whole run, tools included.
+        repeats: A run is stopped when it is about to do the same for this many times, with the same results; default: 3, None
+            never.
+        permissions: What may be done at all; default: everything that the tools do.
+        approve: Asked before each run of a tool that is not `read`; see `Toolbox`.
+        max_calls: How many runs of tools there may be in one run of the agent.
+        at_once: How many tools of one step run at a time; default: 8.
+        audit: Takes one `ToolRecord` for each call.
+        keep_arguments: Whether records have the arguments, and not only their hash.
+        journal: Where runs are written down, to be resumed after a crash; default: nowhere.
+        model: Another model than the client's.
+        tool_choice: `auto`, `none`, `required` or a tool's name: for the first step; `auto` afterwards.
+        sampling: Overrides the client's.
+        provider_options: As for `client.complete`.
+        labels: Carried to the records of calls and tools.
+        name: A name for the records; default: `agent`.
+    """
+
+    tools: Iterable[RunnableTool]
+    system: str | None
+    budget: Budget | None
+    timeout: float | None
+    repeats: int | None
+    permissions: Iterable[Permission]
+    approve: Approve | None
+    max_calls: int | None
+    at_once: int
+    audit: Audit | None
+    keep_arguments: bool
+    journal: Store | None
+    model: str | Model | None
+    tool_choice: str | None
+    sampling: Sampling | None
+    provider_options: Mapping[str, Mapping[str, Any]] | None
+    labels: Mapping[str, str] | None
+    name: str
+
+
+_FOR_TOOLS = ("permissions", "approve", "max_calls", "at_once", "audit", "keep_arguments")
+_FOR_CALLS = ("system", "tool_choice", "sampling", "provider_options", "labels", "model")
 
 
 class BaseAgent:
@@ -44,101 +92,53 @@ class BaseAgent:
 
     _blocking = False
 
-    def __init__(
-        self,
-        client: BaseClient,
-        *,
-        tools: Iterable[RunnableTool] = (),
-        system: str | None = None,
-        budget: Budget | None = None,
-        timeout: float | None = None,
-        repeats: int | None = 3,
-        permissions: Iterable[Permission] = _ALL,
-        approve: Approve | None = None,
-        max_calls: int | None = None,
-        at_once: int = 8,
-        audit: Audit | None = None,
-        keep_arguments: bool = False,
-        journal: Store | None = None,
-        model: str | Model | None = None,
-        tool_choice: str | None = None,
-        sampling: Sampling | None = None,
-        provider_options: Mapping[str, Mapping[str, Any]] | None = None,
-        labels: Mapping[str, str] | None = None,
-        name: str = "agent",
-    ) -> None:
+    def __init__(self, client: BaseClient, **options: Unpack[AgentOptions]) -> None:
         """Sets up the agent; nothing is asked. One agent may have many runs at the same time.
 
         Args:
             client: Asks the model: a `Client` for an `Agent`, an `AsyncClient` for an `AsyncAgent`.
-            tools: What it may use; see `Toolbox`.
-            system: Its instructions, sent with every step.
-            budget: Dollars, tokens and steps of each run, each on its own; default: 20 steps. It is charged to the Scope's
-                budget as well, which bounds several runs together. A step in which a bound is passed is the last one.
-            timeout: Seconds for each whole run, tools included.
-            repeats: A run is stopped when it is about to do the same for this many times, with the same results; None never.
-            permissions: What may be done at all.
-            approve: Asked before each run of a tool that is not `read`; see `Toolbox`.
-            max_calls: How many runs of tools there may be in one run of the agent.
-            at_once: How many tools of one step run at a time.
-            audit: Takes one `ToolRecord` for each call.
-            keep_arguments: Whether records have the arguments.
-            journal: Where runs are written down, to be resumed after a crash; None is nowhere.
-            model: Another model than the client's.
-            tool_choice: `auto`, `none`, `required` or a tool's name: for the first step; `auto` afterwards.
-            sampling: Overrides the client's.
-            provider_options: As for `client.complete`.
-            labels: Carried to the records of calls and tools.
-            name: A name for the records.
+            options: See `AgentOptions`.
 
         Raises:
-            ConfigError: An argument is wrong, or does not go with the client.
+            ConfigError: An option is wrong, or does not go with the client.
         """
-        blocking = is_blocking(client)
-        if blocking != self._blocking:
+        if is_blocking(client) != self._blocking:
             right = "ir.Client" if self._blocking else "ir.AsyncClient"
             raise ConfigError(f"{type(self).__name__} needs an {right}, not {type(client).__name__}")
+        if unknown := sorted(set(options) - AgentOptions.__annotations__.keys()):
+            raise ConfigError(
+                f"an agent has no option {unknown[0]!r}; known: {', '.join(AgentOptions.__annotations__)}"
+            )
+        given: dict[str, Any] = dict(options)
+        timeout, name = given.get("timeout"), given.get("name", "agent")
+        labels: Mapping[str, str] = given.get("labels") or {}
         if timeout is not None and not (_is_number(timeout) and 0 < timeout < math.inf):
             raise ConfigError(f"timeout must be a positive number of seconds, or None, not {timeout!r}")
-        check_labels(labels or {})
-        toolbox = BaseToolbox(
-            tools,
-            permissions=permissions,
-            approve=approve,
-            max_calls=max_calls,
-            at_once=at_once,
-            audit=audit,
-            keep_arguments=keep_arguments,
-            who=name,
-        )
+        check_labels(labels)
+        rules = {option: given[option] for option in _FOR_TOOLS if option in given}
+        toolbox = BaseToolbox(given.get("tools", ()), who=name, **rules)
         for tool in toolbox.tools:
-            if blocking and isinstance(tool, AgentTool) and not tool.agent.blocking:
+            if self._blocking and isinstance(tool, AgentTool) and not tool.agent.blocking:
                 raise ConfigError(
                     f"the agent {tool.definition.name!r} is asynchronous: an Agent can only use another Agent"
                 )
-        given: dict[str, Any] = {
-            "system": system,
-            "tools": toolbox.definitions or None,
-            "tool_choice": tool_choice,
-            "sampling": sampling,
-            "provider_options": provider_options,
-            "labels": labels,
-            "model": model,
-        }
+        for_calls = {option: given[option] for option in _FOR_CALLS if given.get(option) is not None}
+        budget: Budget | None = given.get("budget")
         self._settings = Settings(
             client=client,
-            blocking=blocking,
+            blocking=self._blocking,
             toolbox=toolbox,
-            options={option: value for option, value in given.items() if value is not None},
+            options=for_calls if not toolbox.definitions else {**for_calls, "tools": toolbox.definitions},
             budget=budget,
             steps=steps_of(budget),
             seconds=timeout,
-            repeats=check_times(repeats),
-            labels=dict(labels or {}),
+            repeats=check_times(given.get("repeats", 3)),
+            labels=dict(labels),
             name=name,
         )
+        journal = given.get("journal")
         self._store = None if journal is None else check_store(journal)
-        self._keeper: Keeper | None = None
+        self._keeper: tuple[Store, Keeper] | None = None
 
     def __repr__(self) -> str:
         names = ", ".join(tool.definition.name for tool in self._settings.toolbox.tools)
@@ -208,12 +208,11 @@ class BaseAgent:
         return Loop(self._settings, messages, run_id=run_id, output=output, journal=held, streamed=streamed)
 
     def _keeper_of(self, store: Store) -> Keeper:
-        """One thread renews the leases of all runs."""
-        if store is not self._store:
-            return Keeper(store, LEASE)
-        if self._keeper is None:
-            self._keeper = Keeper(store, LEASE)
-        return self._keeper
+        """One thread renews the leases of all runs in one store."""
+        kept = self._keeper
+        if kept is None or kept[0] is not store:
+            kept = self._keeper = store, Keeper(store, LEASE)
+        return kept[1]
 
 
 class Agent(BaseAgent):
