@@ -48,13 +48,11 @@ class PastStep:
 
     Attributes:
         response: What the model said.
-        output: The typed output as JSON, or None.
         attempts: By place of the call, how often it was begun.
         outcomes: By place of the call, what came of it.
     """
 
     response: Response[Any]
-    output: str | None = None
     attempts: dict[int, int] = field(default_factory=dict[int, int])
     outcomes: dict[int, ToolOutcome] = field(default_factory=dict[int, ToolOutcome])
 
@@ -152,12 +150,9 @@ class Journal:
 
     async def answered(self, step: int, response: Response[Any], budget: RunBudget) -> None:
         """It answered."""
-        header: dict[str, Any] = {"step": step, **_spent(budget)}
-        if response.output is not None:
-            from pydantic_core import to_json
-
-            header["output"] = to_json(response.output).decode()
-        await self._write("answered", header, encode_response(replace(response, output=None, raw=None)))
+        # Without the typed output, which is read from the text again, and the raw body, which may be large.
+        said = encode_response(replace(response, output=None, raw=None))
+        await self._write("answered", {"step": step, **_spent(budget)}, said)
 
     async def running(self, step: int, place: int) -> None:
         """A call is about to be run."""
@@ -197,7 +192,7 @@ class Journal:
             case "asking":
                 past.asked[step] = past.asked.get(step, 0) + 1
             case "answered":
-                self._answered(past, step, header, body)
+                self._answered(past, step, body)
             case "running" | "ran" if step > 0:
                 self._call(past.steps[step - 1], int(header["place"]), header, body)
             case "ended":
@@ -216,12 +211,12 @@ class Journal:
             step.outcomes.setdefault(place, outcome)
 
     @staticmethod
-    def _answered(past: Past, step: int, header: Mapping[str, Any], body: bytes) -> None:
+    def _answered(past: Past, step: int, body: bytes) -> None:
         response = decode(body)
         whole = all(len(each.outcomes) == len(each.response.tool_calls) for each in past.steps[-1:])
         if step != len(past.steps) + 1 or not isinstance(response, Response) or not whole:
             raise ValueError(step)
-        past.steps.append(PastStep(response, header.get("output")))
+        past.steps.append(PastStep(response))
 
 
 def check_store(store: Any) -> Store:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_origin
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from inferail.errors import (
     BudgetError,
@@ -50,6 +49,8 @@ if TYPE_CHECKING:
     from inferail.store.protocol import Store
     from inferail.types.clock import Clock
     from inferail.types.message import Message, Part
+    from inferail.types.model import DeltaStream
+    from inferail.types.request import Request
     from inferail.types.response import Attempt, Response
     from inferail.types.scope import Budget
     from inferail.types.usage import Usage
@@ -204,6 +205,7 @@ class Loop:
         try:
             past = await self._opened()
             turn = self._restored(past)
+            await self._read_output(turn)
             if past.steps:
                 yield Restored(tuple(self._steps))
             # One generator with plain coroutines inside: each further generator around a step would cost it some microseconds.
@@ -270,8 +272,19 @@ class Loop:
                 turn.results[place] = CallResult(turn.calls[place], outcome)
                 if place in each.attempts:
                     self._toolbox.count(turn.calls[place].name)
-            self._kept = _read_output(self._output, each.output)
         return turn
+
+    async def _read_output(self, turn: _Turn | None) -> None:
+        """The typed output of an answer that was written down: the client reads it as it would from a model."""
+        if self._output is not None and turn is not None and turn.stop is not None and turn.stop.why == "answered":
+            before, said = self._budget.spent, turn.response
+            options: Any = {**self._settings.options, "model": _Heard(said)}
+            try:
+                with self._scope.enter():
+                    read = await asking.complete(self._settings.client, self._messages, output=self._output, **options)
+                self._kept = read.output
+            except InferailError as error:
+                self._failed(turn, error, before, charged=False)
 
     async def _ask(self, turn: _Turn) -> None:
         """The model's turn, whole."""
@@ -327,9 +340,10 @@ class Loop:
             for each in consumed:
                 self._budget.spend(each)
 
-    def _failed(self, turn: _Turn, error: InferailError, before: Usage) -> None:
+    def _failed(self, turn: _Turn, error: InferailError, before: Usage, *, charged: bool = True) -> None:
         """Why the run ends with this error of a call; raises it where the caller has to change something."""
-        self._charge(before, getattr(error, "attempts", ()), None)
+        if charged:
+            self._charge(before, getattr(error, "attempts", ()), None)
         match error:
             case ConfigError() | FormatError():
                 raise error
@@ -431,6 +445,22 @@ class Loop:
         return options
 
 
+class _Heard:
+    """A Model that says once more what was said before."""
+
+    name = "journal"
+
+    def __init__(self, response: Response[Any] | None) -> None:
+        self._response = response
+
+    async def generate(self, request: Request) -> Response[Any]:  # noqa: ARG002 - every Model is asked the same way
+        assert self._response is not None  # noqa: S101 - only a turn that was answered is read
+        return self._response
+
+    def stream(self, request: Request) -> DeltaStream:  # noqa: ARG002
+        raise ConfigError("what was said before is not streamed")
+
+
 class _Notes:
     """Writes down what becomes of the calls of one turn; a `CallNotes`."""
 
@@ -490,14 +520,3 @@ def _event(number: int, delta: Delta) -> Event | None:
     if delta.kind == "reasoning" and delta.text:
         return Reasoned(number, delta.text)
     return Voided(number) if voids(delta) else None
-
-
-def _read_output(output: Any, text: str | None) -> Any:
-    """The typed output of a journal."""
-    if text is None or output is None:
-        return None
-    if isinstance(output, Mapping) or not (isinstance(output, type) or get_origin(output) is not None):
-        return json.loads(text)
-    from pydantic import TypeAdapter
-
-    return TypeAdapter[Any](output).validate_json(text)
