@@ -469,6 +469,9 @@ def test_agent_explains_its_first_request():
         ({"tools": [len]}, "write @ir.tool"),
         ({"journal": "runs.db"}, "journal must be a Store"),
         ({"labels": {"a": 1}}, "labels are strings"),
+        ({"tols": []}, "no option 'tols'"),
+        ({"approve": "yes"}, "approve must be a function"),
+        ({"permissions": ["all"]}, "a permission is one of"),
     ],
 )
 def test_agent_refuses_what_cannot_work(options, message):

@@ -339,6 +339,80 @@ def test_run_that_another_process_holds_is_not_touched(monkeypatch):
     assert entries(store) == []
 
 
+def test_run_ends_where_another_process_went_on_with_it():
+    """A process that stood still for longer than its lease must not ask what the other one asks."""
+    store, asked = MemoryStore(), Counter()
+
+    def told(step):
+        asked.update([step])
+
+    def worked(run, what):
+        if what == "b":
+            drive(store.release(leases[0]))
+            # In a thread of its own, with nothing of this run around it.
+            other = threading.Thread(target=lambda: runs.append(ran(store, at_once=1)[0]))
+            other.start()
+            other.join(20)
+
+    leases: list[Any] = []
+    runs: list[Any] = []
+    acquire = store.acquire
+
+    async def acquired(key, ttl):
+        lease = await acquire(key, ttl)
+        leases.append(lease)
+        return lease
+
+    store.acquire = acquired  # type: ignore[method-assign]
+    stale = agent_of(Planned(PLAN, told), worked, at_once=1)
+
+    with pytest.raises(ir.CapacityError, match="has gone on with this run"):
+        stale.run(PROMPT, journal=store, id="orders")
+
+    assert asked == Counter([1])
+    again, asked_again, _ = ran(store)
+    assert same(again, runs[0], usage=False)
+    assert asked_again == Counter()
+
+
+def test_answer_of_a_process_that_was_overtaken_does_not_count():
+    store = MemoryStore()
+    reference, _, _ = ran(store)
+    values = entries(store)
+    answered = [place for place, kind in enumerate(kinds(values)) if kind == "answered"]
+    values.insert(answered[1] + 3, values[answered[0]])
+
+    run, asked, _ = ran(store_of(values))
+
+    assert same(run, reference)
+    assert asked == Counter()
+
+
+class Failing(MemoryStore):
+    """A store that takes no more than some entries."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    async def append(self, stream, value):
+        if len(drive(self.read(stream))) >= self.number:
+            raise ir.CapacityError("the store is full")
+        return await super().append(stream, value)
+
+
+@pytest.mark.parametrize("number", range(15))
+def test_run_ends_where_it_cannot_be_written_down(number):
+    full = Failing(number)
+
+    with pytest.raises(ir.CapacityError, match="full"):
+        ran(full)
+
+    reference, _, _ = ran(MemoryStore())
+    run, _, _ = ran(store_of(entries(full)))
+    assert same(run, reference, usage=False)
+
+
 def test_async_agent_goes_on_too():
     store = MemoryStore()
     whole = MemoryStore()

@@ -15,13 +15,15 @@ An entry begins with a checksum. One that is torn or damaged counts as not writt
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from inferail.cache.encoding import decode, decode_part, encode_part, encode_response
-from inferail.errors import CapacityError, ConfigError, FormatError
+from inferail.errors import CapacityError, ConfigError, FormatError, InferailError
 from inferail.pipelines.tools.protocol import ToolOutcome
 from inferail.store.protocol import Store
 from inferail.types.message import Message
@@ -103,6 +105,8 @@ class Journal:
         self._stream = f"agent/{run_id}"
         self._lease: Lease | None = None
         self._keeper = keeper
+        self._lock = threading.Lock()
+        self._last = 0  # the number that the log should end with: of what was read, and of our own entries
 
     async def hold(self, clock: Clock) -> None:
         """Waits until no other process works on the run.
@@ -122,7 +126,8 @@ class Journal:
         """Lets another process have the run."""
         lease, self._lease = self._lease, None
         if lease is not None:
-            await self.store.release(lease)
+            with suppress(InferailError):  # it runs out by itself, and must not hide why the run ends
+                await self.store.release(lease)
 
     async def read(self) -> Past:
         """Everything that was written down.
@@ -133,7 +138,7 @@ class Journal:
         past, after = Past(), 0
         while page := await self.store.read(self._stream, after, limit=_PAGE):
             for number, value in page:
-                after = number
+                after = self._last = number
                 entry = _unframed(value)
                 if entry is not None:
                     self._take(past, number, *entry)
@@ -169,7 +174,12 @@ class Journal:
 
     async def _write(self, kind: str, header: Mapping[str, Any], body: bytes = b"") -> None:
         text = json.dumps({"kind": kind, **header}).encode() + b"\n" + body
-        await self.store.append(self._stream, zlib.crc32(text).to_bytes(4, "big") + text)
+        with self._lock:
+            self._last += 1
+        number = await self.store.append(self._stream, zlib.crc32(text).to_bytes(4, "big") + text)
+        # A process that stood still for longer than its lease finds the entries of the one that went on instead of it.
+        if number > self._last:
+            raise CapacityError("another process has gone on with this run: this one ends here", retry_after=LEASE)
 
     def _take(self, past: Past, number: int, header: Mapping[str, Any], body: bytes) -> None:
         try:
@@ -213,6 +223,8 @@ class Journal:
     @staticmethod
     def _answered(past: Past, step: int, body: bytes) -> None:
         response = decode(body)
+        if 0 < step <= len(past.steps):
+            return  # of a process that stood still and was overtaken: the first answer holds
         whole = all(len(each.outcomes) == len(each.response.tool_calls) for each in past.steps[-1:])
         if step != len(past.steps) + 1 or not isinstance(response, Response) or not whole:
             raise ValueError(step)
