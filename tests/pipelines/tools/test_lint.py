@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 import inferail as ir
 from inferail.pipelines.tools import DangerousToolWarning, lint, ruled
+from inferail.testing import ScriptedModel
 
 
 def run_sql(sql: str) -> str:
@@ -135,3 +136,11 @@ def test_toolbox_does_not_warn_of_a_tool_that_it_does_not_permit():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ir.Toolbox([ir.tool(run_sql)], permissions=["read"])
+
+
+def test_agent_warns_where_it_is_made():
+    """Serves R195."""
+    with ir.Client(ScriptedModel([])) as client, pytest.warns(DangerousToolWarning) as caught:
+        ir.Agent(client, tools=[ir.tool(run_sql)])
+
+    assert caught[0].filename == __file__

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import given as of
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import inferail as ir
@@ -616,6 +618,80 @@ def test_rules_of_a_tool_are_not_widened_by_further_ones():
     calls = [call("read", {"path": path}, path) for path in ("/etc/a.txt", "/srv/a.bin", "/srv/a.txt", "/srv/b.txt")]
 
     assert kinds(ir.Toolbox([wider]).run_calls(calls)) == ["not_allowed", "not_allowed", "ok", "over_budget"]
+
+
+def test_limits_hold_for_threads_that_share_a_toolbox():
+    """Serves R134."""
+    box = ir.Toolbox([ruled(status, max_calls=20), refund], max_calls=30)
+    calls = [call("status", {"order_id": "7"}, "1"), call("refund", {"order_id": "7"}, "2")]
+    threads = [threading.Thread(target=lambda: [box.run_calls(calls) for _ in range(10)]) for _ in range(4)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    ran = [record.tool for record in box.records if record.ran]
+    assert len(ran) == 30
+    assert ran.count("status") <= 20
+    assert len(box.records) == 80
+
+
+@of(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["status", "rename", "refund"]) | st.text(min_size=1),
+            st.text()
+            | st.recursive(
+                st.none() | st.booleans() | st.floats() | st.text(),
+                lambda inner: (
+                    st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("order_id"), inner, max_size=3)
+                ),
+            ).map(json.dumps),
+        ),
+        max_size=4,
+    )
+)
+def test_toolbox_answers_whatever_a_model_sends(asked):
+    """Serves R131. Serves R133."""
+    calls = [call(name, arguments, str(number)) for number, (name, arguments) in enumerate(asked)]
+    box = ir.Toolbox(TOOLS)
+
+    messages = box.run_calls(calls)
+
+    assert [message.tool_results[0].call_id for message in messages] == [each.id for each in calls]
+    for message, record in zip(messages, box.records, strict=True):
+        message.tool_results[0].content.encode()
+        assert record.ran or message.tool_results[0].is_error
+
+
+def test_nothing_that_is_sent_or_raised_is_logged_or_shown(caplog):
+    secret = "c4n4ry"
+
+    @ir.tool(errors=(KeyError,))
+    def broken(text: str) -> str:
+        raise KeyError(text) if text == secret else ValueError(text)
+
+    def approve(request):
+        raise RuntimeError(request.arguments["text"])
+
+    shown = []
+    for options in ({}, {"approve": approve}, {"audit": given(approve)}):
+        box = ir.Toolbox([broken], **options)
+        messages = box.run_calls([call("broken", {"text": text}) for text in (secret, f"{secret}2")])
+        shown += [repr(messages), repr([(each.outcome, each.error, each.tool) for each in box.records]), repr(box)]
+
+    assert secret not in f"{shown}{caplog.text}"
+    assert caplog.text
+
+
+def test_approval_cannot_change_what_is_run():
+    def approve(request):
+        request.arguments["usd"] = 1000
+
+    box = ir.Toolbox([refund], approve=approve)
+
+    assert kinds(box.run_calls([call("refund", {"order_id": "7"})])) == ["not_approved"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inferail._sync import drive
@@ -256,7 +257,7 @@ class BaseToolbox:
         if approve is None:
             return None
         call = planned.call
-        request = ToolRequest(call.name, tool.permission, planned.arguments, call.id, self.who)
+        request = ToolRequest(call.name, tool.permission, MappingProxyType(dict(planned.arguments)), call.id, self.who)
         try:
             answer = await called(partial(approve, request), blocking=planned.run.blocking)
         except Late:
