@@ -104,7 +104,7 @@ def test_agent_stops_after_its_steps(ran, steps):
 
     assert (run.stopped, len(run.steps), run.answered) == ("steps", steps, False)
     # In the last step nobody would read what a tool gave: it is not run.
-    assert [record.ran for record in run.records] == [True] * (steps - 1)
+    assert [record.outcome for record in run.records] == ["ok"] * (steps - 1) + ["not_run"]
     assert json.loads(run.steps[-1].results[0].outcome.content)["error"]["kind"] == "not_run"
     with pytest.raises(ir.BudgetError, match=f"after {steps} steps"):
         _ = run.answer
@@ -127,7 +127,7 @@ def test_agent_stops_when_its_money_is_spent(ran):
     run = ran(answers, tools=[status], budget=ir.Budget(usd=2.5 * COST))
 
     assert (run.stopped, len(run.steps)) == ("money", 3)
-    assert len(run.records) == 2
+    assert [record.ran for record in run.records] == [True, True, False]
     with pytest.raises(ir.BudgetError, match="money was spent after 3 steps"):
         _ = run.answer
 
@@ -157,7 +157,7 @@ def test_agent_counts_what_tools_cost(ran):
     answers = [asks(("search", {"order_id": str(number)})) for number in range(9)]
     run = ran(answers, tools=[search], budget=ir.Budget(usd=0.9))
 
-    assert (run.stopped, len(run.records)) == ("money", 2)
+    assert (run.stopped, [record.ran for record in run.records]) == ("money", [True, True])
     assert run.usage.cost_usd == pytest.approx(1.0 + 2 * COST)
 
 
@@ -294,9 +294,12 @@ def test_agent_stops_when_it_is_cancelled(ran):
         threading.Event().wait(0.3)
         return ""
 
+    taken = []
+    answers = [asks(("stop", {}), ("status", {"order_id": "7"})), says("Never.")]
     with ir.scope(cancellation=cancellation):
-        run = ran([asks(("stop", {}), ("status", {"order_id": "7"})), says("Never.")], tools=[stop, status], at_once=1)
+        run = ran(answers, tools=[stop, status], at_once=1, audit=taken.append)
 
+    assert [record.outcome for record in taken] == ["cancelled", "not_run"]
     assert (run.stopped, len(run.steps)) == ("cancelled", 1)
     assert [message.tool_results[0].is_error for message in run.messages[2:]] == [True, True]
     with pytest.raises(ir.errors.CancelledError):

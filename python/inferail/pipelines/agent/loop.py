@@ -367,29 +367,32 @@ class Loop:
     async def _run_tools(self, turn: _Turn, places: list[int]) -> None:
         """Runs the calls of a turn that have no result yet, if the run may go on."""
         calls = [turn.calls[place] for place in places]
+        keys = [f"{self._id}.{turn.number}.{place}" for place in places]
+        hashes = [turn.hashes[place] for place in places]
         # In the last step nobody would read what a tool gave.
         turn.stop = _Stop("repeated") if self._repeats.closed(turn.calls, turn.hashes) else self._stop(turn.number)
-        if turn.stop is None:
-            notes = _Notes(turn, places, self._journal, self._budget)
-            around = _around.set(_Around(self._depth + 1, None if self._journal is None else self._journal.store))
-            try:
-                with self._scope.enter():
-                    found = await self._toolbox.results(
-                        calls,
-                        blocking=self._settings.blocking,
-                        keys=[f"{self._id}.{turn.number}.{place}" for place in places],
-                        attempts=[turn.attempts.get(place, 0) + 1 for place in places],
-                        hashes=[turn.hashes[place] for place in places],
-                        notes=notes,
-                    )
-                turn.results.update(zip(places, found, strict=True))
-            except CancelledError as error:
-                turn.stop = _Stop("cancelled", error)
-            finally:
-                _around.reset(around)
-        for place in turn.open_places:
-            outcome = failure("not_run", turn.calls[place].name, "the run was stopped before this call")
-            turn.results[place] = CallResult(turn.calls[place], outcome)
+        if turn.stop is not None:
+            turn.results.update(zip(places, self._toolbox.not_run(calls, keys=keys, hashes=hashes), strict=True))
+            return
+        around = _around.set(_Around(self._depth + 1, None if self._journal is None else self._journal.store))
+        try:
+            with self._scope.enter():
+                found = await self._toolbox.results(
+                    calls,
+                    blocking=self._settings.blocking,
+                    keys=keys,
+                    attempts=[turn.attempts.get(place, 0) + 1 for place in places],
+                    hashes=hashes,
+                    notes=_Notes(turn, places, self._journal, self._budget),
+                )
+            turn.results.update(zip(places, found, strict=True))
+        except CancelledError as error:
+            for place in turn.open_places:
+                outcome = failure("not_run", turn.calls[place].name, "the run was cancelled before this call had ended")
+                turn.results[place] = CallResult(turn.calls[place], outcome)
+            turn.stop = _Stop("cancelled", error)
+        finally:
+            _around.reset(around)
 
     def _keep(self, turn: _Turn) -> Step:
         """The turn becomes a step, and a part of the conversation."""

@@ -28,7 +28,8 @@ class ToolRecord:
         who: The agent, or the toolbox.
         tool: The name that the model called, cut to 64 characters.
         call_id: The model's id of the call.
-        outcome: `ok`, or the kind of failure that the model was told.
+        outcome: `ok`, the kind of failure that the model was told, or `cancelled` for one that the Scope or an error beside it
+            ended while it ran.
         permission: What running it may do; None for a tool that there is not.
         ran: Whether the tool was run at all.
         at: When it was called.

@@ -202,9 +202,24 @@ class BaseToolbox:
             run = ToolRun(call.id, key, attempts[place] if attempts else 1, blocking)
             planned.append(await self._plan(_Planned(place, call, run, utc_now(), hashed, self._tools.get(call.name))))
         jobs = [partial(self._end, each, notes) for each in planned]
-        if jobs:
-            await all_of(jobs, at_once=self._at_once, blocking=blocking)
+        try:
+            if jobs:
+                await all_of(jobs, at_once=self._at_once, blocking=blocking)
+        except BaseException:
+            for each in planned:  # what was run leaves its record, however all of it ends
+                self._record(each)
+            raise
         return [self._result(each) for each in planned]
+
+    def not_run(self, calls: Sequence[ToolCall], *, keys: Sequence[str], hashes: Sequence[str]) -> list[CallResult]:
+        """What the model is told of calls that are not even looked at, because the run ends before them."""
+        results: list[CallResult] = []
+        for place, call in enumerate(calls):
+            run = ToolRun(call.id, keys[place])
+            planned = _Planned(place, call, run, utc_now(), hashes[place], self._tools.get(call.name))
+            planned.outcome = failure("not_run", call.name, "the run was stopped before this call")
+            results.append(self._result(planned))
+        return results
 
     async def _plan(self, planned: _Planned) -> _Planned:
         call, tool = planned.call, planned.tool
@@ -303,13 +318,17 @@ class BaseToolbox:
     def _result(self, planned: _Planned) -> CallResult:
         outcome = planned.outcome
         assert outcome is not None  # noqa: S101 - `_end` gives one to every call
-        call, tool = planned.call, planned.tool
-        problem = outcome.value.error if isinstance(outcome.value, ToolProblem) else None
+        return CallResult(planned.call, outcome, self._record(planned))
+
+    def _record(self, planned: _Planned) -> ToolRecord:
+        call, tool, outcome = planned.call, planned.tool, planned.outcome
+        problem = outcome.value.error if outcome is not None and isinstance(outcome.value, ToolProblem) else None
+        said = "cancelled" if planned.ran else "not_run"
         record = ToolRecord(
             who=self.who,
             tool=call.name[:64],
             call_id=call.id,
-            outcome=problem_of(outcome) or "ok",
+            outcome=said if outcome is None else problem_of(outcome) or "ok",
             permission=None if tool is None else tool.permission,
             ran=planned.ran,
             at=planned.at,
@@ -328,7 +347,7 @@ class BaseToolbox:
                 self._audit(record)
             except Exception as error:  # noqa: BLE001 - as a Recorder: it must not raise into the call
                 _LOGGER.warning("an audit record was not taken (%s)", type(error).__name__)
-        return CallResult(call, outcome, record)
+        return record
 
     def _may(self, name: str) -> bool:
         return self._tools[name].permission in self._permissions
