@@ -6,7 +6,7 @@ import json
 import pickle
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import date
 from typing import Annotated, Any, Literal, Optional
 
@@ -251,6 +251,10 @@ def _callable(callback: Callable[[int], int]) -> str:
     return ""
 
 
+async def _pieces(count: int) -> AsyncIterator[int]:
+    yield count
+
+
 class _Old(typing.TypedDict):
     a: int
 
@@ -279,6 +283,7 @@ class _Method:
             marks=pytest.mark.skipif(sys.version_info >= (3, 12), reason="is known"),
         ),
         pytest.param(_Method.method, "the bound one", id="method"),
+        pytest.param(_pieces, "return a list", id="pieces"),
         pytest.param(_Method, "not from a type", id="class"),
         pytest.param("text", "not from a str", id="text"),
         pytest.param(lambda: "", "cannot be called", id="lambda"),

@@ -97,6 +97,8 @@ def _signature(
     name = _name_of(function)
     if not inspect.isroutine(function):
         raise ConfigError(f"a tool is made from a function or a bound method, not from a {type(function).__name__}")
+    if inspect.isasyncgenfunction(function):
+        raise ConfigError(f"{name} gives its result piece by piece: a model gets it whole, so return a list")
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
