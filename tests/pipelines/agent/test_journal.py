@@ -304,6 +304,35 @@ def test_agents_that_are_tools_go_on_too():
     assert (clerk_asked, boss_asked) == (Counter([2, 3]), Counter([2]))
 
 
+@pytest.mark.parametrize("kept", range(20))
+def test_what_tools_and_failures_cost_counts_after_a_restart(kept):
+    """Serves R135."""
+
+    @ir.tool(cost_usd=0.5)
+    def search(what: str) -> str:
+        return what
+
+    def going(store, answers):
+        with ir.Client(ScriptedModel(answers)) as client:
+            return ir.Agent(client, tools=[search], journal=store, at_once=1).run("Go.", id="orders")
+
+    broken = ir.ServerError(
+        "down", provider="p", attempts=(ir.Attempt("p", "m", usage=ir.Usage(7, 0, cost_usd=0.125)),)
+    )
+    answers = [asks(("search", {"what": "a"}), ("search", {"what": "b"}), cost=0.25), broken, says("Done.", cost=0.25)]
+    whole = MemoryStore()
+    going(whole, answers)
+    reference = going(whole, answers[2:])
+    values = entries(whole)[:kept]
+    answered, failed = kinds(values).count("answered"), kinds(values).count("ended")
+
+    run = going(store_of(values), ([answers[0]] if not answered else []) + (answers[2:] if answered < 2 else []))
+
+    # A failure that was not written down, and a call that is run again, are not known to have cost anything.
+    assert reference.usage.cost_usd == 0.25 + 1.0 + 0.125 + 0.25
+    assert run.usage.cost_usd == 0.25 + 1.0 + (0.125 if failed else 0.0) + 0.25
+
+
 def test_two_runs_of_one_id_do_not_work_at_the_same_time():
     store, going, release = MemoryStore(), threading.Event(), threading.Event()
     asked = Counter()
@@ -384,8 +413,9 @@ def test_answer_of_a_process_that_was_overtaken_does_not_count():
 
     run, asked, _ = ran(store_of(values))
 
-    assert same(run, reference)
+    assert same(run, reference, usage=False)
     assert asked == Counter()
+    assert run.usage.total_tokens == reference.usage.total_tokens + 11  # but it was paid
 
 
 class Failing(MemoryStore):

@@ -153,24 +153,24 @@ class Journal:
         """The model is about to be asked."""
         await self._write("asking", {"step": step})
 
-    async def answered(self, step: int, response: Response[Any], budget: RunBudget) -> None:
+    async def answered(self, step: int, response: Response[Any], spent: RunBudget) -> None:
         """It answered."""
         # Without the typed output, which is read from the text again, and the raw body, which may be large.
         said = encode_response(replace(response, output=None, raw=None))
-        await self._write("answered", {"step": step, **_spent(budget)}, said)
+        await self._write("answered", {"step": step, **_spent(spent)}, said)
 
     async def running(self, step: int, place: int) -> None:
         """A call is about to be run."""
         await self._write("running", {"step": step, "place": place})
 
-    async def ran(self, step: int, place: int, outcome: ToolOutcome, budget: RunBudget) -> None:
+    async def ran(self, step: int, place: int, outcome: ToolOutcome, spent: RunBudget | None) -> None:
         """It came to this."""
-        header = {"step": step, "place": place, "is_error": outcome.is_error, **_spent(budget)}
+        header = {"step": step, "place": place, "is_error": outcome.is_error, **_spent(spent)}
         await self._write("ran", header, outcome.content.encode("utf-8", "surrogatepass"))
 
-    async def ended(self, stopped: str, budget: RunBudget) -> None:
+    async def ended(self, stopped: str, spent: RunBudget | None) -> None:
         """The run ended."""
-        await self._write("ended", {"stopped": stopped, **_spent(budget)})
+        await self._write("ended", {"stopped": stopped, **_spent(spent)})
 
     async def _write(self, kind: str, header: Mapping[str, Any], body: bytes = b"") -> None:
         text = json.dumps({"kind": kind, **header}).encode() + b"\n" + body
@@ -193,7 +193,8 @@ class Journal:
     def _note(self, past: Past, header: Mapping[str, Any], body: bytes) -> None:
         kind, step = header["kind"], int(header.get("step", 0))
         if "spent" in header:
-            past.spent, past.priced = Usage(*header["spent"]), bool(header["priced"])
+            past.spent += Usage(*header["spent"])
+            past.priced = past.priced and bool(header["priced"])
         match kind:
             case "begun":
                 if header["v"] > VERSION:
@@ -258,6 +259,8 @@ def _messages(said: Any) -> tuple[Message, ...]:
     )
 
 
-def _spent(budget: RunBudget) -> dict[str, Any]:
-    spent = budget.spent
-    return {"spent": [getattr(spent, name) for name in Usage.__dataclass_fields__], "priced": budget.priced}
+def _spent(part: RunBudget | None) -> dict[str, Any]:
+    """What this one thing cost: the run's total is the sum over its entries, in whatever order they were written."""
+    if part is None:
+        return {}
+    return {"spent": [getattr(part.spent, name) for name in Usage.__dataclass_fields__], "priced": part.priced}

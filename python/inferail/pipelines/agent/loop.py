@@ -185,6 +185,7 @@ class Loop:
         self._messages: list[Message] = list(self._prompt or ())
         self._steps: list[Step] = []
         self._kept: Any = None  # the output of the last answer
+        self._part: RunBudget | None = None  # what the turn under way has cost, where that is written down
         self.run: Run[Any] | None = None
 
     async def finished(self) -> Run[Any]:
@@ -255,8 +256,7 @@ class Loop:
                     "the journal has a run of this id with another prompt: give each run an id of its own"
                 )
             self._messages = list(past.prompt or self._prompt or ())
-            # Of an agent inside another one, the other has not written down what this one spent before its process died. At
-            # worst it counts something twice, where a call beside this one ended meanwhile: a bound is not passed by that.
+            # Of an agent inside another one, the other has not written down yet what this one spent before its process died.
             self._budget.restore(past.spent, priced=past.priced, around=self._depth > 0)
         return past
 
@@ -277,33 +277,35 @@ class Loop:
     async def _read_output(self, turn: _Turn | None) -> None:
         """The typed output of an answer that was written down: the client reads it as it would from a model."""
         if self._output is not None and turn is not None and turn.stop is not None and turn.stop.why == "answered":
-            before, said = self._budget.spent, turn.response
-            options: Any = {**self._settings.options, "model": _Heard(said)}
+            options: Any = {**self._settings.options, "model": _Heard(turn.response)}
             try:
                 with self._scope.enter():
                     read = await asking.complete(self._settings.client, self._messages, output=self._output, **options)
                 self._kept = read.output
             except InferailError as error:
-                self._failed(turn, error, before, charged=False)
+                self._failed(turn, error)
 
     async def _ask(self, turn: _Turn) -> None:
         """The model's turn, whole."""
-        before = await self._asking(turn)
+        part = await self._asking(turn)
+        before = part.spent
         try:
-            with self._scope.enter():
+            with self._charging(part).enter():
                 response = await asking.complete(
                     self._settings.client, self._messages, output=self._output, **self._options(turn)
                 )
         except InferailError as error:
-            self._failed(turn, error, before)
+            self._charge(part, before, getattr(error, "attempts", ()), None)
+            self._failed(turn, error)
         else:
-            await self._answered(turn, response, before)
+            await self._answered(turn, response, part, before)
 
     async def _ask_streamed(self, turn: _Turn) -> AsyncGenerator[Event, None]:
         """The model's turn, piece by piece."""
-        before = await self._asking(turn)
+        part = await self._asking(turn)
+        before = part.spent
         try:
-            with self._scope.enter():  # not around a `yield`: the reader would run in it
+            with self._charging(part).enter():  # not around a `yield`: the reader would run in it
                 stream = asking.stream(
                     self._settings.client, self._messages, output=self._output, **self._options(turn)
                 )
@@ -314,36 +316,42 @@ class Loop:
                             yield event
                 response = await stream.final()
         except InferailError as error:
-            self._failed(turn, error, before)
+            self._charge(part, before, getattr(error, "attempts", ()), None)
+            self._failed(turn, error)
         else:
-            await self._answered(turn, response, before)
+            await self._answered(turn, response, part, before)
 
-    async def _asking(self, turn: _Turn) -> Usage:
-        """What was spent before the model is asked."""
-        if self._journal is not None:
-            await self._journal.asking(turn.number)
-        return self._budget.spent
+    async def _asking(self, turn: _Turn) -> RunBudget:
+        """The budget that the turn is charged to: where it is written down what it cost, a part of the run's."""
+        if self._journal is None:
+            return self._budget
+        await self._journal.asking(turn.number)
+        self._part = RunBudget(None, self._budget)
+        return self._part
 
-    async def _answered(self, turn: _Turn, response: Response[Any], before: Usage) -> None:
-        self._charge(before, response.attempts, response.usage if response.cache is None else None)
+    def _charging(self, part: RunBudget) -> Scope:
+        return self._scope if part is self._budget else self._scope.but(budget=part)
+
+    async def _answered(self, turn: _Turn, response: Response[Any], part: RunBudget, before: Usage) -> None:
+        self._charge(part, before, response.attempts, response.usage if response.cache is None else None)
         turn.say(response)
         self._kept = response.output
         if self._journal is not None:
-            await self._journal.answered(turn.number, turn.response or response, self._budget)
+            await self._journal.answered(turn.number, turn.response or response, part)
+            self._part = None
 
-    def _charge(self, before: Usage, attempts: Sequence[Attempt], usage: Usage | None) -> None:
+    @staticmethod
+    def _charge(part: RunBudget, before: Usage, attempts: Sequence[Attempt], usage: Usage | None) -> None:
         """Spends what a model consumed that does not do so itself: one of this process, or a script."""
-        if self._budget.spent is before:
+        if part.spent is before:
             consumed = [attempt.usage for attempt in attempts]
             if not consumed and usage is not None:
                 consumed.append(usage)
             for each in consumed:
-                self._budget.spend(each)
+                part.spend(each)
 
-    def _failed(self, turn: _Turn, error: InferailError, before: Usage, *, charged: bool = True) -> None:
+    def _failed(self, turn: _Turn, error: InferailError) -> None:
         """Why the run ends with this error of a call; raises it where the caller has to change something."""
-        if charged:
-            self._charge(before, getattr(error, "attempts", ()), None)
         match error:
             case ConfigError() | FormatError():
                 raise error
@@ -383,7 +391,7 @@ class Loop:
                     keys=keys,
                     attempts=[turn.attempts.get(place, 0) + 1 for place in places],
                     hashes=hashes,
-                    notes=_Notes(turn, places, self._journal, self._budget),
+                    notes=_Notes(turn, places, self._journal, self._scope, self._budget),
                 )
             turn.results.update(zip(places, found, strict=True))
         except CancelledError as error:
@@ -412,7 +420,7 @@ class Loop:
     async def _ended(self, past: Past, stop: _Stop | None) -> Run[Any]:
         why, error, _ = stop or _Stop("failed")
         if self._journal is not None and past.stopped != "answered":
-            await self._journal.ended(why, self._budget)
+            await self._journal.ended(why, self._part)  # of a turn that failed, what it cost
         return Run(
             self._id,
             why,
@@ -467,20 +475,26 @@ class _Heard:
 class _Notes:
     """Writes down what becomes of the calls of one turn; a `CallNotes`."""
 
-    __slots__ = ("_budget", "_journal", "_places", "_turn")
+    __slots__ = ("_budget", "_journal", "_parts", "_places", "_scope", "_turn")
 
-    def __init__(self, turn: _Turn, places: list[int], journal: Journal | None, budget: RunBudget) -> None:
-        self._turn, self._places, self._journal, self._budget = turn, places, journal, budget
+    def __init__(
+        self, turn: _Turn, places: list[int], journal: Journal | None, scope: Scope, budget: RunBudget
+    ) -> None:
+        self._turn, self._places, self._journal, self._scope, self._budget = turn, places, journal, scope, budget
+        self._parts: dict[int, RunBudget] = {}
 
-    async def began(self, place: int, run: ToolRun) -> None:  # noqa: ARG002 - as CallNotes has it
-        if self._journal is not None:
-            await self._journal.running(self._turn.number, self._places[place])
+    async def began(self, place: int, run: ToolRun) -> Scope | None:  # noqa: ARG002 - as CallNotes has it
+        if self._journal is None:
+            return None
+        await self._journal.running(self._turn.number, self._places[place])
+        part = self._parts[place] = RunBudget(None, self._budget)
+        return self._scope.but(budget=part)
 
     async def ended(self, place: int, outcome: ToolOutcome) -> None:
         number = self._places[place]
         self._turn.results[number] = CallResult(self._turn.calls[number], outcome)
         if self._journal is not None:
-            await self._journal.ran(self._turn.number, number, outcome, self._budget)
+            await self._journal.ran(self._turn.number, number, outcome, self._parts.get(place))
 
 
 def _verdict(response: Response[Any]) -> _Stop | None:

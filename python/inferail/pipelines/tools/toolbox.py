@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -30,6 +31,7 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from inferail.types.scope import Scope
     from inferail.types.tools import Tool
 
 __all__ = ["AsyncToolbox", "BaseToolbox", "CallNotes", "CallResult", "Calls", "Toolbox"]
@@ -63,8 +65,8 @@ class CallResult:
 class CallNotes(Protocol):
     """Is told when a call is about to run and when it has ended: where a journal is written. What it raises ends all."""
 
-    async def began(self, place: int, run: ToolRun) -> None:
-        """The call at this place of its turn is about to run."""
+    async def began(self, place: int, run: ToolRun) -> Scope | None:
+        """The call at this place of its turn is about to run: in this Scope, or in the one around it."""
         ...
 
     async def ended(self, place: int, outcome: ToolOutcome) -> None:
@@ -288,12 +290,12 @@ class BaseToolbox:
 
     async def _end(self, planned: _Planned, notes: CallNotes | None) -> None:
         if planned.outcome is None and planned.tool is not None:
-            if notes is not None:
-                await notes.began(planned.place, planned.run)
+            scope = None if notes is None else await notes.began(planned.place, planned.run)
             clock = clock_of(current_scope())
             started = clock.now()
             planned.ran = True
-            planned.outcome = await self._run(planned, planned.tool)
+            with nullcontext() if scope is None else scope.enter():
+                planned.outcome = await self._run(planned, planned.tool)
             planned.duration = clock.now() - started
         if notes is not None and planned.outcome is not None:
             await notes.ended(planned.place, planned.outcome)
