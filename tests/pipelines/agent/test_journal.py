@@ -97,10 +97,22 @@ plans = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(plans, st.data())
 def test_run_goes_on_from_any_prefix_of_its_journal(steps, data):
     """Serves R135."""
+    goes_on_from_a_prefix(steps, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=500)
+@given(plans, st.data())
+def test_run_goes_on_from_any_prefix_of_many_journals(steps, data):
+    """Serves R135."""
+    goes_on_from_a_prefix(steps, data)
+
+
+def goes_on_from_a_prefix(steps, data):
     plan = [
         *[
             [(name, f"{what}{number}.{place}") for place, (name, what) in enumerate(step)]
