@@ -69,6 +69,14 @@ if TYPE_CHECKING:
     from inferail.pipelines.prompts.caching.watch import CacheWatch as CacheWatch
     from inferail.pipelines.prompts.library import PromptLibrary as PromptLibrary
     from inferail.pipelines.prompts.template import PromptTemplate as PromptTemplate
+    from inferail.pipelines.agent.agent import Agent as Agent
+    from inferail.pipelines.agent.agent import AsyncAgent as AsyncAgent
+    from inferail.pipelines.tools.function import tool as tool
+    from inferail.pipelines.tools.protocol import ToolOutcome as ToolOutcome
+    from inferail.pipelines.tools.protocol import ToolRun as ToolRun
+    from inferail.pipelines.tools.rules import ToolRequest as ToolRequest
+    from inferail.pipelines.tools.toolbox import AsyncToolbox as AsyncToolbox
+    from inferail.pipelines.tools.toolbox import Toolbox as Toolbox
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -137,6 +145,11 @@ _HOMES = {
     "inferail.pipelines.prompts.caching.watch": ("CacheWatch",),
     "inferail.pipelines.prompts.library": ("PromptLibrary",),
     "inferail.pipelines.prompts.template": ("PromptTemplate",),
+    "inferail.pipelines.agent.agent": ("Agent", "AsyncAgent"),
+    "inferail.pipelines.tools.function": ("tool",),
+    "inferail.pipelines.tools.protocol": ("ToolOutcome", "ToolRun"),
+    "inferail.pipelines.tools.rules": ("ToolRequest",),
+    "inferail.pipelines.tools.toolbox": ("AsyncToolbox", "Toolbox"),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),

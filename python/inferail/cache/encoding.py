@@ -19,7 +19,7 @@ from inferail.types.message import Audio, File, Image, Message, Part, Reasoning,
 from inferail.types.response import Response
 from inferail.types.usage import Usage
 
-__all__ = ["VERSION", "decode", "encode_error", "encode_response"]
+__all__ = ["VERSION", "decode", "decode_part", "encode_error", "encode_part", "encode_response"]
 
 VERSION: Final = 1
 _HEAD: Final = struct.Struct(">BBI")  # version, kind, length of the JSON text; behind it the raw body
@@ -42,7 +42,7 @@ def encode_response(response: Response[Any]) -> bytes:
     """An answer whose `output` is not set (the client sets it, after every cache)."""
     usage, message = response.usage, response.message
     document = [
-        [part.text if type(part) is Text and part.signature is None else _part(part) for part in message.parts],
+        [part.text if type(part) is Text and part.signature is None else encode_part(part) for part in message.parts],
         message.provider,
         response.finish_reason,
         response.raw_finish_reason,
@@ -101,7 +101,7 @@ def _response(document: Any, raw: bytes | None) -> Response[Any]:
     said, writer, finish, raw_finish, usage, provider, model, identity, citations, request_id, warnings = document
     # The strings are a provider's few words: interned by whoever made them first, equal here.
     return Response(
-        Message("assistant", tuple([Text(part) if type(part) is str else _read(part) for part in said]), writer),
+        Message("assistant", tuple([Text(part) if type(part) is str else decode_part(part) for part in said]), writer),
         finish,
         Usage(*usage),
         provider,
@@ -116,7 +116,8 @@ def _response(document: Any, raw: bytes | None) -> Response[Any]:
     )
 
 
-def _part(part: Part) -> list[Any]:
+def encode_part(part: Part) -> list[Any]:
+    """A part of a message as JSON data."""
     letter = _LETTERS[type(part)]
     values = [getattr(part, name) for name in part.__dataclass_fields__]
     if letter in _WITH_DATA and values[0] is not None:
@@ -124,7 +125,12 @@ def _part(part: Part) -> list[Any]:
     return [letter, *values]
 
 
-def _read(part: list[Any]) -> Part:
+def decode_part(part: list[Any]) -> Part:
+    """What was encoded.
+
+    Raises:
+        ValueError, KeyError, TypeError: It was not.
+    """
     letter, *values = part
     if letter in _WITH_DATA and values[0] is not None:
         values[0] = base64.b64decode(values[0], validate=True)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -72,23 +72,26 @@ class Cancellation:
 
 
 class Budget:
-    """An upper bound on money and tokens, shared by every call in its Scope. Thread-safe.
+    """An upper bound on money and tokens, shared by every call in its Scope; and on the steps of an agent. Thread-safe.
 
     A call is refused with `BudgetError` once the bound is reached. What is spent is known after an answer, so calls
     that run at the same moment can together exceed the bound by what they are spending.
     """
 
-    def __init__(self, *, usd: float | None = None, tokens: int | None = None) -> None:
+    def __init__(self, *, usd: float | None = None, tokens: int | None = None, steps: int | None = None) -> None:
         """Sets the bound: at most `usd` US dollars, at most `tokens` tokens; None is no bound.
+
+        `steps` is for an `Agent`, which keeps to it; a call by itself has none.
 
         Raises:
             ConfigError: Not a number, or negative.
         """
-        for name, bound in (("usd", usd), ("tokens", tokens)):
+        for name, bound in (("usd", usd), ("tokens", tokens), ("steps", steps)):
             if bound is not None and not (_is_number(bound) and bound >= 0):
                 raise ConfigError(f"{name} must be a number, 0 or more, not {bound!r}")
         self.usd = usd
         self.tokens = tokens
+        self.steps = steps
         self._lock = threading.Lock()
         self._spent = Usage(cost_usd=0.0)
 
@@ -100,7 +103,7 @@ class Budget:
     def spend(self, usage: Usage) -> None:
         """Adds what an attempt consumed."""
         with self._lock:
-            self._spent = self._spent + replace(usage, cost_usd=usage.cost_usd or 0.0)
+            self._spent = self._spent + usage.with_cost(usage.cost_usd or 0.0)
 
     def check(self) -> None:
         """Raises BudgetError if nothing is left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import add, attrgetter
 
 from inferail.frozen import quick
 
@@ -70,7 +71,7 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         """Both together; the cost is None if either is unknown, estimated if either is."""
-        counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
+        counts = dict(zip(_COUNTS, map(add, _COUNTED(self), _COUNTED(other)), strict=True))
         known = self.cost_usd is not None and other.cost_usd is not None
         cost = (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None
         tier = self.service_tier if self.service_tier == other.service_tier else None
@@ -78,3 +79,4 @@ class Usage:
 
 
 _COUNTS = tuple(field.name for field in fields(Usage) if field.name.endswith("_tokens"))
+_COUNTED = attrgetter(*_COUNTS)
