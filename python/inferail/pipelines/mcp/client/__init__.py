@@ -1,0 +1,1 @@
+"""The client of MCP servers: links that carry messages, the session over them, and what a user calls."""
