@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ from inferail.errors import (
     StreamError,
     TransportError,
 )
+from inferail.pipelines.mcp.client.background import Background, InFlight
 from inferail.pipelines.mcp.client.link import SessionGone
 from inferail.pipelines.mcp.oauth.challenge import Challenge
 from inferail.pipelines.mcp.wire import messages
@@ -98,6 +99,8 @@ class HttpLink:
         self.session: str | None = None
         self._url, self._headers = url, dict(headers)
         self._transport, self._authorizer, self._limits, self._owned = transport, authorizer, limits, owned
+        self._calls = InFlight()
+        self._background: Background | None = None
 
     async def start(self, by: float | None) -> None:
         """Looks whether the server may be connected to at all (local-only mode)."""
@@ -108,6 +111,49 @@ class HttpLink:
         self, message: Message, exchange: Exchange, *, by: float | None, headers: Mapping[str, str]
     ) -> Message:
         """See `Link.ask`."""
+        self._calls.add(message["id"], exchange)
+        try:
+            return await self._asked(message, exchange, by, headers)
+        finally:
+            self._calls.remove(message["id"])
+
+    async def attend(self, alone: Exchange) -> None:
+        """Hears from now on what the server says outside of answers, if it has a stream for that.
+
+        Args:
+            alone: Hears notifications while no call is in flight.
+        """
+        await self._detach()
+        background = Background(self._calls, alone, blocking=self.blocking, clock=self.clock)
+        parser, last = SSEParser(max_event_bytes=self._limits.message_bytes), ""
+
+        async def read(opened: Callable[[], None]) -> float:
+            nonlocal parser, last
+            resumed = {"Last-Event-ID": last} if last else {}
+            reply = await self._send("GET", b"", None, {**resumed, **await self._token(None)})
+            try:
+                if not (reply.status == 200 and _is(reply, "text/event-stream")):
+                    raise ConfigError(f"{self.who} has no stream of notifications (status {reply.status})")
+                opened()
+                await self._events(reply, parser, None, background, None)
+            finally:
+                await reply.aclose()
+                last = parser.last_event_id or last
+                wait = _wait(parser)
+                parser = SSEParser(max_event_bytes=self._limits.message_bytes)
+            return wait
+
+        self._background = background
+        await background.start(read)
+
+    async def _detach(self) -> None:
+        if self._background is not None:
+            background, self._background = self._background, None
+            await background.aclose()
+
+    async def _asked(
+        self, message: Message, exchange: Exchange, by: float | None, headers: Mapping[str, str]
+    ) -> Message:
         method = message["method"]
         reply = await self._post(message, by, headers)
         try:
@@ -151,25 +197,18 @@ class HttpLink:
 
     async def aclose(self) -> None:
         """Ends the session with DELETE, in at most a second, and closes the transport if it is ours."""
+        await self._part(self._detach())
         if self.session is not None:
             await self._part(self._delete())
         if self._owned:
             await self._transport.aclose()
 
     async def listen(self, exchange: Exchange, *, by: float | None) -> None:
-        """Hears what the server says outside of requests, until it ends the stream.
-
-        Raises:
-            ConfigError: The server offers no such stream.
-            TimeoutError: `by` came first.
-        """
-        reply = await self._send("GET", b"", by, await self._token(by))
-        try:
-            if reply.status == 405 or not (reply.status == 200 and _is(reply, "text/event-stream")):
-                raise ConfigError(f"{self.who} has no stream of notifications (status {reply.status})")
-            await self._events(reply, SSEParser(max_event_bytes=self._limits.message_bytes), None, exchange, by)
-        finally:
-            await reply.aclose()
+        """See `Link.listen`: the stream is read anyway, from the beginning of the session."""
+        if self._background is None:
+            await self.attend(exchange)
+        while True:
+            await self._sleep(_RECONNECT, by)
 
     async def _post(self, message: Message, by: float | None, headers: Mapping[str, str]) -> Reply:
         if self.version == STATELESS and "method" in message:
@@ -235,7 +274,7 @@ class HttpLink:
         """The answer out of a stream, which is asked for again where it breaks and can be."""
         method, number = message["method"], message["id"]
         parser = SSEParser(max_event_bytes=self._limits.message_bytes)
-        last, wait, broken = "", _RECONNECT, 0
+        last, broken = "", 0
         while True:
             heard, answer = await self._events(reply, parser, number, exchange, by)
             if answer is not None:
@@ -243,12 +282,10 @@ class HttpLink:
                 return answer
             await reply.aclose()
             last = parser.last_event_id or last
-            if parser.reconnection_time is not None:
-                wait = min(parser.reconnection_time / 1000, _RECONNECT_MOST)
             broken = 0 if heard else broken + 1
             if not last or self.version == STATELESS or broken > _RECONNECTS:
                 raise TransportError(f"{self.who} ended the stream before it answered {method}")
-            await self._sleep(wait, by)
+            await self._sleep(_wait(parser), by)
             reply = await self._resumed(last, method, by)
             parser = SSEParser(max_event_bytes=self._limits.message_bytes)
 
@@ -317,6 +354,12 @@ class HttpLink:
                 await work
             return
         await work
+
+
+def _wait(parser: SSEParser) -> float:
+    """Seconds until a stream that ended is asked for again."""
+    named = parser.reconnection_time
+    return _RECONNECT if named is None else min(named / 1000, _RECONNECT_MOST)
 
 
 def _is(reply: Reply, media_type: str) -> bool:

@@ -72,6 +72,14 @@ class Link(Protocol):
         """Sends what has no answer. Raises what `ask` does."""
         ...
 
+    async def attend(self, alone: Exchange) -> None:
+        """Hears from now on what the server says outside of answers, if it has a stream for that.
+
+        Args:
+            alone: Hears notifications while no call is in flight.
+        """
+        ...
+
     async def listen(self, exchange: Exchange, *, by: float | None) -> None:
         """Hears what the server says outside of requests, until it ends the stream.
 

@@ -80,6 +80,11 @@ class Hearing:
     log: Callable[[str, Any, str], Any] | None = None
     change: Callable[[str], Any] | None = None
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody wants to hear."""
+        return self.log is not None or self.change is not None
+
     async def heard(self, message: Message) -> None:
         """Passes a notification on."""
         method, params = message["method"], message.get("params", {})
@@ -389,6 +394,8 @@ class Session:
         self._facts = self._read_facts(result, version, "initialize")
         self.link.version = version
         await self.notify("notifications/initialized")
+        if self._hearing.wanted or self._answering.capabilities():
+            await self.link.attend(_Exchange(self._answering, self._hearing, 0, None))
 
     def _read_facts(self, result: Mapping[str, Any], version: str, step: str) -> ServerFacts:
         reader = Reader(f"{self.link.who}, {step}")

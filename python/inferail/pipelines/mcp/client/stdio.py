@@ -127,6 +127,9 @@ class StdioLink:
             with self._lock:
                 self._waiting.pop(number, None)
 
+    async def attend(self, alone: Exchange) -> None:
+        """A pipe has one stream, which is read anyway."""
+
     async def listen(self, exchange: Exchange, *, by: float | None) -> None:
         """Hears what the server says outside of requests, until it ends. Raises TimeoutError where `by` comes first."""
         mailbox: Mailbox[Message | None] = Mailbox(blocking=self.blocking)
