@@ -10,24 +10,31 @@ from inferail.pipelines.mcp.client.session import ServerFacts
 from inferail.pipelines.mcp.client.tools import MCPTool
 from inferail.pipelines.mcp.oauth.challenge import Authorizer, Challenge
 from inferail.pipelines.mcp.oauth.flow import ClientCredentials, IdentityAssertion, OAuth
+from inferail.pipelines.mcp.server.context import MCPContext
+from inferail.pipelines.mcp.server.functions import FunctionTool
+from inferail.pipelines.mcp.server.server import MCPServer
 from inferail.pipelines.mcp.wire.content import MCPContent, MCPPrompt, MCPPromptMessage, MCPResource, MCPResult
-from inferail.pipelines.mcp.wire.messages import MCPLimits
+from inferail.pipelines.mcp.wire.messages import MCPLimits, RpcError
 
 __all__ = [
     "AsyncMCPClient",
     "Authorizer",
     "Challenge",
     "ClientCredentials",
+    "FunctionTool",
     "IdentityAssertion",
     "MCPClient",
     "MCPContent",
+    "MCPContext",
     "MCPElicitation",
     "MCPLimits",
     "MCPPrompt",
     "MCPPromptMessage",
     "MCPResource",
     "MCPResult",
+    "MCPServer",
     "MCPTool",
     "OAuth",
+    "RpcError",
     "ServerFacts",
 ]

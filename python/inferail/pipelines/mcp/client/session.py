@@ -411,9 +411,9 @@ class Session:
 
 
 def _client_info() -> dict[str, str]:
-    from inferail.core import BUILD_INFO
+    from inferail.core import __version__
 
-    return {"name": "inferail", "version": str(BUILD_INFO["version"])}
+    return {"name": "inferail", "version": __version__}
 
 
 def _earlier(first: float | None, second: float | None) -> float | None:

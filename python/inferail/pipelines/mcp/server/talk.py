@@ -1,0 +1,124 @@
+"""One connection's requests, whatever carries them: the handshake and what follows, or single requests of 2026-07-28."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from inferail.errors import FormatError
+from inferail.pipelines.mcp.server.caller import StatelessCaller
+from inferail.pipelines.mcp.server.listeners import Listener
+from inferail.pipelines.mcp.wire import messages, protocol
+from inferail.pipelines.mcp.wire.messages import RpcError
+from inferail.pipelines.mcp.wire.reading import Reader
+
+if TYPE_CHECKING:
+    from inferail.pipelines.mcp.server.dispatch import Dispatcher
+    from inferail.pipelines.mcp.server.listeners import Listeners
+    from inferail.pipelines.mcp.server.sessions import Session, SessionCaller
+    from inferail.pipelines.mcp.wire.messages import Message
+
+__all__ = ["envelope", "in_session", "listening", "stateless"]
+
+_KINDS = ("tools", "resources", "prompts")
+
+
+async def in_session(
+    dispatcher: Dispatcher, session: Session, caller: SessionCaller, message: Message
+) -> dict[str, Any]:
+    """The result of a request of a session.
+
+    Raises:
+        RpcError: There is none.
+    """
+    method, params = message["method"], message.get("params", {})
+    if method == "ping":
+        return {}
+    if method == "logging/setLevel":
+        level = params.get("level")
+        if level not in protocol.LOG_LEVELS:
+            raise RpcError(protocol.INVALID_PARAMS, "there is no such level")
+        session.log_level = level
+        return {}
+    if method in ("resources/subscribe", "resources/unsubscribe"):
+        uri = _uri(params)
+        (session.subscriptions.add if method == "resources/subscribe" else session.subscriptions.discard)(uri)
+        return {}
+    return await dispatcher.result(method, params, caller, message["id"])
+
+
+def envelope(message: Message) -> Mapping[str, Any] | None:
+    """The `_meta` of a request that stands alone; None for one of a session.
+
+    Raises:
+        RpcError: It is incomplete, or names a protocol that is not spoken here.
+    """
+    meta = message.get("params", {}).get("_meta")
+    if not isinstance(meta, dict) or protocol.PROTOCOL_VERSION not in meta:
+        return None
+    version = meta[protocol.PROTOCOL_VERSION]
+    if not isinstance(version, str) or not isinstance(meta.get(protocol.CLIENT_CAPABILITIES), dict):
+        raise RpcError(protocol.INVALID_PARAMS, "_meta needs the protocol's version and the client's capabilities")
+    if version != protocol.STATELESS:
+        raise unsupported(version)
+    return meta
+
+
+def unsupported(version: str) -> RpcError:
+    """The error for a protocol that is not spoken here."""
+    spoken = [protocol.STATELESS, *reversed(protocol.HANDSHAKE)]
+    return RpcError(
+        protocol.UNSUPPORTED_VERSION, "this protocol is not spoken here", {"supported": spoken, "requested": version}
+    )
+
+
+async def stateless(
+    dispatcher: Dispatcher, message: Message, meta: Mapping[str, Any], say: Callable[[Message], None]
+) -> dict[str, Any]:
+    """The result of a request that stands alone.
+
+    Raises:
+        RpcError: There is none.
+    """
+    method, params = message["method"], message.get("params", {})
+
+    def notify(about: str, what: Mapping[str, Any]) -> None:
+        say(messages.notification(about, what))
+
+    caller = StatelessCaller(meta, dispatcher.state.answers(method, params), notify)
+    return await dispatcher.result(method, params, caller, message["id"])
+
+
+async def listening(listeners: Listeners, message: Message, say: Callable[[Message], None]) -> dict[str, Any]:
+    """Serves `subscriptions/listen`: tells what was asked for until the task is cancelled.
+
+    Raises:
+        RpcError: What is asked for makes no sense.
+    """
+    try:
+        wanted = Reader("the MCP client").optional(message.get("params", {}), "notifications", dict, {})
+        resources = Reader("the MCP client").optional(wanted, "resourceSubscriptions", list, [])
+    except FormatError as error:
+        raise RpcError(protocol.INVALID_PARAMS, error.message) from None
+    kinds = frozenset(kind for kind in _KINDS if wanted.get(f"{kind}ListChanged") is True)
+    uris = {each for each in resources if isinstance(each, str)}
+    mark = {"_meta": {protocol.SUBSCRIPTION_ID: message["id"]}}
+    agreed: dict[str, Any] = {f"{kind}ListChanged": True for kind in sorted(kinds)}
+    if uris:
+        agreed["resourceSubscriptions"] = sorted(uris)
+    say(messages.notification("notifications/subscriptions/acknowledged", {"notifications": agreed, **mark}))
+    listener = Listener(lambda about, what: say(messages.notification(about, {**what, **mark})), kinds, uris)
+    listeners.add(listener)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        listeners.remove(listener)
+    return {}
+
+
+def _uri(params: Mapping[str, Any]) -> str:
+    uri = params.get("uri")
+    if not isinstance(uri, str):
+        raise RpcError(protocol.INVALID_PARAMS, "uri is not a string")
+    return uri
