@@ -14,7 +14,7 @@ from inferail.pipelines.mcp.client import sampling
 from inferail.pipelines.mcp.wire import messages
 from inferail.pipelines.mcp.wire.messages import RpcError
 from inferail.pipelines.mcp.wire.protocol import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
-from inferail.pipelines.mcp.wire.reading import Reader
+from inferail.pipelines.mcp.wire.reading import Reader, is_object
 
 if TYPE_CHECKING:
     from inferail.client import BaseClient
@@ -137,7 +137,7 @@ class Answering:
         reader = Reader(f"{self._who}, elicitation/create")
         if params.get("mode", "form") != "form":
             raise RpcError(INVALID_PARAMS, "this client fills in forms only")
-        schema = reader.required(params, "requestedSchema", dict)
+        schema = reader.mapping(params, "requestedSchema")
         given = handler(MCPElicitation(reader.required(params, "message", str), schema, self._who))
         content = await given if inspect.isawaitable(given) else given
         if content is None:
@@ -147,8 +147,8 @@ class Answering:
 
 def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
     properties = schema.get("properties")
-    inside = properties.items() if isinstance(properties, dict) else ()
-    return {name: each["default"] for name, each in inside if isinstance(each, dict) and "default" in each}
+    inside = properties.items() if is_object(properties) else ()
+    return {name: each["default"] for name, each in inside if is_object(each) and "default" in each}
 
 
 def _root(root: str | Path) -> dict[str, str]:

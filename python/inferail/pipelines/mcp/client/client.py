@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from inferail.errors import ConfigError, FormatError, InvalidRequestError, NotFoundError, ServerError
 from inferail.pipelines.mcp.client.answering import Answering, ElicitationHandler
+from inferail.pipelines.mcp.client.calling import call_tool
 from inferail.pipelines.mcp.client.http import HttpLink
 from inferail.pipelines.mcp.client.session import Hearing, ProgressHandler, ServerFacts, Session
 from inferail.pipelines.mcp.client.stdio import StdioLink
@@ -21,10 +22,8 @@ from inferail.pipelines.mcp.wire.content import (
     MCPResource,
     MCPResult,
     content_from,
-    contents_from,
     resource_content,
 )
-from inferail.pipelines.mcp.wire.headers import parameter_headers
 from inferail.pipelines.mcp.wire.messages import MCPLimits, RpcError
 from inferail.pipelines.mcp.wire.reading import Reader
 from inferail.transport import async_transport, blocking_transport
@@ -192,41 +191,15 @@ class BaseMCPClient:
 
     async def _tools(self) -> list[MCPTool]:
         listed = await self._listed("tools/list", "tools")
-        return tools_from(self, listed, who=self._link.who, trusted=self._trusted, timeout=self._tool_timeout)
-
-    async def _call(
-        self,
-        name: str,
-        arguments: Mapping[str, Any],
-        *,
-        seconds: float | None,
-        marked: Mapping[tuple[str, ...], str] | None = None,
-        meta: Mapping[str, Any] | None = None,
-        progress: ProgressHandler | None = None,
-    ) -> MCPResult:
-        """Calls a tool; an error of the protocol's stays an RpcError."""
-        self._session.facts  # noqa: B018 - raises if there is no session
-        headers = parameter_headers(marked or {}, arguments) if self._session.stateless else {}
-        result = await self._session.request(
-            "tools/call",
-            {"name": name, "arguments": dict(arguments)},
-            seconds=seconds,
-            progress=progress,
-            headers=headers,
-            meta=meta,
-        )
-        reader = Reader(f"{self._link.who}, tools/call")
-        return MCPResult(
-            contents_from(result, "content", reader, self._limits.items) if "content" in result else (),
-            is_error=reader.optional(result, "isError", bool, default=False),
-            structured=result.get("structuredContent"),
-        )
+        return tools_from(self._session, listed, trusted=self._trusted, timeout=self._tool_timeout)
 
     async def _call_or_error(
         self, name: str, arguments: Mapping[str, Any] | None, progress: ProgressHandler | None, seconds: float | None
     ) -> MCPResult:
         try:
-            return await self._call(name, arguments or {}, seconds=seconds or self._tool_timeout, progress=progress)
+            seconds = self._tool_timeout if seconds is None else seconds
+            self._session.facts  # noqa: B018 - raises if there is no session
+            return await call_tool(self._session, name, arguments or {}, seconds=seconds, progress=progress)
         except RpcError as error:
             raise self._error(error, "tools/call") from None
 
@@ -263,7 +236,7 @@ class BaseMCPClient:
             "completion/complete", {"ref": about, "argument": {"name": argument, "value": value}}
         )
         reader = Reader(f"{self._link.who}, completion/complete")
-        values = reader.required(reader.required(result, "completion", dict), "values", list)
+        values = reader.array(reader.mapping(result, "completion"), "values")
         return tuple(str(each) for each in values[: self._limits.items])
 
     async def _subscribe(self, uri: str, method: str) -> None:
@@ -425,7 +398,7 @@ def _prompt(value: Mapping[str, Any], reader: Reader, limits: MCPLimits) -> MCPP
 
 def _prompt_message(value: Mapping[str, Any], reader: Reader) -> MCPPromptMessage:
     role: Literal["user", "assistant"] = "assistant" if reader.required(value, "role", str) == "assistant" else "user"
-    return MCPPromptMessage(role, content_from(reader.required(value, "content", dict), reader))
+    return MCPPromptMessage(role, content_from(reader.mapping(value, "content"), reader))
 
 
 def _is_transport(given: Any) -> bool:

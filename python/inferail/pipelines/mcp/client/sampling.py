@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inferail.errors import FormatError
 from inferail.pipelines import calls
 from inferail.pipelines.mcp.wire.content import MCPContent, content_from
+from inferail.pipelines.mcp.wire.reading import is_list, is_object
 from inferail.types.message import Audio, Image, Message, Part, Text
 from inferail.types.request import Sampling
 
@@ -46,7 +47,7 @@ def _sampling(params: Mapping[str, Any], reader: Reader) -> Sampling:
     temperature = params.get("temperature")
     if temperature is not None and (isinstance(temperature, bool) or not isinstance(temperature, int | float)):
         raise FormatError(f"{reader.step}: temperature is not a number")
-    stops = reader.optional(params, "stopSequences", list, [])
+    stops = reader.array(params, "stopSequences", [])
     if not all(isinstance(each, str) for each in stops):
         raise FormatError(f"{reader.step}: stopSequences holds what is not a string")
     return Sampling(max_tokens=reader.required(params, "maxTokens", int), temperature=temperature, stop=tuple(stops))
@@ -57,8 +58,8 @@ def _message(value: Mapping[str, Any], reader: Reader) -> Message:
     if role not in ("user", "assistant"):
         raise FormatError(f"{reader.step}: a role that is neither user nor assistant")
     content = value.get("content")
-    pieces: list[Any] = content if isinstance(content, list) else [content]
-    if not all(isinstance(each, dict) for each in pieces):
+    pieces: list[Any] = content if is_list(content) else [content]
+    if not all(is_object(each) for each in pieces):
         raise FormatError(f"{reader.step}: content is not an object")
     return Message(role, tuple(_part(content_from(each, reader)) for each in pieces))
 

@@ -24,7 +24,7 @@ from inferail.errors import (
 from inferail.pipelines.mcp.client.link import SessionGone
 from inferail.pipelines.mcp.wire import messages, protocol
 from inferail.pipelines.mcp.wire.messages import MCPLimits, RpcError, kind_of
-from inferail.pipelines.mcp.wire.reading import Reader
+from inferail.pipelines.mcp.wire.reading import Reader, is_list, is_object
 from inferail.transport.cancellation import Watch
 from inferail.types.scope import current_scope
 
@@ -158,7 +158,7 @@ class Session:
         if version is not None and version not in known:
             raise ConfigError(f"version must be one of {', '.join(known)}, or None to find out")
         self.link, self._answering, self._hearing = link, answering, hearing
-        self._limits, self._timeout, self._wanted = limits, timeout, version
+        self.limits, self._timeout, self._wanted = limits, timeout, version
         self._numbers = itertools.count(1)
         self._facts: ServerFacts | None = None
         self._log_level: str | None = None
@@ -218,12 +218,12 @@ class Session:
         """
         call = _Call(method, dict(params or {}), self._by(seconds), progress, headers or {}, meta or {})
         wait = _AGAIN
-        for _ in range(self._limits.rounds):
+        for _ in range(self.limits.rounds):
             result = await self._once(call)
             if result.get("resultType") != "input_required" or not self.stateless:
                 return result
             reader = Reader(f"{self.link.who}, {method}")
-            asked = reader.optional(result, "inputRequests", dict, {})
+            asked = reader.mapping(result, "inputRequests", {})
             if not asked:
                 await self._pause(wait, call)
                 wait = min(2 * wait, _AGAIN_MOST)
@@ -231,7 +231,7 @@ class Session:
             if result.get("requestState") is not None:
                 again["requestState"] = reader.required(result, "requestState", str)
             call = replace(call, params=again)
-        raise FormatError(f"{self.link.who} asked back {self._limits.rounds} times and did not answer {method}")
+        raise FormatError(f"{self.link.who} asked back {self.limits.rounds} times and did not answer {method}")
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """Sends a notification. Raises what the link does."""
@@ -325,8 +325,8 @@ class Session:
     async def _inputs(self, asked: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
         answers: dict[str, Any] = {}
         for key in asked:
-            wanted = reader.required(asked, key, dict)
-            method, inner = reader.required(wanted, "method", str), reader.optional(wanted, "params", dict, {})
+            wanted = reader.mapping(asked, key)
+            method, inner = reader.required(wanted, "method", str), reader.mapping(wanted, "params", {})
             answers[key] = await self._answering.result(method, inner)
         return {"inputResponses": answers} if answers else {}
 
@@ -357,7 +357,7 @@ class Session:
             self._no_discovery(None)
         else:
             spoken = result.get("supportedVersions")
-            if isinstance(spoken, list) and protocol.STATELESS in spoken:
+            if is_list(spoken) and protocol.STATELESS in spoken:
                 self._facts = self._read_facts(result, protocol.STATELESS, "server/discover")
                 return True
             self._no_discovery(None)
@@ -368,8 +368,8 @@ class Session:
         if self._wanted is not None:
             raise ConnectError(f"{self.link.who} does not speak {protocol.STATELESS}")
         data = error.data if error is not None and error.code == protocol.UNSUPPORTED_VERSION else None
-        spoken = data.get("supported") if isinstance(data, dict) else None
-        if isinstance(spoken, list) and not any(each in protocol.HANDSHAKE for each in spoken):
+        spoken = data.get("supported") if is_object(data) else None
+        if is_list(spoken) and not any(each in protocol.HANDSHAKE for each in spoken):
             raise ConnectError(f"{self.link.who} speaks no version of MCP that we speak")
 
     async def _handshake(self) -> None:
@@ -400,13 +400,13 @@ class Session:
     def _read_facts(self, result: Mapping[str, Any], version: str, step: str) -> ServerFacts:
         reader = Reader(f"{self.link.who}, {step}")
         meta = reader.optional(result, "_meta", dict, {})
-        info = reader.optional(result, "serverInfo", dict, reader.optional(meta, protocol.SERVER_INFO, dict, {}))
+        info = reader.mapping(result, "serverInfo", reader.mapping(meta, protocol.SERVER_INFO, {}))
         return ServerFacts(
             protocol=version,
             name=reader.optional(info, "name", str, ""),
             version=reader.optional(info, "version", str, ""),
             instructions=reader.optional(result, "instructions", str, ""),
-            capabilities=reader.required(result, "capabilities", dict),
+            capabilities=reader.mapping(result, "capabilities"),
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.errors import CancelledError, FormatError, InferailError, ToolError
+from inferail.pipelines.mcp.client.calling import call_tool
 from inferail.pipelines.mcp.wire import protocol
 from inferail.pipelines.mcp.wire.headers import mirrored
 from inferail.pipelines.mcp.wire.messages import RpcError
@@ -16,7 +17,7 @@ from inferail.pipelines.tools.protocol import Permission, ToolOutcome, ToolRun
 from inferail.types.tools import Tool
 
 if TYPE_CHECKING:
-    from inferail.pipelines.mcp.client.client import BaseMCPClient
+    from inferail.pipelines.mcp.client.session import Session
 
 __all__ = ["MCPTool", "tools_from"]
 
@@ -34,6 +35,7 @@ class MCPTool:
         permission: `side_effect`, unless the client trusts what the server says of its tools.
         timeout: Seconds that one run may take, or None for the client's.
         server_name: The name that the server knows it by.
+        session: With the server.
         marked: Arguments that are repeated in HTTP headers: path of properties -> header.
     """
 
@@ -41,7 +43,7 @@ class MCPTool:
     permission: Permission
     timeout: float | None
     server_name: str
-    client: BaseMCPClient = field(repr=False, compare=False)
+    session: Session = field(repr=False, compare=False)
     marked: Mapping[tuple[str, ...], str] = field(default_factory=dict[tuple[str, ...], str], repr=False)
 
     async def run(self, arguments: Mapping[str, Any], run: ToolRun) -> ToolOutcome:
@@ -52,11 +54,12 @@ class MCPTool:
             CancelledError: The Scope was cancelled.
         """
         name = self.definition.name
-        if run.blocking != self.client.blocking:
+        if run.blocking != self.session.link.blocking:
             kind = "MCPClient" if run.blocking else "AsyncMCPClient"
             raise ToolError(f"the tool {name} must come from an ir.{kind} here", tool=name)
         try:
-            result = await self.client._call(  # noqa: SLF001 - the same package; the public one comes in two kinds
+            result = await call_tool(
+                self.session,
                 self.server_name,
                 arguments,
                 seconds=self.timeout,
@@ -75,7 +78,7 @@ class MCPTool:
 
 
 def tools_from(
-    client: BaseMCPClient, listed: Iterable[Mapping[str, Any]], *, who: str, trusted: bool, timeout: float | None
+    session: Session, listed: Iterable[Mapping[str, Any]], *, trusted: bool, timeout: float | None
 ) -> list[MCPTool]:
     """The tools that a server listed.
 
@@ -84,16 +87,17 @@ def tools_from(
     """
     tools: dict[str, MCPTool] = {}
     names: set[str] = set()
+    who = session.link.who
     reader = Reader(f"{who}, tools/list")
     for each in listed:
         name = reader.required(each, "name", str)
         if not name or name in names:
             raise FormatError(f"{who}, tools/list: a tool without a name, or two of one name")
         names.add(name)
-        schema = reader.required(each, "inputSchema", dict)
+        schema = reader.mapping(each, "inputSchema")
         if schema.get("type", "object") != "object":
             raise FormatError(f"{who}, tools/list: the arguments of a tool are not an object")
-        hints = reader.optional(each, "annotations", dict, {})
+        hints = reader.mapping(each, "annotations", {})
         permission = _permission(hints) if trusted else "side_effect"
         shown = _shown(name, tools)
         description = reader.optional(each, "description", str, "") or reader.optional(each, "title", str, "")
@@ -102,7 +106,7 @@ def tools_from(
             permission,
             timeout,
             name,
-            client,
+            session,
             mirrored(schema),
         )
     return list(tools.values())

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from inferail.errors import AuthenticationError
 from inferail.pipelines.mcp.oauth.requests import check, origin_of
+from inferail.pipelines.mcp.wire.reading import is_list
 
 if TYPE_CHECKING:
     from inferail.pipelines.mcp.oauth.challenge import Challenge
@@ -146,6 +147,6 @@ def _texts(metadata: dict[str, Any], name: str) -> tuple[str, ...] | None:
     value = metadata.get(name)
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+    if not is_list(value) or not all(isinstance(each, str) for each in value):
         raise AuthenticationError(f"{name} in the metadata of an authorization is not a list of strings")
     return tuple(value)

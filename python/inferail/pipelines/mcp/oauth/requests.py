@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from inferail import egress
 from inferail.errors import AuthenticationError
+from inferail.pipelines.mcp.wire.reading import is_object
 from inferail.transport.body import read_all
 from inferail.transport.protocol import Wire
 
@@ -98,4 +99,4 @@ def _object(body: bytes) -> dict[str, Any] | None:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if is_object(value) else None

@@ -16,6 +16,7 @@ from inferail.pipelines.mcp.server.sessions import Session, SessionCaller, Sessi
 from inferail.pipelines.mcp.wire import messages, protocol
 from inferail.pipelines.mcp.wire.headers import decode_value, mirrored, parameter_headers
 from inferail.pipelines.mcp.wire.messages import MCPLimits, Message, RpcError
+from inferail.pipelines.mcp.wire.reading import is_object
 
 if TYPE_CHECKING:
     from inferail.pipelines.mcp.server.dispatch import Dispatcher
@@ -169,7 +170,7 @@ class MCPApp:
         params = message.get("params", {})
         version, result = self._dispatcher.initialized(params.get("protocolVersion"))
         capabilities = params.get("capabilities")
-        session = await self._sessions.begin(version, capabilities if isinstance(capabilities, dict) else {})
+        session = await self._sessions.begin(version, capabilities if is_object(capabilities) else {})
 
         def say(method: str, what: Mapping[str, Any]) -> None:
             session.standalone.add(messages.encode(messages.notification(method, what)))
@@ -287,9 +288,9 @@ class MCPApp:
             raise RpcError(protocol.HEADER_MISMATCH, "the header mcp-name is not what the body says")
         tool = self._dispatcher.offer.tools.get(name) if method == "tools/call" and isinstance(name, str) else None
         arguments = params.get("arguments")
-        if tool is None or not isinstance(arguments, dict):
+        if tool is None or not is_object(arguments):
             return
-        marked = mirrored(tool.definition.parameters)
+        marked = mirrored(dict(tool.definition.parameters))
         expected = {each.lower(): value for each, value in parameter_headers(marked, arguments).items()}
         for each in marked.values():
             header = f"mcp-param-{each.lower()}"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from inferail.pipelines.mcp.wire import protocol
 from inferail.pipelines.mcp.wire.messages import RpcError
+from inferail.pipelines.mcp.wire.reading import is_object
 
 __all__ = ["Caller", "InputRequired", "RequestState", "StatelessCaller"]
 
@@ -122,8 +123,9 @@ class RequestState:
         Raises:
             RpcError: The state was not sealed for this request.
         """
-        state, new = params.get("requestState"), params.get("inputResponses") or {}
-        if not isinstance(new, dict) or not all(isinstance(each, dict) for each in new.values()):
+        state = params.get("requestState")
+        new: Any = params.get("inputResponses") or {}
+        if not is_object(new) or not all(is_object(each) for each in new.values()):
             raise RpcError(protocol.INVALID_PARAMS, "inputResponses is not an object of objects")
         if state is None and new:
             raise RpcError(protocol.INVALID_PARAMS, "inputResponses without the requestState they belong to")

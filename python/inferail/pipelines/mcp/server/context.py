@@ -84,7 +84,7 @@ class MCPContext:
             params["systemPrompt"] = system
         result = await self._caller.ask("sampling/createMessage", params)
         reader = Reader("the MCP client, sampling/createMessage")
-        return content_from(reader.required(result, "content", dict), reader).as_text()
+        return content_from(reader.mapping(result, "content"), reader).as_text()
 
     async def elicit(self, message: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
         """What the caller's user fills in, or None if the user does not want to.
@@ -101,7 +101,7 @@ class MCPContext:
         reader = Reader("the MCP client, elicitation/create")
         if reader.required(result, "action", str) != "accept":
             return None
-        return reader.optional(result, "content", dict, {})
+        return reader.mapping(result, "content", {})
 
     async def roots(self) -> tuple[str, ...]:
         """URIs of the folders that the caller lets servers know of.

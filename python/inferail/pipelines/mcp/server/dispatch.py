@@ -141,7 +141,7 @@ class Dispatcher:
         tool = self.offer.tools.get(name)
         if tool is None:
             raise RpcError(protocol.INVALID_PARAMS, "this server has no such tool")
-        arguments = self._reader.optional(asked.params, "arguments", dict, {})
+        arguments = self._reader.mapping(asked.params, "arguments", {})
         context = self._context(asked)
         run = ToolRun(call_id=asked.number, idempotency_key=context.idempotency_key)
         try:
@@ -192,7 +192,7 @@ class Dispatcher:
         prompt = self.offer.prompts.get(self._reader.required(asked.params, "name", str))
         if prompt is None:
             raise RpcError(protocol.INVALID_PARAMS, "this server has no such prompt")
-        arguments = self._reader.optional(asked.params, "arguments", dict, {})
+        arguments = self._reader.mapping(asked.params, "arguments", {})
         required = {name for name, must in prompt.shown.arguments.items() if must}
         known = arguments.keys() <= prompt.shown.arguments.keys() and required <= arguments.keys()
         if not known or not all(isinstance(each, str) for each in arguments.values()):
@@ -206,9 +206,9 @@ class Dispatcher:
     async def _complete(self, asked: _Asked) -> dict[str, Any]:
         if self.offer.completer is None:
             raise RpcError(protocol.METHOD_NOT_FOUND, "this server completes nothing")
-        about = self._reader.required(asked.params, "ref", dict)
+        about = self._reader.mapping(asked.params, "ref")
         which = self._reader.required(about, "name" if about.get("type") == "ref/prompt" else "uri", str)
-        argument = self._reader.required(asked.params, "argument", dict)
+        argument = self._reader.mapping(asked.params, "argument")
         name, value = self._reader.required(argument, "name", str), self._reader.required(argument, "value", str)
         given = dict(zip(self.offer.completer.parameters, (which, name, value), strict=True))
         found = await _guarded(self.offer.completer.call(given, None), "completion/complete")

@@ -7,12 +7,13 @@ import dataclasses
 import inspect
 import json
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from inferail.errors import ConfigError, ToolError
 from inferail.pipelines.mcp.server.context import MCPContext
 from inferail.pipelines.mcp.wire.content import MCPContent, MCPResult
+from inferail.pipelines.mcp.wire.reading import is_object
 from inferail.pipelines.tools.protocol import Permission, ToolOutcome, ToolRun
 from inferail.types.tools import Tool
 
@@ -154,14 +155,19 @@ def result_of(returned: Any) -> MCPResult:
         return MCPResult((MCPContent(text=returned),))
     if returned is None:
         return MCPResult()
-    if isinstance(returned, Sequence) and returned and all(isinstance(each, MCPContent) for each in returned):
+    if _are_content(returned):
         return MCPResult(tuple(returned))
     value = _plain(returned)
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
         raise ConfigError(f"a tool may return content, text or JSON values, not {type(returned).__name__}") from None
-    return MCPResult((MCPContent(text=text),), structured=value if isinstance(value, dict) else None)
+    return MCPResult((MCPContent(text=text),), structured=value if is_object(value) else None)
+
+
+def _are_content(value: Any) -> TypeGuard[list[MCPContent] | tuple[MCPContent, ...]]:
+    members = cast("tuple[Any, ...]", value) if isinstance(value, list | tuple) else ()
+    return bool(members) and all(isinstance(each, MCPContent) for each in members)
 
 
 def _plain(value: Any) -> Any:

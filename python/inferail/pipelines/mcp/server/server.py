@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from inferail._sync import drive
 from inferail.errors import ConfigError
+from inferail.pipelines import calls
 from inferail.pipelines.mcp.server.dispatch import Dispatcher
 from inferail.pipelines.mcp.server.functions import Function, FunctionTool
 from inferail.pipelines.mcp.server.listeners import Listeners
@@ -16,6 +18,7 @@ from inferail.pipelines.mcp.wire.content import MCPResource
 from inferail.pipelines.mcp.wire.messages import MCPLimits
 
 if TYPE_CHECKING:
+    from inferail.client import BaseClient, CallOptions
     from inferail.pipelines.mcp.server.asgi import MCPApp
     from inferail.pipelines.tools.protocol import Permission, RunnableTool
 
@@ -82,6 +85,38 @@ class MCPServer:
         """
         self._offer.add_tool(tool)
         self._listeners.changed("tools")
+
+    def add_client(
+        self,
+        client: BaseClient,
+        *,
+        name: str = "ask",
+        description: str = "Asks a language model.",
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Adds a tool that asks a client's model: it takes `prompt` and gives the answer's text.
+
+        Args:
+            client: An `ir.AsyncClient`, or an `ir.Client`, which is asked in a thread.
+            name: Of the tool.
+            description: What a caller's model is told.
+            options: Of each call, as for `client.complete`: `system`, `sampling`, `timeout`, ….
+
+        Raises:
+            ConfigError: There is a tool of that name, or it is no client.
+        """
+        if calls.is_blocking(client):
+
+            def ask(prompt: str) -> str:
+                return drive(calls.complete(client, prompt, **options)).text
+
+            self.add_tool(FunctionTool(ask, name=name, description=description, permission="read"))
+        else:
+
+            async def ask_async(prompt: str) -> str:
+                return (await calls.complete(client, prompt, **options)).text
+
+            self.add_tool(FunctionTool(ask_async, name=name, description=description, permission="read"))
 
     def remove_tool(self, name: str) -> None:
         """Takes a tool away; clients that listen are told.

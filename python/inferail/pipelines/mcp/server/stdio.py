@@ -17,6 +17,7 @@ from inferail.pipelines.mcp.server.listeners import Listener
 from inferail.pipelines.mcp.server.sessions import Session, SessionCaller
 from inferail.pipelines.mcp.wire import messages, protocol
 from inferail.pipelines.mcp.wire.messages import MCPLimits, Message, RpcError
+from inferail.pipelines.mcp.wire.reading import is_object
 
 if TYPE_CHECKING:
     from inferail.pipelines.mcp.server.dispatch import Dispatcher
@@ -127,7 +128,7 @@ class StdioServer:
     def _initialized(self, params: Mapping[str, Any]) -> dict[str, Any]:
         version, result = self._dispatcher.initialized(params.get("protocolVersion"))
         capabilities = params.get("capabilities")
-        self._session = Session(version, capabilities if isinstance(capabilities, dict) else {})
+        self._session = Session(version, capabilities if is_object(capabilities) else {})
         if self._listener is not None:
             self._listeners.remove(self._listener)
 

@@ -11,7 +11,7 @@ from inferail.pipelines.mcp.server.caller import StatelessCaller
 from inferail.pipelines.mcp.server.listeners import Listener
 from inferail.pipelines.mcp.wire import messages, protocol
 from inferail.pipelines.mcp.wire.messages import RpcError
-from inferail.pipelines.mcp.wire.reading import Reader
+from inferail.pipelines.mcp.wire.reading import Reader, is_object
 
 if TYPE_CHECKING:
     from inferail.pipelines.mcp.server.dispatch import Dispatcher
@@ -55,10 +55,10 @@ def envelope(message: Message) -> Mapping[str, Any] | None:
         RpcError: It is incomplete, or names a protocol that is not spoken here.
     """
     meta = message.get("params", {}).get("_meta")
-    if not isinstance(meta, dict) or protocol.PROTOCOL_VERSION not in meta:
+    if not is_object(meta) or protocol.PROTOCOL_VERSION not in meta:
         return None
     version = meta[protocol.PROTOCOL_VERSION]
-    if not isinstance(version, str) or not isinstance(meta.get(protocol.CLIENT_CAPABILITIES), dict):
+    if not isinstance(version, str) or not is_object(meta.get(protocol.CLIENT_CAPABILITIES)):
         raise RpcError(protocol.INVALID_PARAMS, "_meta needs the protocol's version and the client's capabilities")
     if version != protocol.STATELESS:
         raise unsupported(version)
@@ -97,8 +97,8 @@ async def listening(listeners: Listeners, message: Message, say: Callable[[Messa
         RpcError: What is asked for makes no sense.
     """
     try:
-        wanted = Reader("the MCP client").optional(message.get("params", {}), "notifications", dict, {})
-        resources = Reader("the MCP client").optional(wanted, "resourceSubscriptions", list, [])
+        wanted = Reader("the MCP client").mapping(message.get("params", {}), "notifications", {})
+        resources = Reader("the MCP client").array(wanted, "resourceSubscriptions", [])
     except FormatError as error:
         raise RpcError(protocol.INVALID_PARAMS, error.message) from None
     kinds = frozenset(kind for kind in _KINDS if wanted.get(f"{kind}ListChanged") is True)

@@ -134,7 +134,7 @@ def content_from(value: Mapping[str, Any], reader: Reader) -> MCPContent:
     if kind in ("image", "audio"):
         return MCPContent(kind, data=reader.data(value, "data"), mime_type=mime_type)
     if kind == "resource":
-        return resource_content(reader.required(value, "resource", dict), reader)
+        return resource_content(reader.mapping(value, "resource"), reader)
     if kind == "resource_link":
         return MCPContent(
             "resource_link",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from inferail.pipelines.mcp.wire.protocol import NAMED
+from inferail.pipelines.mcp.wire.reading import is_object
 
 __all__ = ["decode_value", "encode_value", "mirrored", "parameter_headers", "routing_headers"]
 
@@ -70,9 +71,9 @@ def parameter_headers(marked: Mapping[tuple[str, ...], str], arguments: Mapping[
     """The `Mcp-Param-…` headers for these arguments; an argument that is absent or null has none."""
     headers: dict[str, str] = {}
     for path, name in marked.items():
-        value: Any = arguments
+        value: Any = dict(arguments)
         for step in path:
-            value = value.get(step) if isinstance(value, Mapping) else None
+            value = value.get(step) if is_object(value) else None
         if isinstance(value, bool):
             headers[f"Mcp-Param-{name}"] = "true" if value else "false"
         elif isinstance(value, str | int | float):
@@ -82,8 +83,8 @@ def parameter_headers(marked: Mapping[tuple[str, ...], str], arguments: Mapping[
 
 def _properties(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
     # The depth of a schema is bounded where messages are read.
-    properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    for name, inner in properties.items() if isinstance(properties, Mapping) else ():
-        if isinstance(inner, Mapping):
+    properties = schema.get("properties") if is_object(schema) else None
+    for name, inner in properties.items() if is_object(properties) else ():
+        if is_object(inner):
             yield (*path, name), inner
             yield from _properties(inner, (*path, name))

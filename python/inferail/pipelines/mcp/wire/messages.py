@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from inferail.errors import ConfigError, FormatError
+from inferail.pipelines.mcp.wire.reading import is_object
 
 __all__ = [
     "MCPLimits",
@@ -129,7 +130,7 @@ def decode(data: bytes | str, limits: MCPLimits, who: str) -> Message:
         value = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise FormatError(f"{who} sent something that is not JSON") from None
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise FormatError(f"{who} sent JSON that is not one JSON-RPC message")
     if not _within(value, limits.depth):
         raise FormatError(f"{who} sent a message nested deeper than {limits.depth} levels")
@@ -157,7 +158,7 @@ def _fault(message: Message) -> str:
     if "method" in message:
         if not isinstance(message["method"], str):
             return "method is not a string"
-        if not isinstance(message.get("params", {}), dict):
+        if not is_object(message.get("params", {})):
             return "params is not an object"
         return (
             "" if isinstance(number, int | str) and not isinstance(number, bool) else "id is not a string or a number"
@@ -168,9 +169,9 @@ def _fault(message: Message) -> str:
         right = isinstance(number, int | str) and not isinstance(number, bool) and "id" in message
         if not right:
             return "an answer without an id"
-        return "" if isinstance(message["result"], dict) else "result is not an object"
+        return "" if is_object(message["result"]) else "result is not an object"
     error = message["error"]
-    if not isinstance(error, dict) or isinstance(error.get("code"), bool) or not isinstance(error.get("code"), int):
+    if not is_object(error) or isinstance(error.get("code"), bool) or not isinstance(error.get("code"), int):
         return "error has no number"
     return "" if isinstance(error.get("message", ""), str) else "the message of error is not a string"
 
@@ -179,7 +180,7 @@ def _within(value: Any, depth: int) -> bool:
     # A loop, not a recursion: how deep Python may recurse is not for the sender to find out.
     level: list[Any] = [value]
     for _ in range(depth):
-        inside = (each.values() if isinstance(each, dict) else each for each in level)
+        inside = (each.values() if is_object(each) else each for each in level)
         level = [each for members in inside for each in members if isinstance(each, dict | list)]
         if not level:
             return True

@@ -5,13 +5,23 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from inferail.errors import FormatError
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "is_list", "is_object"]
 
 KindT = TypeVar("KindT")
+
+
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a JSON value is an object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether a JSON value is a list."""
+    return isinstance(value, list)
 
 
 class Reader:
@@ -37,16 +47,34 @@ class Reader:
         """The same, or the default where it is missing or null."""
         return default if value.get(name) is None else self.required(value, name, kind)
 
+    def mapping(self, value: Mapping[str, Any], name: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The member `name`, an object; the default, if there is one, where it is missing or null. Raises as `required`."""
+        member = value.get(name)
+        if member is None and default is not None:
+            return default
+        if not is_object(member):
+            raise FormatError(f"{self.step}: {name} is not an object")
+        return member
+
+    def array(self, value: Mapping[str, Any], name: str, default: list[Any] | None = None) -> list[Any]:
+        """The same for a list."""
+        member = value.get(name)
+        if member is None and default is not None:
+            return default
+        if not is_list(member):
+            raise FormatError(f"{self.step}: {name} is not a list")
+        return member
+
     def objects(self, value: Mapping[str, Any], name: str, most: int) -> list[dict[str, Any]]:
         """A list of at most `most` objects.
 
         Raises:
             FormatError: It is something else, or longer.
         """
-        members = self.required(value, name, list)
+        members = self.array(value, name)
         if len(members) > most:
             raise FormatError(f"{self.step}: {name} has more than {most} items")
-        if not all(isinstance(each, dict) for each in members):
+        if not all(is_object(each) for each in members):
             raise FormatError(f"{self.step}: {name} holds what is not an object")
         return members
 
@@ -66,6 +94,4 @@ _NAMES: dict[Any, str] = {
     str: "a string",
     int: "a whole number",
     bool: "true or false",
-    list: "a list",
-    dict: "an object",
 }
