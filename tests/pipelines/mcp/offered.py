@@ -16,7 +16,9 @@ QUESTION = {"type": "object", "properties": {"name": {"type": "string"}, "age": 
 class Echo:
     """A RunnableTool that is no function of ours: says how it was run."""
 
-    definition = Tool("echo", "Gives back what it gets.", {"type": "object", "properties": {"word": {"type": "string"}}})
+    definition = Tool(
+        "echo", "Gives back what it gets.", {"type": "object", "properties": {"word": {"type": "string"}}}
+    )
     permission = "read"
     timeout = None
 

@@ -117,7 +117,9 @@ def test_progress_and_logs_arrive_before_the_answer(reached, version):
         heard.append((done, total, message))
 
     async def main():
-        async with AsyncMCPClient(server, version=version, on_log=lambda *each: logged.append(each), **options) as client:
+        async with AsyncMCPClient(
+            server, version=version, on_log=lambda *each: logged.append(each), **options
+        ) as client:
             await client.log_level("info")
             return (await client.call("slowly", {"steps": 2}, progress=progress)).text
 
@@ -159,7 +161,9 @@ def test_blocking_server_questions_are_answered_in_the_callers_thread_or_beside_
 
     with (
         ir.Client(ScriptedModel(["Hello."])) as sampler,
-        MCPClient(server, version=version, sampling=sampler, elicitation=lambda _: {"name": "Ada"}, **options) as client,
+        MCPClient(
+            server, version=version, sampling=sampler, elicitation=lambda _: {"name": "Ada"}, **options
+        ) as client,
     ):
         assert client.call("greet").text == "Hello."
 

@@ -149,6 +149,11 @@ class Child:
                 while data := os.read(stdout.fileno(), _READ):
                     for line in lines.feed(data):
                         self._on_line(line)
+            # Whoever closes its output says nothing any more, whether it has ended or not.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LAST_WORDS)
+            self._note_end(self._process.returncode, None)
+            self.end()
         except Exception as error:  # noqa: BLE001 - told to whoever waits; a thread has nobody to raise to
             self._note_end(None, error)
             self.end(force=True)

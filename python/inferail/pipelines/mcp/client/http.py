@@ -139,7 +139,7 @@ class HttpLink:
             finally:
                 await reply.aclose()
                 last = parser.last_event_id or last
-                wait = _wait(parser)
+                wait = _wait(parser, _RECONNECT)
                 parser = SSEParser(max_event_bytes=self._limits.message_bytes)
             return wait
 
@@ -274,7 +274,7 @@ class HttpLink:
         """The answer out of a stream, which is asked for again where it breaks and can be."""
         method, number = message["method"], message["id"]
         parser = SSEParser(max_event_bytes=self._limits.message_bytes)
-        last, broken = "", 0
+        last, wait, broken = "", _RECONNECT, 0
         while True:
             heard, answer = await self._events(reply, parser, number, exchange, by)
             if answer is not None:
@@ -282,10 +282,11 @@ class HttpLink:
                 return answer
             await reply.aclose()
             last = parser.last_event_id or last
+            wait = _wait(parser, wait)
             broken = 0 if heard else broken + 1
-            if not last or self.version == STATELESS or broken > _RECONNECTS:
+            if not last or self.version == STATELESS or broken >= _RECONNECTS:
                 raise TransportError(f"{self.who} ended the stream before it answered {method}")
-            await self._sleep(_wait(parser), by)
+            await self._sleep(wait, by)
             reply = await self._resumed(last, method, by)
             parser = SSEParser(max_event_bytes=self._limits.message_bytes)
 
@@ -356,10 +357,10 @@ class HttpLink:
         await work
 
 
-def _wait(parser: SSEParser) -> float:
+def _wait(parser: SSEParser, default: float) -> float:
     """Seconds until a stream that ended is asked for again."""
     named = parser.reconnection_time
-    return _RECONNECT if named is None else min(named / 1000, _RECONNECT_MOST)
+    return default if named is None else min(named / 1000, _RECONNECT_MOST)
 
 
 def _is(reply: Reply, media_type: str) -> bool:
