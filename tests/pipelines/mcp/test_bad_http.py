@@ -133,7 +133,12 @@ def tools_fail(url, error, step, **options):
 LIES = [
     ("not-json", (200, JSON, b"<html>"), FormatError, "not JSON"),
     ("page", (200, "text/html", b"<html>"), FormatError, "tools/list with neither JSON nor"),
-    ("other-id", (200, JSON, {"jsonrpc": "2.0", "id": 999, "result": {}}), FormatError, "tools/list but something else"),
+    (
+        "other-id",
+        (200, JSON, {"jsonrpc": "2.0", "id": 999, "result": {}}),
+        FormatError,
+        "tools/list but something else",
+    ),
     ("a-request", (200, JSON, {"jsonrpc": "2.0", "id": "ID", "method": "x"}), FormatError, "did not answer tools/list"),
     ("accepted", (202, JSON, b""), FormatError, "tools/list with status 202"),
     ("moved", (307, JSON, b""), FormatError, "tools/list with status 307"),
@@ -226,7 +231,9 @@ def test_forgotten_session_is_begun_again_once(script, url):
         await whole(send, 200, JSON, body, message, [(b"mcp-session-id", name.encode())])
 
     async def tools(message, send):
-        session = next(headers for step, headers, each in reversed(script.received) if each == message)["mcp-session-id"]
+        session = next(headers for step, headers, each in reversed(script.received) if each == message)[
+            "mcp-session-id"
+        ]
         seen.append(session)
         await whole(send, *((404, JSON, b"") if session == "first" else default("tools/list")), message)
 
@@ -348,7 +355,10 @@ def test_httpx_client_of_the_users_carries_it_too(script, url):
     import httpx
 
     async def main():
-        async with httpx.AsyncClient() as carrier, AsyncMCPClient(url, version="2025-11-25", transport=carrier) as opened:
+        async with (
+            httpx.AsyncClient() as carrier,
+            AsyncMCPClient(url, version="2025-11-25", transport=carrier) as opened,
+        ):
             return len(await opened.tools())
 
     assert asyncio.run(main()) == 1

@@ -168,7 +168,7 @@ class HttpLink:
             return self._refused(reply, body, method)
         if not _is(reply, "application/json"):
             raise FormatError(f"{self.who} answered {method} with neither JSON nor a stream of events")
-        answer = messages.decode(body, self._limits, self.who)
+        answer = messages.decode(body, self._limits, f"{self.who} ({method})")
         if messages.kind_of(answer) != "response" or answer.get("id") not in (message["id"], None):
             raise FormatError(f"{self.who} did not answer {method} but something else")
         return answer
@@ -221,8 +221,12 @@ class HttpLink:
             if reply.status not in (401, 403) or self._authorizer is None or not left:
                 return reply
             challenge = Challenge(self._url, reply.status, reply.headers, token)
-            if not await self._authorizer.challenged(challenge, self._transport, by):
-                return reply
+            try:
+                if not await self._authorizer.challenged(challenge, self._transport, by):
+                    return reply
+            except BaseException:
+                await reply.aclose()
+                raise
             await reply.aclose()
             left -= 1
 
@@ -272,37 +276,43 @@ class HttpLink:
 
     async def _stream(self, reply: Reply, message: Message, exchange: Exchange, by: float | None) -> Message:
         """The answer out of a stream, which is asked for again where it breaks and can be."""
-        method, number = message["method"], message["id"]
+        method = message["method"]
         parser = SSEParser(max_event_bytes=self._limits.message_bytes)
         last, wait, broken = "", _RECONNECT, 0
-        while True:
-            heard, answer = await self._events(reply, parser, number, exchange, by)
-            if answer is not None:
-                await drain(reply, self.clock.now())
-                return answer
+        try:
+            while True:
+                heard, answer = await self._events(reply, parser, message, exchange, by)
+                if answer is not None:
+                    await drain(reply, self.clock.now())
+                    return answer
+                await reply.aclose()
+                last = parser.last_event_id or last
+                wait = _wait(parser, wait)
+                broken = 0 if heard else broken + 1
+                if not last or self.version == STATELESS or broken >= _RECONNECTS:
+                    raise TransportError(f"{self.who} ended the stream before it answered {method}")
+                await self._sleep(wait, by)
+                reply = await self._resumed(last, method, by)
+                parser = SSEParser(max_event_bytes=self._limits.message_bytes)
+        finally:
             await reply.aclose()
-            last = parser.last_event_id or last
-            wait = _wait(parser, wait)
-            broken = 0 if heard else broken + 1
-            if not last or self.version == STATELESS or broken >= _RECONNECTS:
-                raise TransportError(f"{self.who} ended the stream before it answered {method}")
-            await self._sleep(wait, by)
-            reply = await self._resumed(last, method, by)
-            parser = SSEParser(max_event_bytes=self._limits.message_bytes)
 
     async def _resumed(self, last: str, step: str, by: float | None) -> Reply:
         reply = await self._send("GET", b"", by, {"Last-Event-ID": last, **await self._token(by)})
         if reply.status == 200 and _is(reply, "text/event-stream"):
             return reply
-        body = await self._body(reply, by, step)
-        await reply.aclose()
+        try:
+            body = await self._body(reply, by, step)
+        finally:
+            await reply.aclose()
         raise self._error(reply, body, f"to go on with {step}")
 
     async def _events(
-        self, reply: Reply, parser: SSEParser, number: int | str | None, exchange: Exchange, by: float | None
+        self, reply: Reply, parser: SSEParser, asked: Message | None, exchange: Exchange, by: float | None
     ) -> tuple[bool, Message | None]:
-        """Whether anything was heard in one connection, and the answer, where it came."""
+        """Whether anything was heard in one connection, and the answer to what was asked, where it came."""
         heard = False
+        number, who = (None, self.who) if asked is None else (asked["id"], f"{self.who} ({asked['method']})")
         while True:
             try:
                 data = await reply.read(by)
@@ -313,12 +323,12 @@ class HttpLink:
             try:
                 events = parser.feed(data)
             except StreamError:
-                raise FormatError(f"{self.who} sent an event of more than {self._limits.message_bytes} bytes") from None
+                raise FormatError(f"{who} sent an event of more than {self._limits.message_bytes} bytes") from None
             for event in events:
                 heard = True
                 if not event.data.strip() or event.event != "message":
                     continue
-                message = messages.decode(event.data, self._limits, self.who)
+                message = messages.decode(event.data, self._limits, who)
                 if messages.kind_of(message) == "response":
                     if message.get("id") in (number, None):
                         return heard, message
