@@ -63,7 +63,8 @@ def answer(request):
 def begin(number):
     good = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "bad"}}
     if WHAT == "dies-on-initialize":
-        print(f"it is {CANARY}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"it is {CANARY}")
+        sys.stderr.flush()
         os._exit(3)
     elif WHAT == "never-initializes":
         return
@@ -77,50 +78,57 @@ def begin(number):
         say({"id": number, "result": good})
 
 
+def floods(number):
+    for told in range(5000):
+        say({"method": "notifications/message", "params": {"level": "info", "data": told}})
+    say({"id": number, "result": {"tools": [tool()]}})
+
+
+def answers_others(number):
+    say({"id": number + 1000, "result": {"tools": []}})
+    say({"id": "no such", "error": {"code": 1, "message": ""}})
+    say({"id": number, "result": {"tools": [tool()]}})
+
+
+def asks_nonsense(number):
+    say({"id": "q1", "method": "sampling/createMessage", "params": {}})
+    say({"id": "q2", "method": "do/what", "params": {"it": "likes"}})
+    say({"id": "q3", "method": "ping"})
+    answers = [json.loads(sys.stdin.readline()) for _ in range(3)]
+    kinds = {each["id"]: each.get("error", {}).get("code", "fine") for each in answers}
+    say({"id": number, "result": {"tools": [tool(description=json.dumps(kinds, sort_keys=True))]}})
+
+
+def writes_without_end(number):
+    while True:
+        sys.stdout.write("x" * 65536)
+
+
+LISTED = {
+    "not-json": lambda number: line(f"Listening on port 3000 {CANARY}"),
+    "not-an-object": lambda number: line("[]"),
+    "not-json-rpc": lambda number: line(json.dumps({"id": number, "result": {}})),
+    "result-and-error": lambda number: say({"id": number, "result": {}, "error": {"code": 1, "message": ""}}),
+    "result-is-a-list": lambda number: say({"id": number, "result": []}),
+    "not-a-number": lambda number: line(f'{{"jsonrpc":"2.0","id":{number},"result":{{"tools":[NaN]}}}}'),
+    "line-without-end": writes_without_end,
+    "long-line": lambda number: line(" " * 200_000),
+    "deep": lambda number: line(f'{{"jsonrpc":"2.0","id":{number},"result":{"[" * 5000}{"]" * 5000}}}'),
+    "rather-deep": lambda number: line(
+        f'{{"jsonrpc":"2.0","id":{number},"result":{{"tools":{"[" * 150}{"]" * 150}}}}}'
+    ),
+    "dies-on-list": lambda number: os._exit(0),
+    "answers-others": answers_others,
+    "floods": floods,
+    "asks-nonsense": asks_nonsense,
+}
+
+
 def listed(number):
-    good = {"id": number, "result": {"tools": [tool()]}}
-    if WHAT in LISTS:
-        say({"id": number, "result": LISTS[WHAT]})
-    elif WHAT == "not-json":
-        line(f"Listening on port 3000 {CANARY}")
-    elif WHAT == "not-an-object":
-        line("[]")
-    elif WHAT == "not-json-rpc":
-        line(json.dumps({"id": number, "result": {}}))
-    elif WHAT == "result-and-error":
-        say({"id": number, "result": {}, "error": {"code": 1, "message": ""}})
-    elif WHAT == "result-is-a-list":
-        say({"id": number, "result": []})
-    elif WHAT == "not-a-number":
-        line(f'{{"jsonrpc":"2.0","id":{number},"result":{{"tools":[NaN]}}}}')
-    elif WHAT == "line-without-end":
-        while True:
-            sys.stdout.write("x" * 65536)
-    elif WHAT == "long-line":
-        line(" " * 200_000)
-    elif WHAT == "deep":
-        line(f'{{"jsonrpc":"2.0","id":{number},"result":{"[" * 5000}{"]" * 5000}}}')
-    elif WHAT == "rather-deep":
-        line(f'{{"jsonrpc":"2.0","id":{number},"result":{{"tools":{"[" * 150}{"]" * 150}}}}}')
-    elif WHAT == "dies-on-list":
-        os._exit(0)
-    elif WHAT == "answers-others":
-        say({"id": number + 1000, "result": {"tools": []}})
-        say({"id": "no such", "error": {"code": 1, "message": ""}})
-        say(good)
-    elif WHAT == "floods":
-        for number_of in range(5000):
-            say({"method": "notifications/message", "params": {"level": "info", "data": number_of}})
-        say(good)
-    elif WHAT == "asks-nonsense":
-        say({"id": "q1", "method": "sampling/createMessage", "params": {}})
-        say({"id": "q2", "method": "do/what", "params": {"it": "likes"}})
-        say({"id": "q3", "method": "ping"})
-        answers = [json.loads(sys.stdin.readline()) for _ in range(3)]
-        kinds = {each["id"]: each.get("error", {}).get("code", "fine") for each in answers}
-        say({"id": number, "result": {"tools": [tool(description=json.dumps(kinds, sort_keys=True))]}})
+    if WHAT in LISTED:
+        LISTED[WHAT](number)
     else:
-        say(good)
+        say({"id": number, "result": LISTS.get(WHAT, {"tools": [tool()]})})
 
 
 def called(number):
@@ -149,7 +157,6 @@ def main():
         if "method" in message and "id" in message:
             answer(message)
     if WHAT == "stays":
-        print("I stay", file=sys.stderr, flush=True)
         while True:
             time.sleep(1)
 

@@ -29,7 +29,12 @@ class Echo:
 def make_server(**options):
     """The server, with nothing shared between two of them."""
     server = MCPServer("offered", tools=[Echo()], instructions="Ask for an order.", **options)
+    for add in (add_plain, add_asking, add_failing, add_odd, add_resources):
+        add(server)
+    return server
 
+
+def add_plain(server):
     @server.tool(permission="read")
     def add(a: int, b: int = 1) -> int:
         """Adds two numbers.
@@ -47,6 +52,8 @@ def make_server(**options):
         await context.log("a trifle", level="debug")
         return "done"
 
+
+def add_asking(server):
     @server.tool()
     async def greet(context: MCPContext) -> str:
         """Asks who is there, then asks a model for a greeting."""
@@ -60,6 +67,8 @@ def make_server(**options):
         """The folders that the client lets servers know of."""
         return {"roots": list(await context.roots())}
 
+
+def add_failing(server):
     @server.tool()
     def fail(kind: str) -> str:
         """Fails."""
@@ -79,6 +88,8 @@ def make_server(**options):
         await asyncio.Event().wait()
         return "never"
 
+
+def add_odd(server):
     @server.tool()
     def picture() -> MCPResult:
         """A picture and its size."""
@@ -87,7 +98,7 @@ def make_server(**options):
     @server.tool()
     def noisy() -> str:
         """Prints, which over stdio would be a message."""
-        print("a line that is not JSON")
+        print("a line that is not JSON")  # noqa: T201 - what the test is about
         return "printed"
 
     @server.tool()
@@ -107,6 +118,8 @@ def make_server(**options):
         server.updated(uri)
         return "touched"
 
+
+def add_resources(server):
     @server.resource("test://readme")
     def readme() -> str:
         """What to read first."""
@@ -136,8 +149,6 @@ def make_server(**options):
     def complete(about: str, argument: str, value: str) -> list[str]:
         """Styles."""
         return [each for each in ("short", "shouted", "long") if each.startswith(value)]
-
-    return server
 
 
 def grown() -> str:

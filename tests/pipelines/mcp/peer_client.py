@@ -60,4 +60,4 @@ if __name__ == "__main__":
         target = stdio_client(StdioServerParameters(command=rest[0], args=rest[1:], env=environment))
     else:
         target = rest[0]
-    print(json.dumps(asyncio.run(main(mode, target))))
+    sys.stdout.write(json.dumps(asyncio.run(main(mode, target))))

@@ -54,7 +54,7 @@ class Script:
         await answer(message, send) if callable(answer) else await whole(send, *answer, message)
 
 
-async def whole(send, status, content_type, body, message=None, headers=()):
+async def whole(send, status, content_type, body, message=None, *, headers=()):
     text = body if isinstance(body, bytes) else json.dumps(body).replace('"ID"', json.dumps(message.get("id"))).encode()
     sent = [(b"content-type", content_type.encode()), *headers]
     await send({"type": "http.response.start", "status": status, "headers": sent})
@@ -228,7 +228,7 @@ def test_forgotten_session_is_begun_again_once(script, url):
     async def initialize(message, send):
         name = next(sessions)
         body = {**result({"protocolVersion": "2025-11-25", "capabilities": {}}), "id": message["id"]}
-        await whole(send, 200, JSON, body, message, [(b"mcp-session-id", name.encode())])
+        await whole(send, 200, JSON, body, message, headers=[(b"mcp-session-id", name.encode())])
 
     async def tools(message, send):
         session = next(headers for step, headers, each in reversed(script.received) if each == message)[
@@ -249,7 +249,7 @@ def test_forgotten_session_is_begun_again_once(script, url):
 def test_session_that_is_forgotten_at_once_is_a_connect_error(script, url):
     async def initialize(message, send):
         body = {**result({"protocolVersion": "2025-11-25", "capabilities": {}}), "id": message["id"]}
-        await whole(send, 200, JSON, body, message, [(b"mcp-session-id", b"gone")])
+        await whole(send, 200, JSON, body, message, headers=[(b"mcp-session-id", b"gone")])
 
     script.methods |= {"initialize": initialize, "tools/list": (404, JSON, b"")}
 
@@ -301,9 +301,11 @@ def test_server_that_asks_back_for_ever_is_left(script, url):
     wanted = {"q": {"method": "roots/list"}}
     stateless(script, (200, JSON, result({"resultType": "input_required", "inputRequests": wanted})))
 
-    with client(url, version=None, roots=["file:///a"], limits=MCPLimits(rounds=4)) as opened:
-        with pytest.raises(FormatError, match="asked back 4 times and did not answer tools/call"):
-            opened.call("good")
+    with (
+        client(url, version=None, roots=["file:///a"], limits=MCPLimits(rounds=4)) as opened,
+        pytest.raises(FormatError, match="asked back 4 times and did not answer tools/call"),
+    ):
+        opened.call("good")
     assert len([step for step, _, _ in script.received if step == "tools/call"]) == 4
 
 

@@ -100,7 +100,7 @@ def test_server_that_never_answers_a_call_is_left_at_the_deadline():
         tool = opened.tools()[0]
         with pytest.raises(DeadlineError, match="tools/call"):
             opened.call("good", timeout=0.2)
-        with scope(timeout=0.2), pytest.raises(ToolError, match="the tool good could not be run: .*tools/call"):
+        with scope(timeout=0.2), pytest.raises(ToolError, match=r"the tool good could not be run: .*tools/call"):
             from inferail._sync import drive
 
             drive(tool.run({}, ToolRun("call", "key", blocking=True)))

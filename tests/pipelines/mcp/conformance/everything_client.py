@@ -57,7 +57,7 @@ async def main(url: str) -> None:
     given = authorization() if SCENARIO.startswith("auth/") else None
     async with AsyncMCPClient(url, authorization=given, elicitation=accept) as client:
         for tool in await client.tools():
-            arguments = {name: 1 for name in tool.definition.parameters.get("properties", {})}
+            arguments = dict.fromkeys(tool.definition.parameters.get("properties", {}), 1)
             await client.call(tool.server_name, arguments)
 
 
@@ -65,5 +65,4 @@ if __name__ == "__main__":
     try:
         asyncio.run(main(sys.argv[1]))
     except InferailError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f"{type(error).__name__}: {error}")
