@@ -60,6 +60,9 @@ if TYPE_CHECKING:
     from inferail.limits.limited import Limited
     from inferail.limits.limits import Limits
     from inferail.one_line import acomplete, complete
+    from inferail.pipelines.mcp.client.blocking import MCPClient as MCPClient
+    from inferail.pipelines.mcp.client.client import AsyncMCPClient as AsyncMCPClient
+    from inferail.pipelines.mcp.server.server import MCPServer as MCPServer
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -119,6 +122,9 @@ _HOMES = {
     "inferail.embedding": ("AsyncEmbedder",),
     "inferail.limits.limited": ("Limited",),
     "inferail.limits.limits": ("Limits",),
+    "inferail.pipelines.mcp.client.blocking": ("MCPClient",),
+    "inferail.pipelines.mcp.client.client": ("AsyncMCPClient",),
+    "inferail.pipelines.mcp.server.server": ("MCPServer",),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),

@@ -1,1 +1,1 @@
-"""The client of MCP servers: links that carry messages, the session over them, and what a user calls."""
+"""The client of MCP servers: the session over a carrier, and what a user calls."""

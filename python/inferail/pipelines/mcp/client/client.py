@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from inferail.errors import ConfigError, FormatError, InvalidRequestError, NotFoundError, ServerError
+from inferail.pipelines.mcp.carriers.http import HttpLink
+from inferail.pipelines.mcp.carriers.stdio import StdioLink
 from inferail.pipelines.mcp.client.answering import Answering, ElicitationHandler
 from inferail.pipelines.mcp.client.calling import call_tool
-from inferail.pipelines.mcp.client.http import HttpLink
 from inferail.pipelines.mcp.client.session import Hearing, ProgressHandler, ServerFacts, Session
-from inferail.pipelines.mcp.client.stdio import StdioLink
 from inferail.pipelines.mcp.client.tools import MCPTool, tools_from
 from inferail.pipelines.mcp.wire import protocol
 from inferail.pipelines.mcp.wire.content import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.client import BaseClient
-    from inferail.pipelines.mcp.client.link import Link
+    from inferail.pipelines.mcp.carriers.link import Link
     from inferail.pipelines.mcp.oauth.challenge import Authorizer
 
 __all__ = ["AsyncMCPClient", "BaseMCPClient"]

@@ -21,7 +21,7 @@ from inferail.errors import (
     RateLimitError,
     ServerError,
 )
-from inferail.pipelines.mcp.client.link import SessionGone
+from inferail.pipelines.mcp.carriers.link import SessionGone
 from inferail.pipelines.mcp.wire import messages, protocol
 from inferail.pipelines.mcp.wire.messages import MCPLimits, RpcError, kind_of
 from inferail.pipelines.mcp.wire.reading import Reader, is_list, is_object
@@ -29,8 +29,8 @@ from inferail.transport.cancellation import Watch
 from inferail.types.scope import current_scope
 
 if TYPE_CHECKING:
+    from inferail.pipelines.mcp.carriers.link import Link
     from inferail.pipelines.mcp.client.answering import Answering
-    from inferail.pipelines.mcp.client.link import Link
     from inferail.pipelines.mcp.wire.messages import Message
 
 __all__ = ["Hearing", "ProgressHandler", "ServerFacts", "Session"]
@@ -104,7 +104,7 @@ class _Exchange:
     progress: ProgressHandler | None
 
     async def hear(self, message: Message) -> Message | None:
-        """See `inferail.pipelines.mcp.client.link.Exchange`."""
+        """See `inferail.pipelines.mcp.carriers.link.Exchange`."""
         if kind_of(message) == "request":
             return await self.answering.answer(message)
         params = message.get("params", {})

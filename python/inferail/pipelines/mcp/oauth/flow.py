@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from inferail.errors import AuthenticationError, ConfigError
-from inferail.pipelines.mcp.client.mailbox import Mailbox
+from inferail.pipelines.mcp.carriers.mailbox import Mailbox
 from inferail.pipelines.mcp.oauth.discovery import Issuer, discover
 from inferail.pipelines.mcp.oauth.identity import Identity, unpadded
 from inferail.pipelines.mcp.oauth.requests import Requests, origin_of

@@ -25,8 +25,8 @@ from inferail.errors import (
     StreamError,
     TransportError,
 )
-from inferail.pipelines.mcp.client.background import Background, InFlight
-from inferail.pipelines.mcp.client.link import SessionGone
+from inferail.pipelines.mcp.carriers.background import Background, InFlight
+from inferail.pipelines.mcp.carriers.link import SessionGone
 from inferail.pipelines.mcp.oauth.challenge import Challenge
 from inferail.pipelines.mcp.wire import messages
 from inferail.pipelines.mcp.wire.headers import routing_headers
@@ -35,7 +35,7 @@ from inferail.transport.body import drain, read_all
 from inferail.transport.protocol import Wire
 
 if TYPE_CHECKING:
-    from inferail.pipelines.mcp.client.link import Exchange
+    from inferail.pipelines.mcp.carriers.link import Exchange
     from inferail.pipelines.mcp.oauth.challenge import Authorizer
     from inferail.pipelines.mcp.wire.messages import MCPLimits, Message
     from inferail.transport.protocol import Reply, Transport

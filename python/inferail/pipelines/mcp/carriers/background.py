@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from inferail.concurrency import Emit, Race, race
 from inferail.errors import ConfigError, InferailError
-from inferail.pipelines.mcp.client.mailbox import Mailbox
+from inferail.pipelines.mcp.carriers.mailbox import Mailbox
 from inferail.pipelines.mcp.wire import messages
 from inferail.pipelines.mcp.wire.messages import RpcError, kind_of
 from inferail.pipelines.mcp.wire.protocol import INTERNAL_ERROR
@@ -19,7 +19,7 @@ from inferail.transport.cancellation import Watch
 from inferail.types.scope import Cancellation, Scope, current_scope
 
 if TYPE_CHECKING:
-    from inferail.pipelines.mcp.client.link import Exchange
+    from inferail.pipelines.mcp.carriers.link import Exchange
     from inferail.pipelines.mcp.wire.messages import Message
     from inferail.types.clock import Clock
 
@@ -89,7 +89,7 @@ class Background:
             await self._opened.get(self._clock.now() + _OPENING)
 
     async def hear(self, message: Message) -> Message | None:
-        """See `inferail.pipelines.mcp.client.link.Exchange`."""
+        """See `inferail.pipelines.mcp.carriers.link.Exchange`."""
         call = self._calls.about(message)
         if call is not None:
             with call[1].enter():

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from inferail.errors import ConnectError, FormatError, StreamError
-from inferail.pipelines.mcp.client.child import Child
-from inferail.pipelines.mcp.client.mailbox import Mailbox
+from inferail.pipelines.mcp.carriers.child import Child
+from inferail.pipelines.mcp.carriers.mailbox import Mailbox
 from inferail.pipelines.mcp.wire import messages
 from inferail.pipelines.mcp.wire.messages import MCPLimits, RpcError
 from inferail.pipelines.mcp.wire.protocol import INTERNAL_ERROR
 from inferail.transport.clock import AsyncClock, BlockingClock
 
 if TYPE_CHECKING:
-    from inferail.pipelines.mcp.client.link import Exchange
+    from inferail.pipelines.mcp.carriers.link import Exchange
     from inferail.pipelines.mcp.wire.messages import Message
     from inferail.types.clock import Clock
 
