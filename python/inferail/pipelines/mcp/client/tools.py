@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from inferail.errors import CancelledError, FormatError, InferailError, ToolError
+from inferail.errors import BudgetError, CancelledError, FormatError, InferailError, PolicyError, ToolError
 from inferail.pipelines.mcp.client.calling import call_tool
 from inferail.pipelines.mcp.wire import protocol
 from inferail.pipelines.mcp.wire.headers import mirrored
@@ -51,7 +51,7 @@ class MCPTool:
 
         Raises:
             ToolError: The server is gone, does not answer in time, or answers with what makes no sense.
-            CancelledError: The Scope was cancelled.
+            CancelledError: The Scope was cancelled; BudgetError, PolicyError likewise.
         """
         name = self.definition.name
         if run.blocking != self.session.link.blocking:
@@ -66,7 +66,7 @@ class MCPTool:
                 marked=self.marked,
                 meta={protocol.IDEMPOTENCY_KEY: run.idempotency_key},
             )
-        except CancelledError:
+        except (BudgetError, CancelledError, PolicyError):
             raise
         except RpcError as error:
             if error.code == protocol.INVALID_PARAMS:

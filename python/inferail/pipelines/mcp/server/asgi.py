@@ -97,7 +97,7 @@ class MCPApp:
                 return
 
     async def _http(self, exchange: _Exchange) -> None:
-        if exchange.path != self._path:
+        if exchange.path.rstrip("/") != self._path.rstrip("/"):
             await exchange.plain(404)
         elif not self._may_come(exchange.headers):
             # A page of somebody else's in a browser on this machine (DNS rebinding).
@@ -190,6 +190,9 @@ class MCPApp:
                 session.cancelled(message.get("params", {}))
             await exchange.plain(202)
             return
+        refusal = talk.refusal(message["id"], session.running)
+        if refusal is not None:
+            raise refusal
         stream = session.stream()
         task = asyncio.create_task(self._serve(session, stream, message))
         session.running[message["id"]] = task

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["StdioServer", "own_output"]
 
 _READ = 65536
-# Requests that are served at a time; more than these wait in the pipe.
-_AT_ONCE = 256
+# Lines that may wait between the thread that reads and the loop; more of them wait in the pipe.
+_AHEAD = 256
 
 
 @contextlib.contextmanager
@@ -62,7 +62,7 @@ class StdioServer:
         """Reads requests from a file descriptor until its end, then ends what still runs."""
         lines: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        room = threading.Semaphore(_AT_ONCE)
+        room = threading.Semaphore(_AHEAD)
         reader = threading.Thread(
             target=_read, args=(descriptor, self._limits, loop, lines, room), name="inferail-mcp-stdin", daemon=True
         )
@@ -93,6 +93,10 @@ class StdioServer:
                 self._cancel(message.get("params", {}).get("requestId"))
         else:
             number = message["id"]
+            refusal = talk.refusal(number, self._running)
+            if refusal is not None:
+                self._say(messages.failure(number, refusal))
+                return
             task = asyncio.create_task(self._serve(message))
             self._running[number] = task
             task.add_done_callback(lambda _: self._running.pop(number, None))

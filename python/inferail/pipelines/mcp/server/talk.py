@@ -19,9 +19,20 @@ if TYPE_CHECKING:
     from inferail.pipelines.mcp.server.sessions import Session, SessionCaller
     from inferail.pipelines.mcp.wire.messages import Message
 
-__all__ = ["envelope", "in_session", "listening", "stateless"]
+__all__ = ["envelope", "in_session", "listening", "refusal", "stateless", "unsupported"]
 
+# Requests of one client that are served at a time. They cannot wait in the pipe: answers to our questions are behind them.
+_AT_ONCE = 1000
 _KINDS = ("tools", "resources", "prompts")
+
+
+def refusal(number: int | str, running: Mapping[int | str, object]) -> RpcError | None:
+    """Why a client may not make one more request now, or None."""
+    if number in running:
+        return RpcError(protocol.INVALID_REQUEST, "a request of this id is being served")
+    if len(running) >= _AT_ONCE:
+        return RpcError(protocol.INTERNAL_ERROR, "too many requests are being served: come back later")
+    return None
 
 
 async def in_session(
