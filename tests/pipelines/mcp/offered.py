@@ -7,7 +7,7 @@ import os
 
 from inferail.errors import ToolError
 from inferail.pipelines.mcp import MCPContent, MCPContext, MCPResult, MCPServer
-from inferail.pipelines.tools.protocol import ToolOutcome
+from inferail.pipelines.tools.protocol import Permission, ToolOutcome
 from inferail.types.tools import Tool
 
 QUESTION = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer", "default": 30}}}
@@ -19,7 +19,7 @@ class Echo:
     definition = Tool(
         "echo", "Gives back what it gets.", {"type": "object", "properties": {"word": {"type": "string"}}}
     )
-    permission = "read"
+    permission: Permission = "read"
     timeout = None
 
     async def run(self, arguments, run):

@@ -9,8 +9,8 @@ import os
 import sys
 
 import mcp_types as types
-from mcp.carriers.stdio import StdioServerParameters, stdio_client
 from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 
 async def elicit(context, params):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from typing import Any, cast
 
 import pytest
 
@@ -35,7 +36,7 @@ class Script:
     """An ASGI app that answers each method of MCP with what a test has put there, and remembers what came."""
 
     def __init__(self):
-        self.methods = {}
+        self.methods: dict[str, Any] = {}
         self.received = []
 
     async def __call__(self, scope, receive, send):
@@ -51,10 +52,13 @@ class Script:
         step = message.get("method", scope["method"])
         self.received.append((step, headers, message))
         answer = self.methods.get(step, default(step))
-        await answer(message, send) if callable(answer) else await whole(send, *answer, message)
+        if callable(answer):
+            await cast("Any", answer)(message, send)
+        else:
+            await whole(send, *answer, message=message)
 
 
-async def whole(send, status, content_type, body, message=None, *, headers=()):
+async def whole(send, status, content_type, body, *, message, headers=()):
     text = body if isinstance(body, bytes) else json.dumps(body).replace('"ID"', json.dumps(message.get("id"))).encode()
     sent = [(b"content-type", content_type.encode()), *headers]
     await send({"type": "http.response.start", "status": status, "headers": sent})
@@ -120,7 +124,8 @@ def url(served):
 
 
 def client(url, **options):
-    return MCPClient(url, **{"version": "2025-11-25", "timeout": 10.0, "headers": {"X-Key": CANARY}, **options})
+    settings: dict[str, Any] = {"version": "2025-11-25", "timeout": 10.0, "headers": {"X-Key": CANARY}, **options}
+    return MCPClient(url, **settings)
 
 
 def tools_fail(url, error, step, **options):
@@ -228,14 +233,12 @@ def test_forgotten_session_is_begun_again_once(script, url):
     async def initialize(message, send):
         name = next(sessions)
         body = {**result({"protocolVersion": "2025-11-25", "capabilities": {}}), "id": message["id"]}
-        await whole(send, 200, JSON, body, message, headers=[(b"mcp-session-id", name.encode())])
+        await whole(send, 200, JSON, body, message=message, headers=[(b"mcp-session-id", name.encode())])
 
     async def tools(message, send):
-        session = next(headers for step, headers, each in reversed(script.received) if each == message)[
-            "mcp-session-id"
-        ]
+        session = next(headers for _, headers, each in reversed(script.received) if each == message)["mcp-session-id"]
         seen.append(session)
-        await whole(send, *((404, JSON, b"") if session == "first" else default("tools/list")), message)
+        await whole(send, *((404, JSON, b"") if session == "first" else default("tools/list")), message=message)
 
     script.methods |= {"initialize": initialize, "tools/list": tools}
 
@@ -249,7 +252,7 @@ def test_forgotten_session_is_begun_again_once(script, url):
 def test_session_that_is_forgotten_at_once_is_a_connect_error(script, url):
     async def initialize(message, send):
         body = {**result({"protocolVersion": "2025-11-25", "capabilities": {}}), "id": message["id"]}
-        await whole(send, 200, JSON, body, message, headers=[(b"mcp-session-id", b"gone")])
+        await whole(send, 200, JSON, body, message=message, headers=[(b"mcp-session-id", b"gone")])
 
     script.methods |= {"initialize": initialize, "tools/list": (404, JSON, b"")}
 
@@ -313,7 +316,7 @@ def test_server_that_only_says_later_is_asked_again_more_and_more_slowly(script,
     answers = iter([{"resultType": "input_required", "requestState": "s"}] * 2 + [{"content": []}])
 
     async def call(message, send):
-        await whole(send, 200, JSON, result(next(answers)), message)
+        await whole(send, 200, JSON, result(next(answers)), message=message)
 
     stateless(script, call)
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ ENDLESS = {"line-without-end", "long-line"}
 
 
 def client(what, **options):
-    settings = {"version": "2025-11-25", "timeout": 20.0, **options}
+    settings: dict[str, Any] = {"version": "2025-11-25", "timeout": 20.0, **options}
     if what in ENDLESS:
         settings["limits"] = MCPLimits(message_bytes=100_000)
     if what == "too-many-tools":
@@ -159,7 +160,7 @@ def test_program_that_is_not_there_is_a_connect_error():
 
 def test_process_is_gone_after_the_block():
     with client("plain") as opened:
-        pid = opened._link.pid
+        pid = opened.pid or 0
         os.kill(pid, 0)
 
     with pytest.raises(ProcessLookupError):
@@ -170,7 +171,7 @@ def test_process_is_gone_after_the_block():
 def test_process_that_stays_is_ended_by_its_id():
     began = time.monotonic()
     with client("stays") as opened:
-        pid = opened._link.pid
+        pid = opened.pid or 0
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -179,7 +180,7 @@ def test_process_that_stays_is_ended_by_its_id():
 
 def test_killed_server_fails_the_calls_that_wait_and_those_that_come():
     with client("never-answers") as opened:
-        os.kill(opened._link.pid, signal.SIGKILL)
+        os.kill(opened.pid or 0, signal.SIGKILL)
         for _ in range(2):
             with pytest.raises(ConnectError, match="tools/list"):
                 opened.tools()

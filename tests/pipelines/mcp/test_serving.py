@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -401,7 +402,7 @@ def test_client_is_a_tool():
 
     assert [message.text for message in models[0].requests[0].messages] == ["Be brief.", "Is it so?"]
     with pytest.raises(ConfigError, match="client must be"):
-        server.add_client(object())
+        server.add_client(cast("Any", object()))
 
 
 def test_tool_error_of_a_function_is_told_and_others_are_not():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 from tests.pipelines.mcp.offered import QUESTION
@@ -141,7 +142,7 @@ def test_server_asks_user_and_model_of_the_client(reached, version):
 
     async def main():
         async with ir.AsyncClient(model) as sampler:
-            given = {"sampling": sampler, "elicitation": answer, "roots": ["file:///work"]}
+            given: dict[str, Any] = {"sampling": sampler, "elicitation": answer, "roots": ["file:///work"]}
             async with AsyncMCPClient(server, version=version, **given, **options) as client:
                 return (await client.call("greet")).text, (await client.call("folders")).structured
 
@@ -198,7 +199,7 @@ def test_spent_budget_ends_a_sample_and_with_it_the_call(reached):
 
     async def main():
         async with ir.AsyncClient(ScriptedModel([spent])) as sampler:
-            given = {"sampling": sampler, "elicitation": lambda _: {"name": "Ada"}}
+            given: dict[str, Any] = {"sampling": sampler, "elicitation": lambda _: {"name": "Ada"}}
             async with AsyncMCPClient(server, **given, **options) as client:
                 await client.call("greet")
 
@@ -317,7 +318,7 @@ def test_changes_are_heard_while_listening(python_path, command, version):
     changed = []
 
     async def main():
-        options = {"version": version, "environment": python_path, "on_change": changed.append}
+        options: dict[str, Any] = {"version": version, "environment": python_path, "on_change": changed.append}
         async with AsyncMCPClient(command, **options) as client:
             if version == "2025-11-25":
                 await client.subscribe("test://readme")

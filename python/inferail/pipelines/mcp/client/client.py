@@ -114,6 +114,11 @@ class BaseMCPClient:
         return self._session.facts
 
     @property
+    def pid(self) -> int | None:
+        """The process of a command, once it was started; None for HTTP."""
+        return self._link.pid if isinstance(self._link, StdioLink) else None
+
+    @property
     def stderr(self) -> str:
         """The end of what a command wrote to standard error; empty for HTTP. It may hold anything: never logged."""
         return self._link.stderr if isinstance(self._link, StdioLink) else ""
