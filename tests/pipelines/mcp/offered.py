@@ -10,6 +10,18 @@ from inferail.pipelines.mcp import MCPContent, MCPContext, MCPResult, MCPServer
 from inferail.pipelines.tools.protocol import Permission, ToolOutcome
 from inferail.types.tools import Tool
 
+
+class Broken:
+    """A RunnableTool that raises what it should not."""
+
+    definition = Tool("broken", "Raises.")
+    permission: Permission = "read"
+    timeout = None
+
+    async def run(self, arguments, run):
+        raise KeyError("a secret of the server")
+
+
 QUESTION = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer", "default": 30}}}
 
 
@@ -28,7 +40,7 @@ class Echo:
 
 def make_server(**options):
     """The server, with nothing shared between two of them."""
-    server = MCPServer("offered", tools=[Echo()], instructions="Ask for an order.", **options)
+    server = MCPServer("offered", tools=[Echo(), Broken()], instructions="Ask for an order.", **options)
     for add in (add_plain, add_asking, add_failing, add_odd, add_resources):
         add(server)
     return server
@@ -63,6 +75,13 @@ def add_asking(server):
         return await context.sample(f"Greet {answer['name']}, {answer['age']}.", max_tokens=20, system="Be short.")
 
     @server.tool()
+    async def ask_in_a_group(context: MCPContext) -> str:
+        """Asks from within a task group, whose exceptions come as a group."""
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(context.roots())
+        return str(len(asked.result()))
+
+    @server.tool()
     async def folders(context: MCPContext) -> dict[str, object]:
         """The folders that the client lets servers know of."""
         return {"roots": list(await context.roots())}
@@ -75,6 +94,11 @@ def add_failing(server):
         if kind == "told":
             raise ToolError("the printer is out of paper", tool="fail")
         raise ValueError("a secret of the server")
+
+    @server.tool()
+    def no_json() -> dict[str, float]:
+        """Gives what JSON cannot say."""
+        return {"a": float("nan")}
 
     @server.tool(timeout=0.05)
     async def hang() -> str:

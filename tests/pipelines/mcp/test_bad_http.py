@@ -249,6 +249,29 @@ def test_forgotten_session_is_begun_again_once(script, url):
     assert [step for step, _, _ in script.received][-1] == "DELETE"
 
 
+def test_calls_that_find_the_session_gone_at_once_begin_one_new_one(script, url):
+    begun = []
+
+    async def initialize(message, send):
+        begun.append(message)
+        body = {**result({"protocolVersion": "2025-11-25", "capabilities": {}}), "id": message["id"]}
+        await whole(send, 200, JSON, body, message=message, headers=[(b"mcp-session-id", str(len(begun)).encode())])
+
+    async def call(message, send):
+        session = next(headers for _, headers, each in reversed(script.received) if each == message)["mcp-session-id"]
+        await whole(send, *((404, JSON, b"") if session == "1" else default("tools/call")), message=message)
+
+    async def main():
+        async with AsyncMCPClient(url, version="2025-11-25") as client:
+            await asyncio.gather(*(client.call("good") for _ in range(20)))
+
+    script.methods |= {"initialize": initialize, "tools/call": call}
+    asyncio.run(main())
+
+    assert len(begun) == 2
+    assert all("mcp-session-id" not in headers for step, headers, _ in script.received if step == "initialize")
+
+
 def test_session_that_is_forgotten_at_once_is_a_connect_error(script, url):
     async def initialize(message, send):
         body = {**result({"protocolVersion": "2025-11-25", "capabilities": {}}), "id": message["id"]}

@@ -100,7 +100,7 @@ def test_client_of_the_official_sdk_talks_to_a_server_of_ours(peer, endpoint, py
 
     assert ran.returncode == 0, ran.stderr[-2000:]
     got = json.loads(ran.stdout)
-    assert got.pop("tools") >= 13
+    assert got.pop("tools") >= 16
     assert got == {
         "protocol": "2026-07-28" if mode == "auto" else "2025-11-25",
         "add": "5",

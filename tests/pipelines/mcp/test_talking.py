@@ -51,7 +51,7 @@ def test_client_lists_and_calls_tools_in_every_protocol(reached, version):
     assert facts.protocol == (version or "2026-07-28")
     assert (facts.name, facts.instructions) == ("offered", "Ask for an order.")
     assert called.text == "5"
-    assert len(tools) == 13
+    assert len(tools) == 16
     assert all(isinstance(tool, RunnableTool) for tool in tools.values())
     add = tools["add"].definition
     assert add.description == "Adds two numbers."
@@ -64,7 +64,7 @@ def test_blocking_client_does_the_same_without_a_loop(reached, version):
     server, options = reached
 
     with MCPClient(server, version=version, **options) as client:
-        assert len(client.tools()) == 13
+        assert len(client.tools()) == 16
         assert client.call("add", {"a": 1}).text == "2"
         assert [each.uri for each in client.resources()] == ["test://readme", "test://logo"]
         assert client.read("test://readme")[0].text == "Read me."
@@ -77,10 +77,12 @@ def test_client_runs_under_trio(reached, version):
     server, options = reached
 
     async def main():
-        async with AsyncMCPClient(server, version=version, **options) as client:
+        async with AsyncMCPClient(server, version=version, on_change=print, **options) as client:
+            with ir.scope(timeout=0.2), pytest.raises(DeadlineError):
+                await client.call("wait")
             return (await client.call("add", {"a": 1})).text, len(await client.tools())
 
-    assert in_loop("trio", main) == ("2", 13)
+    assert in_loop("trio", main) == ("2", 16)
 
 
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
@@ -302,6 +304,18 @@ def test_tool_refuses_a_caller_that_waits_in_the_other_way(endpoint):
         tool = client.tools()[0]
         with pytest.raises(ToolError, match="AsyncMCPClient"):
             asyncio.run(tool.run({}, RUN))
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+def test_every_request_is_answered_whatever_a_tool_raises_or_returns(reached, version):
+    server, options = reached
+
+    with MCPClient(server, version=version, roots=["file:///a"], timeout=10, **options) as client:
+        for name in ("broken", "no_json"):
+            with pytest.raises(ServerError) as failed:
+                client.call(name)
+            assert "secret" not in f"{failed.value} {failed.value.detail}"
+        assert client.call("ask_in_a_group").text == "1"
 
 
 def test_unknown_tool_is_an_error_of_the_request(reached):

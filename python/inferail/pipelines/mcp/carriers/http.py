@@ -191,10 +191,6 @@ class HttpLink:
         cancelled = messages.notification("notifications/cancelled", {"requestId": message["id"], "reason": reason})
         await self._part(self._silently(cancelled))
 
-    def forget(self) -> None:
-        """Forgets the id of the session."""
-        self.session = None
-
     async def aclose(self) -> None:
         """Ends the session with DELETE, in at most a second, and closes the transport if it is ours."""
         await self._part(self._detach())
@@ -217,7 +213,7 @@ class HttpLink:
         left = _CHALLENGES
         while True:
             token = await self._token(by)
-            reply = await self._send("POST", body, by, {**headers, **token})
+            reply = await self._send("POST", body, by, {**headers, **token}, anew=message.get("method") == "initialize")
             if reply.status not in (401, 403) or self._authorizer is None or not left:
                 return reply
             challenge = Challenge(self._url, reply.status, reply.headers, token)
@@ -233,13 +229,15 @@ class HttpLink:
     async def _token(self, by: float | None) -> Mapping[str, str]:
         return {} if self._authorizer is None else await self._authorizer.headers(self._url, self._transport, by)
 
-    async def _send(self, method: str, body: bytes, by: float | None, headers: Mapping[str, str]) -> Reply:
+    async def _send(
+        self, method: str, body: bytes, by: float | None, headers: Mapping[str, str], *, anew: bool = False
+    ) -> Reply:
         sent = {"Accept": "application/json, text/event-stream" if method == "POST" else "text/event-stream"}
         if body:
             sent["Content-Type"] = "application/json"
-        if self.version is not None:
+        if self.version is not None and not anew:
             sent["MCP-Protocol-Version"] = self.version
-        if self.session is not None:
+        if self.session is not None and not anew:
             sent["Mcp-Session-Id"] = self.session
         # A stream, so that nothing is compressed: events are to be read as they come.
         wire = Wire(method, self._url, {**self._headers, **sent, **headers}, body, stream=True)
@@ -255,7 +253,7 @@ class HttpLink:
 
     def _refused(self, reply: Reply, body: bytes, step: str) -> Message:
         """The JSON-RPC error in a refusal, where there is one."""
-        if reply.status == 404 and self.session is not None:
+        if reply.status == 404 and self.session is not None and step != "initialize":
             raise SessionGone
         if reply.status not in (401, 403, 429) and reply.status < 500 and _is(reply, "application/json"):
             try:

@@ -93,10 +93,6 @@ class Link(Protocol):
         """Tells the server that nobody waits for the answer any more. Raises nothing."""
         ...
 
-    def forget(self) -> None:
-        """Forgets the session, before another one begins."""
-        ...
-
     async def aclose(self) -> None:
         """Ends the connection, and the process behind it. Safe to call twice."""
         ...

@@ -1,4 +1,4 @@
-"""What threads put in and one waiter takes out: a task of asyncio or trio, or a thread."""
+"""What threads put in and waiters take out: tasks of asyncio or trio, or threads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeAlias, TypeVar
 
@@ -18,24 +17,25 @@ ItemT = TypeVar("ItemT")
 
 
 class Mailbox(Generic[ItemT]):
-    """A queue from any thread to one waiter at a time, wherever that one runs."""
+    """A queue from any thread to whoever waits for an item, wherever that one runs."""
 
-    __slots__ = ("_blocking", "_condition", "_items", "_wake")
+    __slots__ = ("_blocking", "_condition", "_items", "_waiters")
 
     def __init__(self, *, blocking: bool) -> None:
         self._blocking = blocking
         self._condition = threading.Condition()
         self._items: deque[ItemT] = deque()
-        self._wake: Callable[[], None] | None = None
+        self._waiters: set[_Waiting] = set()
 
     def put(self, item: ItemT) -> None:
-        """Adds an item and wakes the waiter. Safe from any thread."""
+        """Adds an item and wakes whoever waits. Safe from any thread."""
         with self._condition:
             self._items.append(item)
-            wake, self._wake = self._wake, None
+            # All of them: one alone might be cancelled just then, and nobody would take the item.
+            waiters, self._waiters = self._waiters, set()
             self._condition.notify()
-        if wake is not None:
-            wake()
+        for waiting in waiters:
+            waiting.wake()
 
     async def get(self, by: float | None) -> ItemT:
         """The oldest item.
@@ -54,11 +54,15 @@ class Mailbox(Generic[ItemT]):
             with self._condition:
                 if self._items:
                     return self._items.popleft()
-                self._wake = waited.wake
+                self._waiters.add(waited)
             left = None if by is None else by - time.monotonic()
-            if left is not None and left <= 0:
-                raise TimeoutError
-            await waited.wait(left)
+            try:
+                if left is not None and left <= 0:
+                    raise TimeoutError
+                await waited.wait(left)
+            finally:
+                with self._condition:
+                    self._waiters.discard(waited)
 
     def _waiting(self) -> _Waiting:
         if asyncio._get_running_loop() is None:  # noqa: SLF001 - the public one raises instead of answering

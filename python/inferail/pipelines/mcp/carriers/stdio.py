@@ -161,9 +161,6 @@ class StdioLink:
                 "notifications/cancelled",
             )
 
-    def forget(self) -> None:
-        """A process has one session: nothing to forget."""
-
     async def aclose(self) -> None:
         """Closes the server's input, then ends it by its id: asked after two seconds, killed after two more."""
         child = self._child

@@ -22,6 +22,7 @@ from inferail.errors import (
     ServerError,
 )
 from inferail.pipelines.mcp.carriers.link import SessionGone
+from inferail.pipelines.mcp.carriers.mailbox import Mailbox
 from inferail.pipelines.mcp.wire import messages, protocol
 from inferail.pipelines.mcp.wire.messages import MCPLimits, RpcError, kind_of
 from inferail.pipelines.mcp.wire.reading import Reader, is_list, is_object
@@ -122,6 +123,7 @@ class _Exchange:
 class _Call:
     method: str
     params: Mapping[str, Any]
+    began: float
     by: float | None
     progress: ProgressHandler | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -162,6 +164,9 @@ class Session:
         self._numbers = itertools.count(1)
         self._facts: ServerFacts | None = None
         self._log_level: str | None = None
+        self._begun = 0
+        self._turn: Mailbox[None] = Mailbox(blocking=link.blocking)
+        self._turn.put(None)
 
     @property
     def facts(self) -> ServerFacts:
@@ -216,7 +221,9 @@ class Session:
             RequestError: It did not answer in time, is gone, or refused.
             FormatError: What it answered makes no sense.
         """
-        call = _Call(method, dict(params or {}), self._by(seconds), progress, headers or {}, meta or {})
+        call = self._call(
+            method, params or {}, self._by(seconds), progress=progress, headers=headers or {}, meta=meta or {}
+        )
         wait = _AGAIN
         for _ in range(self.limits.rounds):
             result = await self._once(call)
@@ -249,7 +256,7 @@ class Session:
         by = _earlier(scope.ends, None if seconds is None else now + seconds)
         try:
             if self.stateless:
-                await self._once(_Call("subscriptions/listen", {"notifications": dict(wanted)}, by))
+                await self._once(self._call("subscriptions/listen", {"notifications": dict(wanted)}, by))
                 return
             with Watch(scope.cancellation, self.link.blocking):
                 await self.link.listen(_Exchange(self._answering, self._hearing, 0, None), by=by)
@@ -266,20 +273,33 @@ class Session:
         self._facts = None
         await self.link.aclose()
 
+    def _call(self, method: str, params: Mapping[str, Any], by: float | None, **more: Any) -> _Call:
+        return _Call(method, dict(params), self.link.clock.now(), by, **more)
+
     def _by(self, timeout: float | None) -> float | None:
         seconds = self._timeout if timeout is None else timeout
         ends = current_scope().ends
         return _earlier(ends, None if seconds is None else self.link.clock.now() + seconds)
 
     async def _once(self, call: _Call) -> dict[str, Any]:
+        session = self._begun
         try:
             return await self._asked(call)
         except SessionGone:
-            await self._handshake()
+            await self._begin_again(session, call.by)
         try:
             return await self._asked(call)
         except SessionGone:
             raise ConnectError(f"{self.link.who} forgot the session again, before it answered {call.method}") from None
+
+    async def _begin_again(self, session: int, by: float | None) -> None:
+        """Another session in place of a forgotten one: of the calls that find it gone at once, one begins it."""
+        await self._turn.get(by)
+        try:
+            if session == self._begun:
+                await self._handshake()
+        finally:
+            self._turn.put(None)
 
     async def _asked(self, call: _Call) -> dict[str, Any]:
         number = next(self._numbers)
@@ -289,7 +309,7 @@ class Session:
         sent = {**call.params, "_meta": carried} if carried else call.params
         message = messages.request(number, call.method, sent or None)
         exchange = _Exchange(self._answering, self._hearing, number, call.progress)
-        began, scope = self.link.clock.now(), current_scope()
+        scope = current_scope()
         try:
             with Watch(scope.cancellation, self.link.blocking):
                 reply = await self.link.ask(message, exchange, by=call.by, headers=call.headers)
@@ -299,7 +319,7 @@ class Session:
             await self.link.abandon(message, "deadline")
             if isinstance(late, DeadlineError):  # a limit within: of the connection, or of a sample
                 raise
-            seconds = self.link.clock.now() - began
+            seconds = self.link.clock.now() - call.began
             raise DeadlineError(
                 f"{self.link.who} did not answer {call.method} within {seconds:.3g} s", phase="total"
             ) from None
@@ -341,7 +361,7 @@ class Session:
         by = self._by(None)
         probe = by if self._wanted is not None else _earlier(by, self.link.clock.now() + _PROBE)
         try:
-            result = await self._asked(_Call("server/discover", {}, probe))
+            result = await self._asked(self._call("server/discover", {}, probe))
         except RpcError as error:
             self._no_discovery(error)
         except (SessionGone, InvalidRequestError, NotFoundError):
@@ -373,26 +393,23 @@ class Session:
             raise ConnectError(f"{self.link.who} speaks no version of MCP that we speak")
 
     async def _handshake(self) -> None:
-        self.link.version = None
-        self.link.forget()
         params = {
             "protocolVersion": self._wanted or protocol.LATEST_HANDSHAKE,
             "capabilities": self._answering.capabilities(),
             "clientInfo": _client_info(),
         }
         try:
-            result = await self._asked(_Call("initialize", params, self._by(None)))
+            result = await self._asked(self._call("initialize", params, self._by(None)))
         except RpcError as error:
             raise ConnectError(
                 f"{self.link.who} refused to begin (initialize, error {error.code})", detail=error.text or None
             ) from None
-        except SessionGone:
-            raise ConnectError(f"{self.link.who} does not know the session that it is asked to begin") from None
         version = Reader(f"{self.link.who}, initialize").required(result, "protocolVersion", str)
         if version not in protocol.HANDSHAKE:
             raise ConnectError(f"{self.link.who} speaks no version of MCP that we speak")
         self._facts = self._read_facts(result, version, "initialize")
         self.link.version = version
+        self._begun += 1
         await self.notify("notifications/initialized")
         if self._hearing.wanted or self._answering.capabilities():
             await self.link.attend(_Exchange(self._answering, self._hearing, 0, None))

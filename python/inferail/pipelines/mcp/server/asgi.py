@@ -216,16 +216,12 @@ class MCPApp:
             stream.interrupt()
             return True
 
+        caller = SessionCaller(session, say, close)
         try:
-            caller = SessionCaller(session, say, close)
-            answer = messages.answer(message["id"], await talk.in_session(self._dispatcher, session, caller, message))
-        except RpcError as error:
-            answer = messages.failure(message["id"], error)
-        except asyncio.CancelledError:
+            work = talk.in_session(self._dispatcher, session, caller, message)
+            stream.add(await talk.answered(message["id"], work))
+        finally:
             stream.finish()
-            raise
-        say(answer)
-        stream.finish()
 
     async def _get(self, exchange: _Exchange) -> None:
         session = self._sessions.get(exchange.headers.get("mcp-session-id", ""))
@@ -260,17 +256,15 @@ class MCPApp:
         def say(what: Message) -> None:
             stream.add(messages.encode(what))
 
+        def failed(code: int) -> None:
+            stream.status = _STATUS.get(code, 200)
+
         async def serve() -> None:
-            try:
-                if message["method"] == "subscriptions/listen":
-                    result = await talk.listening(self._listeners, message, say)
-                else:
-                    result = await talk.stateless(self._dispatcher, message, meta, say)
-                answer = messages.answer(message["id"], result)
-            except RpcError as error:
-                answer = messages.failure(message["id"], error)
-                stream.status = _STATUS.get(error.code, 200)
-            say(answer)
+            if message["method"] == "subscriptions/listen":
+                work = talk.listening(self._listeners, message, say)
+            else:
+                work = talk.stateless(self._dispatcher, message, meta, say)
+            stream.add(await talk.answered(message["id"], work, failed))
             stream.finish()
 
         task = asyncio.create_task(serve())

@@ -101,7 +101,10 @@ class Dispatcher:
             raise RpcError(protocol.METHOD_NOT_FOUND, "this server has no such method")
         try:
             result = await handler(_Asked(params, caller, str(number)))
-        except InputRequired as question:
+        except (InputRequired, BaseExceptionGroup) as raised:
+            question = _question(raised)
+            if question is None:
+                raise
             answers = self.state.answers(method, params)
             return {
                 "resultType": "input_required",
@@ -222,6 +225,14 @@ class Dispatcher:
         return MCPContext(
             asked.caller, token if known else None, key if isinstance(key, str) else secrets.token_hex(16)
         )
+
+
+def _question(raised: BaseException) -> InputRequired | None:
+    """The question that ended a call, also where a task group has wrapped it."""
+    if isinstance(raised, InputRequired):
+        return raised
+    inside: tuple[BaseException, ...] = getattr(raised, "exceptions", ())
+    return next((found for each in inside if (found := _question(each)) is not None), None)
 
 
 async def _guarded(work: Awaitable[Any], step: str) -> Any:

@@ -107,11 +107,7 @@ class StdioServer:
             task.cancel()
 
     async def _serve(self, message: Message) -> None:
-        try:
-            answer = messages.answer(message["id"], await self._result(message))
-        except RpcError as error:
-            answer = messages.failure(message["id"], error)
-        await asyncio.to_thread(self._say, answer)
+        await asyncio.to_thread(self._write, await talk.answered(message["id"], self._result(message)))
 
     async def _result(self, message: Message) -> dict[str, Any]:
         method = message["method"]
@@ -145,7 +141,10 @@ class StdioServer:
         return result
 
     def _say(self, message: Message) -> None:
-        line = messages.encode(message) + b"\n"
+        self._write(messages.encode(message))
+
+    def _write(self, line: bytes) -> None:
+        line += b"\n"
         with self._lock, contextlib.suppress(OSError, ValueError):  # the client is gone: the input ends next
             while line:
                 line = line[self._output.write(line) :]

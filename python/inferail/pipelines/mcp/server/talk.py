@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from inferail.errors import FormatError
+from inferail.errors import ConfigError, FormatError
 from inferail.pipelines.mcp.server.caller import StatelessCaller
 from inferail.pipelines.mcp.server.listeners import Listener
 from inferail.pipelines.mcp.wire import messages, protocol
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from inferail.pipelines.mcp.server.sessions import Session, SessionCaller
     from inferail.pipelines.mcp.wire.messages import Message
 
-__all__ = ["envelope", "in_session", "listening", "refusal", "stateless", "unsupported"]
+__all__ = ["answered", "envelope", "in_session", "listening", "refusal", "stateless", "unsupported"]
 
 # Requests of one client that are served at a time. They cannot wait in the pipe: answers to our questions are behind them.
 _AT_ONCE = 1000
+_SUBSCRIPTIONS = 10_000
 _KINDS = ("tools", "resources", "prompts")
 
 
@@ -33,6 +34,29 @@ def refusal(number: int | str, running: Mapping[int | str, object]) -> RpcError 
     if len(running) >= _AT_ONCE:
         return RpcError(protocol.INTERNAL_ERROR, "too many requests are being served: come back later")
     return None
+
+
+async def answered(
+    number: int | str, work: Awaitable[dict[str, Any]], on_error: Callable[[int], None] | None = None
+) -> bytes:
+    """The answer to a request, written: there always is one, whatever the work raises or returns.
+
+    Args:
+        number: The request's id.
+        work: Gives its result.
+        on_error: Told the number of an error.
+    """
+    try:
+        return messages.encode(messages.answer(number, await work))
+    except RpcError as error:
+        known = error
+    except ConfigError:
+        known = RpcError(protocol.INTERNAL_ERROR, "the result holds what is not JSON")
+    except Exception as error:  # noqa: BLE001 - of a tool of the user's: only its kind leaves this process
+        known = RpcError(protocol.INTERNAL_ERROR, f"the request failed ({type(error).__name__})")
+    if on_error is not None:
+        on_error(known.code)
+    return messages.encode(messages.failure(number, known))
 
 
 async def in_session(
@@ -54,6 +78,8 @@ async def in_session(
         return {}
     if method in ("resources/subscribe", "resources/unsubscribe"):
         uri = _uri(params)
+        if method == "resources/subscribe" and len(session.subscriptions) >= _SUBSCRIPTIONS:
+            raise RpcError(protocol.INVALID_PARAMS, f"a session has at most {_SUBSCRIPTIONS} subscriptions")
         (session.subscriptions.add if method == "resources/subscribe" else session.subscriptions.discard)(uri)
         return {}
     return await dispatcher.result(method, params, caller, message["id"])
