@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
+import socket
+import threading
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx
 import pytest
 
 from inferail.errors import AuthenticationError, ConfigError, PermissionDeniedError
-from inferail.pipelines.mcp import ClientCredentials, MCPClient, MCPServer, OAuth
+from inferail.pipelines.mcp import AsyncMCPClient, Browser, ClientCredentials, MCPClient, MCPServer, OAuth
 from inferail.pipelines.mcp.oauth.challenge import Challenge
 from inferail.server.run import running
 
@@ -238,6 +242,47 @@ def test_program_gets_a_token_for_itself(guarded):
         assert client.call("whoami").text == "you"
 
     assert guarded.granted == ["client_credentials"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_browser_brings_the_user_back(guarded, blocking):
+    port = free_port()
+
+    def show(address):
+        back = guarded.visit(address).replace(REDIRECT, f"http://127.0.0.1:{port}/callback")
+        icon = f"http://127.0.0.1:{port}/favicon.ico"
+        threading.Thread(target=lambda: [httpx.get(each) for each in (icon, back)], daemon=True).start()
+
+    browser = Browser(port=port, timeout=10, show=show)
+    authorization = OAuth(browser, redirect_uri=browser.redirect_uri)
+
+    async def main():
+        async with AsyncMCPClient(f"{guarded.base}/mcp", authorization=authorization) as client:
+            return (await client.call("whoami")).text
+
+    if blocking:
+        with MCPClient(f"{guarded.base}/mcp", authorization=authorization) as client:
+            assert client.call("whoami").text == "you"
+    else:
+        assert asyncio.run(main()) == "you"
+
+
+def test_browser_waits_no_longer_than_it_was_told():
+    with pytest.raises(AuthenticationError, match=r"nobody came back .* within 0\.05 s"):
+        Browser(port=free_port(), timeout=0.05, show=str)("https://a.example")
+    with pytest.raises(ConfigError, match="port"):
+        Browser(port=0)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match="in use"):
+            Browser(port=taken.getsockname()[1], show=str)("https://a.example")
 
 
 def test_wrong_settings_are_found_before_anything_is_sent():

@@ -8,6 +8,7 @@ from inferail.pipelines.mcp.client.blocking import MCPClient
 from inferail.pipelines.mcp.client.client import AsyncMCPClient
 from inferail.pipelines.mcp.client.session import ServerFacts
 from inferail.pipelines.mcp.client.tools import MCPTool
+from inferail.pipelines.mcp.oauth.browser import Browser
 from inferail.pipelines.mcp.oauth.challenge import Authorizer, Challenge
 from inferail.pipelines.mcp.oauth.flow import ClientCredentials, IdentityAssertion, OAuth
 from inferail.pipelines.mcp.server.context import MCPContext
@@ -19,6 +20,7 @@ from inferail.pipelines.mcp.wire.messages import MCPLimits, RpcError
 __all__ = [
     "AsyncMCPClient",
     "Authorizer",
+    "Browser",
     "Challenge",
     "ClientCredentials",
     "FunctionTool",

@@ -28,6 +28,8 @@ __all__ = ["StdioServer", "own_output"]
 _READ = 65536
 # Lines that may wait between the thread that reads and the loop; more of them wait in the pipe.
 _AHEAD = 256
+# Seconds that requests get to end once the input has ended.
+_GRACE = 0.5
 
 
 @contextlib.contextmanager
@@ -153,6 +155,9 @@ class StdioServer:
         if self._listener is not None:
             self._listeners.remove(self._listener)
         running = list(self._running.values())
+        if running:
+            # Who closes the input waits no more, but may have asked just before.
+            await asyncio.wait(running, timeout=_GRACE)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
