@@ -144,14 +144,14 @@ def test_server_asks_user_and_model_of_the_client(reached, version):
 
     async def main():
         async with ir.AsyncClient(model) as sampler:
-            given: dict[str, Any] = {"sampling": sampler, "elicitation": answer, "roots": ["file:///work"]}
+            given: dict[str, Any] = {"sampling": sampler, "elicitation": answer, "roots": ["file:///project"]}
             async with AsyncMCPClient(server, version=version, **given, **options) as client:
                 return (await client.call("greet")).text, (await client.call("folders")).structured
 
     greeting, folders = asyncio.run(main())
 
     assert greeting == "Hello Ada."
-    assert folders == {"roots": ["file:///work"]}
+    assert folders == {"roots": ["file:///project"]}
     assert (asked[0].message, asked[0].schema) == ("Who are you?", QUESTION)
     request = model.requests[0]
     assert [message.text for message in request.messages] == ["Be short.", "Greet Ada, 30."]
