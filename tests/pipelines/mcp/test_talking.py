@@ -50,6 +50,7 @@ def test_client_lists_and_calls_tools_in_every_protocol(reached, version):
 
     assert facts.protocol == (version or "2026-07-28")
     assert (facts.name, facts.instructions) == ("offered", "Ask for an order.")
+    assert "Ask for" not in repr(facts)
     assert called.text == "5"
     assert len(tools) == 16
     assert all(isinstance(tool, RunnableTool) for tool in tools.values())

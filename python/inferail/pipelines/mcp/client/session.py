@@ -65,8 +65,8 @@ class ServerFacts:
     protocol: str
     name: str
     version: str
-    instructions: str
-    capabilities: Mapping[str, Any]
+    instructions: str = field(repr=False)
+    capabilities: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +122,12 @@ class _Exchange:
 @dataclass(frozen=True, slots=True)
 class _Call:
     method: str
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(repr=False)
     began: float
     by: float | None
     progress: ProgressHandler | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    meta: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 class Session:
