@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.done
 INTEROP := .venv-interop
+MCP := .venv-mcp
 PEERS := .venv-peers
 DECODERS := .venv-decoders
 TOKENIZERS := .venv-tokenizers
@@ -62,7 +63,7 @@ test: $(DONE)/extension $(DONE)/test $(DONE)/model ## Unit tests of both languag
 	@$(BIN)/python -m pytest -q
 	@$(BIN)/python scripts/requirements_table.py
 
-test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)/cuda-build $(DONE)/prometheus $(INTEROP)/.done ## Tests of more than a second each, also against servers of others
+test-slow: $(DONE)/extension $(DONE)/test $(DONE)/model $(DONE)/identity $(DONE)/cuda-build $(DONE)/prometheus $(INTEROP)/.done $(DONE)/mcp ## Tests of more than a second each, also against servers of others
 	$(LOG) 'slow Python tests'
 	@INFERAIL_TEST_LITELLM=$(CURDIR)/$(INTEROP)/bin/litellm $(BIN)/python -m pytest -q -m slow
 
@@ -143,7 +144,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(LEDGERS)-* $(REDACTORS) $(PATTERNS)-* $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(MCP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(LEDGERS)-* $(REDACTORS) $(PATTERNS)-* $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -194,6 +195,18 @@ $(INTEROP)/.done: pyproject.toml | $(DONE)/venv
 	@$(PYTHON) -m venv $(INTEROP)
 	@$(INTEROP)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(INTEROP)/bin/python -m pip install --quiet --group interop
+	@touch $@
+
+# The official conformance suite of MCP, with a Node.js that is new enough for it, and the official Python SDK as a peer.
+$(DONE)/mcp: pyproject.toml Makefile | $(DONE)/venv
+	$(LOG) 'installing the conformance suite of MCP and its SDK into $(MCP)'
+	@$(PYTHON) -m venv $(MCP)
+	@$(MCP)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(MCP)/bin/python -m pip install --quiet --group mcp
+	@if command -v npm >/dev/null; then \
+		npm install --silent --no-audit --no-fund --prefix $(MCP)/npm \
+			@modelcontextprotocol/conformance@0.1.16 node@22.23.3; \
+	else echo '· there is no npm here: the conformance suite of MCP is skipped' >&2; fi
 	@touch $@
 
 # Peers only: inferail itself is taken from python/.

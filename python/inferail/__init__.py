@@ -77,6 +77,9 @@ if TYPE_CHECKING:
     from inferail.pipelines.tools.rules import ToolRequest as ToolRequest
     from inferail.pipelines.tools.toolbox import AsyncToolbox as AsyncToolbox
     from inferail.pipelines.tools.toolbox import Toolbox as Toolbox
+    from inferail.pipelines.mcp.client.blocking import MCPClient as MCPClient
+    from inferail.pipelines.mcp.client.client import AsyncMCPClient as AsyncMCPClient
+    from inferail.pipelines.mcp.server.server import MCPServer as MCPServer
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -150,6 +153,9 @@ _HOMES = {
     "inferail.pipelines.tools.protocol": ("ToolOutcome", "ToolRun"),
     "inferail.pipelines.tools.rules": ("ToolRequest",),
     "inferail.pipelines.tools.toolbox": ("AsyncToolbox", "Toolbox"),
+    "inferail.pipelines.mcp.client.blocking": ("MCPClient",),
+    "inferail.pipelines.mcp.client.client": ("AsyncMCPClient",),
+    "inferail.pipelines.mcp.server.server": ("MCPServer",),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),

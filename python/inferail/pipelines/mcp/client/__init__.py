@@ -1,0 +1,1 @@
+"""The client of MCP servers: the session over a carrier, and what a user calls."""

@@ -1,0 +1,1 @@
+"""What goes over the wire between an MCP client and a server: messages, versions, headers, content."""
