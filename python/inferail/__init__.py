@@ -60,6 +60,10 @@ if TYPE_CHECKING:
     from inferail.limits.limited import Limited
     from inferail.limits.limits import Limits
     from inferail.one_line import acomplete, complete
+    from inferail.pipelines.rag.ask import RAG as RAG
+    from inferail.pipelines.rag.ask import AsyncRAG as AsyncRAG
+    from inferail.pipelines.rag.corpus import AsyncCorpus as AsyncCorpus
+    from inferail.pipelines.rag.corpus import Corpus as Corpus
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -119,6 +123,8 @@ _HOMES = {
     "inferail.embedding": ("AsyncEmbedder",),
     "inferail.limits.limited": ("Limited",),
     "inferail.limits.limits": ("Limits",),
+    "inferail.pipelines.rag.ask": ("RAG", "AsyncRAG"),
+    "inferail.pipelines.rag.corpus": ("AsyncCorpus", "Corpus"),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),

@@ -10,17 +10,15 @@ from inferail.client import BaseClient, CallOptions
 from inferail.errors import ConfigError, OutputValidationError
 from inferail.pipelines.calls import complete, is_blocking, stream
 from inferail.pipelines.rag.answer import Answer
-from inferail.pipelines.rag.citations import Citation, checked, open_at
+from inferail.pipelines.rag.citations import checked, open_at
 from inferail.pipelines.rag.corpus import AsyncCorpus, BaseCorpus, Ranking
 from inferail.pipelines.rag.prompt import INSTRUCTIONS, corrected, is_abstention, messages
-from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.client import ResponseStream
     from inferail.pipelines.rag.documents import Hit, Where
-    from inferail.types.message import Message
     from inferail.types.response import Response
 
 __all__ = ["RAG", "AnswerStream", "AsyncAnswerStream", "AsyncRAG", "BaseRAG"]
@@ -98,9 +96,7 @@ class BaseRAG:
         return self._client.explain(messages(question, hits, self._instructions), stream=streamed, **options)
 
 
-def _judged(
-    responses: Sequence[Response[Any]], hits: Sequence[Hit]
-) -> tuple[list[tuple[str, str]], Answer | None]:
+def _judged(responses: Sequence[Response[Any]], hits: Sequence[Hit]) -> tuple[list[tuple[str, str]], Answer | None]:
     """What is wrong with the last response, or the answer that it is."""
     text = responses[-1].text
     citations, problems = checked(text, hits)
@@ -184,7 +180,7 @@ class AsyncAnswerStream:
         try:
             deltas = await self._stream.next()
         except StopAsyncIteration:
-            return await self._end()
+            return self._end(await self._stream.final())
         self._said += "".join(delta.text or "" for delta in deltas if delta.kind == "text")
         return self._released(open_at(self._said))
 
@@ -201,9 +197,7 @@ class AsyncAnswerStream:
         piece, self._shown = self._said[self._shown : end], max(self._shown, end)
         return piece
 
-    async def _end(self) -> str:
-        assert self._stream is not None
-        response = await self._stream.final()
+    def _end(self, response: Response[Any]) -> str:
         self._said = response.text
         piece = self._released(len(self._said))
         problems, answer = _judged([response], self._hits)

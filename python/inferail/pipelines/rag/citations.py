@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Citation", "checked", "locate", "open_at"]
 
 # Whatever begins like a citation: a bracket and a number, in any digits and with the marks that models put around them.
-_LIKE = re.compile(r"[\[【［〔]\s*(?:(?:sources?|src|doc(?:ument)?|ref(?:erence)?)\b[\s.:#]*)?[-−+#^†]?\s*\d", re.IGNORECASE)
+_LIKE = re.compile(
+    r"[\[【［〔]\s*(?:(?:sources?|src|doc(?:ument)?|ref(?:erence)?)\b[\s.:#]*)?[-−+#^†]?\s*\d", re.IGNORECASE
+)
 _EXACT = re.compile(r'\[(?P<number>[0-9]{1,6})(?:: ?(?P<open>["“])(?P<quote>.*?)["”])?\](?![(\[:][^\s\[])', re.DOTALL)
 _LONGEST = 4_000
 

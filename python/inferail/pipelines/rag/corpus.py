@@ -168,9 +168,7 @@ class BaseCorpus:
                 progress(Progress(done, total, chunks))
         return Added(**counts, chunks=chunks, usage=usage)
 
-    async def _add_batch(
-        self, batch: list[Document], namespace: str, counts: dict[str, int]
-    ) -> tuple[int, Usage]:
+    async def _add_batch(self, batch: list[Document], namespace: str, counts: dict[str, int]) -> tuple[int, Usage]:
         fresh: dict[str, tuple[Kept, Document]] = {}
         for document in batch:
             kept = Kept(document.id, document.title, dict(document.metadata), self._hash(document))
@@ -227,26 +225,27 @@ class BaseCorpus:
         vector = None
         if by != "words":
             vector = (await self._embedded([question], "query"))[0][0]
-        hits = self._ranked(question, vector, k, namespace, where, by)
+        depth = max(_LEAST_DEPTH, _DEPTH * k)
+        hits = self._ranked(question, vector, depth, namespace=namespace, where=where, by=by)
         if self._reranker is not None and rerank and hits:
-            hits = await self._reranked(question, hits)
+            hits = await _reranked(self._reranker, question, hits)
         return hits[:k]
 
     def _ranked(
-        self, question: str, vector: Any, k: int, namespace: str, where: Where | None, by: Ranking
+        self, question: str, vector: Any, depth: int, *, namespace: str, where: Where | None, by: Ranking
     ) -> list[Hit]:
-        """More than k hits, the best first."""
-        shelf = self._shelf
+        """The fusion of the first `depth` of each ranking, the best first."""
+        shelf, wanted = self._shelf, depth
         with shelf.lock:
             room = shelf.rooms[namespace]
-            depth = len(shelf.chunks) if where else max(_LEAST_DEPTH, _DEPTH * k)
+            depth = len(shelf.chunks) if where else depth
             near: list[int] = []
             if vector is not None and shelf.vectors is not None:
                 near = shelf.vectors.search(vector, max(depth, 1), namespace=namespace)[0].tolist()
             said = [] if by == "meaning" else [key for key, _ in room.words.search(question, max(depth, 1))]
             if where:
                 near, said = self._filtered(near, where), self._filtered(said, where)
-            near, said = near[: max(_LEAST_DEPTH, _DEPTH * k)], said[: max(_LEAST_DEPTH, _DEPTH * k)]
+            near, said = near[:wanted], said[:wanted]
             places = [{key: rank for rank, key in enumerate(keys, 1)} for keys in (near, said)]
             return [self._hit(key, score, places) for key, score in fused([near, said])]
 
@@ -269,14 +268,14 @@ class BaseCorpus:
             word_rank=places[1].get(key),
         )
 
-    async def _reranked(self, question: str, hits: list[Hit]) -> list[Hit]:
-        assert self._reranker is not None
-        given = self._reranker(question, [hit.text for hit in hits])
-        scores = list(await given if isinstance(given, Awaitable) else given)
-        if len(scores) != len(hits):
-            raise OutputError(f"the reranker gave {len(scores)} scores for {len(hits)} texts")
-        scored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
-        return sorted(scored, key=lambda hit: -hit.score)
+
+async def _reranked(reranker: Rerank, question: str, hits: list[Hit]) -> list[Hit]:
+    given = reranker(question, [hit.text for hit in hits])
+    scores = list(await given if isinstance(given, Awaitable) else given)
+    if len(scores) != len(hits):
+        raise OutputError(f"the reranker gave {len(scores)} scores for {len(hits)} texts")
+    scored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
+    return sorted(scored, key=lambda hit: -hit.score)
 
 
 def _batches(documents: Iterable[str | Document]) -> Iterator[list[Document]]:
@@ -296,10 +295,10 @@ def _document(number: int, given: str | Document) -> Document:
 class Corpus(BaseCorpus):
     """Documents that can be searched by meaning and by words. Thread-safe.
 
-        corpus = ir.Corpus(ir.Embedder("local:all-minilm-l6-v2"), "handbook.corpus")
-        corpus.add(load_folder("handbook"))
-        for hit in corpus.search("How many days of leave?", k=5):
-            print(hit.score, hit.title, hit.headings, hit.text)
+    corpus = ir.Corpus(ir.Embedder("local:all-minilm-l6-v2"), "handbook.corpus")
+    corpus.add(load_folder("handbook"))
+    for hit in corpus.search("How many days of leave?", k=5):
+        print(hit.score, hit.title, hit.headings, hit.text)
     """
 
     _blocking = True

@@ -143,7 +143,12 @@ class _Reader(HTMLParser):
             self._prefix = prefix if prefix.lstrip().startswith(("-", "1", "2")) and not prefix.startswith("#") else ""
             return
         ends = "\n" if self._lists and prefix else "\n\n"
-        if not prefix.lstrip(" ").startswith(("- ", "1")) and self._blocks and self._blocks[-1][-2:] != "\n\n" and not self._lists:
+        if (
+            not prefix.lstrip(" ").startswith(("- ", "1"))
+            and self._blocks
+            and self._blocks[-1][-2:] != "\n\n"
+            and not self._lists
+        ):
             self._blocks.append("\n")
         self._blocks.append(f"{prefix}{shown}{ends}")
 
@@ -165,4 +170,6 @@ class _Reader(HTMLParser):
         self._blocks.append("\n".join(lines) + "\n\n")
 
 
-_VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+)

@@ -43,7 +43,9 @@ def load(path: str | os.PathLike[str], *, id: str = "", metadata: Mapping[str, A
     elif ending == ".pdf":
         text, title = load_pdf(place)
     else:
-        raise ConfigError(f"{place.name}: there is a loader for {', '.join(sorted(_KINDS))}; read it and make a Document")
+        raise ConfigError(
+            f"{place.name}: there is a loader for {', '.join(sorted(_KINDS))}; read it and make a Document"
+        )
     given = {"source": str(path), **(metadata or {})}
     return Document(text, id=id or str(path), title=title or place.name, metadata=given)
 

@@ -46,8 +46,7 @@ class Case:
     @property
     def gains(self) -> Mapping[str, float]:
         """The gain of each relevant document."""
-        assert isinstance(self.relevant, Mapping)
-        return self.relevant
+        return self.relevant if isinstance(self.relevant, Mapping) else dict.fromkeys(self.relevant, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,14 +120,13 @@ class Shelf:
             path / "corpus.sqlite", what="corpus", application=_APPLICATION, version=_VERSION, schema=_SCHEMA
         )
         try:
-            self._read(path)
+            self._read(path, self._file)
         except BaseException:
             self.close()
             raise
 
-    def _read(self, path: Path) -> None:
-        assert self._file is not None
-        with self._file.lock, self._file.reading() as connection:
+    def _read(self, path: Path, file: SQLiteFile) -> None:
+        with file.lock, file.reading() as connection:
             self.settings = dict(connection.execute("SELECT name, value FROM settings"))
             kept = self._read_documents(connection)
             texts: dict[str, tuple[list[int], list[str]]] = {}
@@ -171,9 +170,10 @@ class Shelf:
                 raise self._damaged("chunks have no vectors: the folder `vectors` beside it was removed or replaced")
 
     def _damaged(self, problem: str) -> FormatError:
-        assert self._path is not None
-        place = self._path / "corpus.sqlite"
-        return FormatError(f"{place} is damaged: {problem}; move the folder away and add the documents again", path=str(place))
+        place = (self._path or Path()) / "corpus.sqlite"
+        return FormatError(
+            f"{place} is damaged: {problem}; move the folder away and add the documents again", path=str(place)
+        )
 
     def _vectors(self, path: Path, dimensions: int) -> VectorIndex:
         return VectorIndex.open(path / "vectors", dimensions)
@@ -215,10 +215,9 @@ class Shelf:
             gone = [key for kept, _ in documents for key in self._keys(namespace, kept.id)]
             if vectors is not None and keys:
                 self.check_settings(settings)
-                self._hold(vectors.shape[1], settings)
+                held = self._held(vectors.shape[1], settings)
                 self._note(namespace, keys)
-                assert self.vectors is not None
-                self.vectors.add(keys, vectors, namespace=namespace)
+                held.add(keys, vectors, namespace=namespace)
             self._write(namespace, documents, keys, gone)
             room = self._room(namespace)
             self._forget(namespace, gone)
@@ -228,7 +227,8 @@ class Shelf:
                 kept.keys = [next(numbered) for _ in chunks]
                 room.documents[kept.id] = kept
                 self.chunks.update(
-                    (key, (kept, number, part)) for number, (key, part) in enumerate(zip(kept.keys, chunks, strict=True))
+                    (key, (kept, number, part))
+                    for number, (key, part) in enumerate(zip(kept.keys, chunks, strict=True))
                 )
             self._clear(namespace, gone)
 
@@ -280,20 +280,21 @@ class Shelf:
         document = self.document(namespace, name)
         return [] if document is None else document.keys
 
-    def _hold(self, dimensions: int, settings: dict[str, str]) -> None:
-        """Makes the index of vectors, whose size the first of them tells."""
+    def _held(self, dimensions: int, settings: dict[str, str]) -> VectorIndex:
+        """The index of vectors; made when the first of them tell its size."""
         if self.vectors is not None:
             if self.vectors.dim != dimensions:
                 raise ConfigError(f"the embedder gives {dimensions} dimensions, the corpus has {self.vectors.dim}")
-            return
+            return self.vectors
         told = {**settings, "dimensions": str(dimensions)}
         if self._path is None or self._file is None:
-            self.vectors = VectorIndex(dimensions)
+            held = VectorIndex(dimensions)
         else:
-            self.vectors = self._vectors(self._path, dimensions)
+            held = self._vectors(self._path, dimensions)
             with self._file.lock, self._file.reading() as connection, self._file.writing(connection):
                 connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", told.items())
-        self.settings = told
+        self.vectors, self.settings = held, told
+        return held
 
     def _note(self, namespace: str, keys: list[int]) -> None:
         if self._file is not None:
