@@ -156,7 +156,7 @@ def _cited(sources: list[tuple[int, str]], prompt: str) -> str:
     """The sentence of the sources that fits the question best, with its citation; that it does not know, without one."""
     asked = prompt.rpartition("\nQuestion:")[2]
     try:
-        corpus = Corpus([(str(number), text) for number, text in sources])
+        corpus = Corpus([(str(number), _closed(text)) for number, text in sources])
     except ConfigError:
         return ABSTENTION
     texts = dict(sources)
@@ -166,6 +166,12 @@ def _cited(sources: list[tuple[int, str]], prompt: str) -> str:
         if '"' not in quote and locate(quote, texts[number]) is not None:
             return f'{sentence.text} [{number}: "{quote}"]'
     return ABSTENTION
+
+
+def _closed(text: str) -> str:
+    """A chunk with the mark before the code that it begins inside of."""
+    marks = [line.strip() for line in text.splitlines() if line.lstrip().startswith("```")]
+    return f"```\n{text}" if len(marks) % 2 and marks[0] == "```" else text
 
 
 def _as_written(sentence: str, text: str) -> str:
