@@ -21,7 +21,7 @@ __all__ = ["Citation", "checked", "locate", "open_at"]
 _LIKE = re.compile(
     r"[\[【［〔]\s*(?:(?:sources?|src|doc(?:ument)?|ref(?:erence)?)\b[\s.:#]*)?[-−+#^†]?\s*\d", re.IGNORECASE
 )
-_EXACT = re.compile(r'\[(?P<number>[0-9]{1,6})(?:: ?(?P<open>["“])(?P<quote>.*?)["”])?\](?![(\[:][^\s\[])', re.DOTALL)
+_EXACT = re.compile(r'\[(?P<number>[0-9]{1,6})(?:: ?(?P<open>["“])(?P<quote>.*?)["”])?\](?!\()', re.DOTALL)
 _LONGEST = 4_000
 
 

@@ -36,7 +36,8 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.title: list[str] = []
-        self._blocks: list[str] = []
+        self._blocks: list[tuple[int, str]] = []  # each with the number of the list that it is an item of, 0 for none
+        self._list = 0
         self._words: list[str] = []
         self._prefix = ""
         self._hidden: list[str] = []
@@ -69,10 +70,9 @@ class _Reader(HTMLParser):
         match tag:
             case "br":
                 self._words.append("\n")
-            case "ul":
-                self._lists.append(None)
-            case "ol":
-                self._lists.append(0)
+            case "ul" | "ol":
+                self._list += not self._lists
+                self._lists.append(None if tag == "ul" else 0)
             case "li":
                 self._prefix = self._marker()
             case "pre":
@@ -116,7 +116,11 @@ class _Reader(HTMLParser):
         """Everything so far."""
         self._end_table()
         self._flush()
-        return "".join(self._blocks).strip() + "\n" if self._blocks else ""
+        said, before = "", 0
+        for number, block in self._blocks:
+            said += ("\n" if number and number == before else "\n\n") + block
+            before = number
+        return said.lstrip("\n") + "\n" if said else ""
 
     def _marker(self) -> str:
         """What an item of the innermost list begins with."""
@@ -129,28 +133,21 @@ class _Reader(HTMLParser):
         return f"{indent}{number + 1}. "
 
     def _flush(self) -> None:
+        """Ends a block. What an item of a list begins with waits for its first words."""
         said = "".join(self._words)
         self._words.clear()
-        prefix, self._prefix = self._prefix, ""
         if self._pre:
             code = said.strip("\n")
             if code.strip():
-                self._blocks.append(f"```\n{code}\n```\n\n")
+                self._blocks.append((0, f"```\n{code}\n```"))
             return
-        lines = (_BLANKS.sub(" ", line).strip() for line in said.split("\n")) if "<" not in prefix else iter(())
+        lines = (_BLANKS.sub(" ", line).strip() for line in said.split("\n"))
         shown = " ".join(line for line in lines if line)
-        if not shown:
-            self._prefix = prefix if prefix.lstrip().startswith(("-", "1", "2")) and not prefix.startswith("#") else ""
-            return
-        ends = "\n" if self._lists and prefix else "\n\n"
-        if (
-            not prefix.lstrip(" ").startswith(("- ", "1"))
-            and self._blocks
-            and self._blocks[-1][-2:] != "\n\n"
-            and not self._lists
-        ):
-            self._blocks.append("\n")
-        self._blocks.append(f"{prefix}{shown}{ends}")
+        if shown:
+            self._blocks.append((self._list if self._lists else 0, self._prefix + shown))
+            self._prefix = ""
+        elif self._prefix.startswith("#"):
+            self._prefix = ""
 
     def _end_cell(self) -> None:
         if self._cell and self._rows:
@@ -167,7 +164,7 @@ class _Reader(HTMLParser):
         width = max(len(row) for row in rows)
         lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
         lines.insert(1, "|" + "---|" * width)
-        self._blocks.append("\n".join(lines) + "\n\n")
+        self._blocks.append((0, "\n".join(lines)))
 
 
 _VOID = frozenset(
