@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,18 +80,24 @@ def test_chunks_know_the_headings_above_them():
     assert found == [("Rails",), ("Rails", "Gauges")]
 
 
-def test_a_tokenizer_that_rewrites_the_text_counts_exactly():
-    """WordPiece drops blanks and accents: its tokens are not the bytes of the text."""
-    from inferail.core import Encoder
+def test_a_tokenizer_that_rewrites_the_text_counts_exactly(tmp_path):
+    """Its tokens are not the bytes of the text: letters are made small and blanks are dropped."""
+    file = tmp_path / "tokenizer.json"
+    words = ["[UNK]", "a", "b", "rail", "##s", "route", ".", "e"]
+    model = {"type": "WordPiece", "vocab": {word: number for number, word in enumerate(words)}, "unk_token": "[UNK]"}
+    model |= {"continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
+    normalizer = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": True}
+    made = {"version": "1.0", "added_tokens": [], "normalizer": normalizer | {"lowercase": True}, "model": model}
+    made |= {"pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": None, "decoder": None}
+    file.write_text(json.dumps(made | {"truncation": None, "padding": None}))
+    tokenizer = Tokenizer.from_file(file)
+    text = "RAILS   and  \u00e9 route. \n\n\u4e2d A b." * 20
 
-    del Encoder
-    tokenizer = Tokenizer.named("o200k_base")
-    text = "Ünïcödé words, and   blanks.\n\n" * 8
+    chunks = Chunker(9, tokenizer=tokenizer).chunks(text)
 
-    chunks = Chunker(16, tokenizer=tokenizer).chunks(text)
-
-    assert all(chunk.size == tokenizer.count(chunk.text) <= 16 for chunk in chunks)
+    assert all(chunk.size == tokenizer.count(chunk.text) <= 9 for chunk in chunks)
     assert "".join(chunk.text for chunk in chunks) == text
+    assert len(chunks) <= 2 * tokenizer.count(text) / 9 + 2
 
 
 @pytest.mark.parametrize(

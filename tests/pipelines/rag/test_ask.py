@@ -6,6 +6,7 @@ import asyncio
 import inspect
 
 import pytest
+from tests.pipelines.rag.rag_worlds import HANDBOOK, corpus, rag, sources
 
 import inferail as ir
 from inferail.errors import ConfigError, OutputValidationError
@@ -13,7 +14,6 @@ from inferail.pipelines.rag import INSTRUCTIONS, Document
 from inferail.pipelines.rag.prompt import messages, sources_in
 from inferail.testing import ScriptedModel, WordEmbedder
 from inferail.testing.answers import DocumentModel
-from tests.pipelines.rag.rag_worlds import HANDBOOK, corpus, rag, sources
 
 GOOD = 'Within 30 days [1: "within 30 days of delivery"].'
 QUESTION = "When are refunds paid after delivery?"
@@ -179,6 +179,36 @@ def test_stream_without_a_citation_is_an_error_at_its_end():
 
     with asked.stream(QUESTION) as stream, pytest.raises(OutputValidationError):
         stream.final()
+
+
+def test_what_is_looked_up_is_the_first_source_and_is_cited():
+    """Serves R198: an exact price comes from the database, and the answer says so."""
+    prices = {"rail": "19.90 EUR"}
+
+    def lookup(question):
+        return [
+            Document(f"Price of a {item}: {price}", id=f"sku:{item}")
+            for item, price in prices.items()
+            if item in question
+        ]
+
+    model = ScriptedModel(['It costs 19.90 EUR [1: "19.90 EUR"].'])
+    asked = ir.RAG(ir.Client(model), corpus(), lookup=lookup)
+
+    answer = asked.ask("What is the exact price of a rail?")
+
+    assert answer.cited[0].document == "sku:rail"
+    assert answer.sources[0].document == "sku:rail"
+    assert len(answer.sources) == 4
+
+
+def test_lookup_alone_is_enough_for_an_answer():
+    model = ScriptedModel(["19.90 EUR [1]."])
+    asked = ir.RAG(ir.Client(model), corpus([]), lookup=lambda _: [Document("19.90 EUR")])
+
+    assert asked.ask("What is the price?").cited[0].text == "19.90 EUR"
+    with pytest.raises(ConfigError, match="must give Documents; item 0 is str"):
+        ir.RAG(ir.Client(model), corpus([]), lookup=lambda _: ["19.90"]).ask("What?")
 
 
 def test_asynchronous_twin_gives_the_same():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.pipelines.rag.rag_worlds import sources
 
 from inferail.pipelines.rag.citations import checked, locate, open_at
-from tests.pipelines.rag.rag_worlds import sources
 
 ONE = "Refunds are paid within 30 days of delivery. Ask the desk."
 TWO = "Staff have 125 days of\npaid leave; the naïve café opens at nine."
@@ -35,7 +35,7 @@ WRONG = {
     "quote-made-up": 'Paid [1: "within 60 days of delivery"].',
     "quote-with-a-word-left-out": 'Paid [1: "within 30 days delivery"].',
     "quote-with-an-ellipsis": 'Paid [1: "Refunds ... delivery"].',
-    "quote-with-a-lookalike": 'Paid [1: "within 30 dаys of delivery"].',  # noqa: RUF001 - a Cyrillic а
+    "quote-with-a-lookalike": 'Paid [1: "within 30 dаys of delivery"].',
     "quote-with-a-zero-width-space": 'Paid [1: "within 30 da\u200bys"].',
     "quote-with-a-soft-hyphen": 'Paid [1: "deliv\u00adery"].',
     "quote-decomposed": 'Open [2: "nai\u0308ve cafe\u0301"].',

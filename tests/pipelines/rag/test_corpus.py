@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.pipelines.rag.rag_worlds import HANDBOOK, corpus, embedder
 
 import inferail as ir
 from inferail.core import Chunker
@@ -16,7 +17,6 @@ from inferail.pipelines.rag import Document, ModelReranker
 from inferail.pipelines.rag.fusion import fused
 from inferail.pipelines.rag.shelf import Shelf
 from inferail.testing import ScriptedModel, WordEmbedder
-from tests.pipelines.rag.rag_worlds import HANDBOOK, corpus, embedder
 
 
 def found(made, question, **options):

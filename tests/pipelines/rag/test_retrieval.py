@@ -8,11 +8,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.pipelines.rag.rag_worlds import corpus
 
 from inferail.errors import ConfigError
 from inferail.pipelines.rag import Case, evaluate
 from inferail.pipelines.rag.retrieval import ndcg, recall, reciprocal_rank
-from tests.pipelines.rag.rag_worlds import corpus
 
 NAMES = list("abcde")
 FOUND = st.permutations(NAMES).map(lambda names: names[:4])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 from inferail._sync import drive
 from inferail.client import BaseClient, CallOptions
@@ -12,16 +13,19 @@ from inferail.pipelines.calls import complete, is_blocking, stream
 from inferail.pipelines.rag.answer import Answer
 from inferail.pipelines.rag.citations import checked, open_at
 from inferail.pipelines.rag.corpus import AsyncCorpus, BaseCorpus, Ranking
+from inferail.pipelines.rag.documents import Document, Hit
 from inferail.pipelines.rag.prompt import INSTRUCTIONS, corrected, is_abstention, messages
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from inferail.client import ResponseStream
-    from inferail.pipelines.rag.documents import Hit, Where
+    from inferail.pipelines.rag.documents import Where
     from inferail.types.response import Response
 
-__all__ = ["RAG", "AnswerStream", "AsyncAnswerStream", "AsyncRAG", "BaseRAG"]
+__all__ = ["RAG", "AnswerStream", "AsyncAnswerStream", "AsyncRAG", "BaseRAG", "Lookup"]
+
+Lookup: TypeAlias = "Callable[[str], Iterable[Document] | Awaitable[Iterable[Document]]]"
 
 
 class BaseRAG:
@@ -37,6 +41,7 @@ class BaseRAG:
         *,
         namespace: str = "",
         by: Ranking = "both",
+        lookup: Lookup | None = None,
         instructions: str = INSTRUCTIONS,
     ) -> None:
         """Sets it up; nothing is sent.
@@ -47,6 +52,8 @@ class BaseRAG:
             k: How many sources the model is given.
             namespace: Where in the corpus.
             by: How sources are found; see `Corpus.search`.
+            lookup: Called with the question before the corpus is searched; the Documents that it gives, such as rows of a
+                database, are the first sources, as a whole, and are cited like the others.
             instructions: What the model is told before the sources. It has to ask for citations as `INSTRUCTIONS` does.
 
         Raises:
@@ -61,14 +68,22 @@ class BaseRAG:
             raise ConfigError(f"k must be a number, 1 or more, not {k!r}")
         self._client, self._corpus, self._k = client, corpus, k
         self._namespace, self._by, self._instructions = namespace, by, instructions
+        self._lookup = lookup
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._client!r}, {self._corpus!r}, k={self._k})"
 
     async def _found(self, question: str, where: Where | None) -> list[Hit]:
-        return await self._corpus._search(  # noqa: SLF001 - one coroutine for both kinds
+        looked_up: list[Hit] = []
+        if self._lookup is not None:
+            given = self._lookup(question)
+            looked_up = [
+                _whole(number, each) for number, each in enumerate(await given if isawaitable(given) else given)
+            ]
+        found = await self._corpus._search(  # noqa: SLF001 - one coroutine for both kinds
             question, self._k, self._namespace, where, self._by, rerank=True
         )
+        return looked_up + found
 
     def _unasked(self) -> Answer:
         """What there is to say without a source."""
@@ -94,6 +109,15 @@ class BaseRAG:
         if not hits:
             raise ConfigError("nothing would be sent: there is no source for this question")
         return self._client.explain(messages(question, hits, self._instructions), stream=streamed, **options)
+
+
+def _whole(number: int, document: Document) -> Hit:
+    """A document that was looked up, as a source."""
+    if not isinstance(document, Document):
+        raise ConfigError(f"lookup must give Documents; item {number} is {type(document).__name__}")
+    return Hit(
+        document.text, document.id, document.name, 0, 0, len(document.text), metadata=document.metadata, score=1.0
+    )
 
 
 def _judged(responses: Sequence[Response[Any]], hits: Sequence[Hit]) -> tuple[list[tuple[str, str]], Answer | None]:
