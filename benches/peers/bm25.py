@@ -181,15 +181,11 @@ def main() -> None:
     load = os.getloadavg()[0]
     rows = measure(names, options.rounds)
     columns = ["", "index, s", "index, CPU s", "query, µs", "query, 95 %, µs", "of the ten, as inferail"]
-    body = "\n\n".join(
-        [
-            f"{DOCUMENTS:,} documents of {WORDS} words; medians of {options.rounds} builds and of {3 * QUERIES:,} queries of "
-            f"three to five words, ten results each, in turns. Peers score with other constants and other words.",
-            table(columns, rows),
-            f"A document more takes inferail {number(one_more())} µs. Load average {load:.1f} before the run, "
-            f"{os.getloadavg()[0]:.1f} after it.",
-        ]
-    )
+    about = f"{DOCUMENTS:,} documents of {WORDS} words; medians of {options.rounds} builds and of {3 * QUERIES:,} queries of "
+    about += "three to five words, ten results each, in turns. Peers score with other constants and other words."
+    added = f"A document more takes inferail {number(one_more())} µs. Load average {load:.1f} before the run, "
+    added += f"{os.getloadavg()[0]:.1f} after it."
+    body = "\n\n".join([about, table(columns, rows), added])
     sys.stdout.write(body + "\n")
     if not options.no_write:
         write_section("bm25", "BM25", command_line(), {name: version(name) for name in ("tantivy", "bm25s")}, body)

@@ -36,40 +36,40 @@ def text(seed: int, found: list[str]) -> str:
     return "\n\n".join(paragraphs).encode()[:BYTES].decode(errors="ignore")
 
 
-def inferail(markdown: bool) -> Callable[[bool], Cut]:
+def inferail(*, markdown: bool) -> Callable[[int], Cut]:
     """`core.Chunker`."""
 
-    def make(by_tokens: bool) -> Cut:
+    def make(tokens: int) -> Cut:
         from inferail.core import Chunker, Tokenizer
 
-        tokenizer = Tokenizer.named("cl100k_base") if by_tokens else None
-        chunker = Chunker(TOKENS if by_tokens else CHARACTERS, tokenizer=tokenizer, markdown=markdown)
+        tokenizer = Tokenizer.named("cl100k_base") if tokens else None
+        chunker = Chunker(tokens or CHARACTERS, tokenizer=tokenizer, markdown=markdown)
         return lambda text: [chunk.text for chunk in chunker.chunks(text)]
 
     return make
 
 
-def splitter(markdown: bool) -> Callable[[bool], Cut]:
+def splitter(*, markdown: bool) -> Callable[[int], Cut]:
     """semantic-text-splitter; with its own cl100k_base, in Rust."""
 
-    def make(by_tokens: bool) -> Cut:
+    def make(tokens: int) -> Cut:
         from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
         kind: Any = MarkdownSplitter if markdown else TextSplitter
-        made = kind.from_tiktoken_model("gpt-4", TOKENS, trim=False) if by_tokens else kind(CHARACTERS, trim=False)
+        made = kind.from_tiktoken_model("gpt-4", tokens, trim=False) if tokens else kind(CHARACTERS, trim=False)
         chunks: Cut = made.chunks
         return chunks
 
     return make
 
 
-def chonkie(by_tokens: bool) -> Cut:
+def chonkie(tokens: int) -> Cut:
     """chonkie's RecursiveChunker; by tokens with tiktoken's Encoding."""
     from chonkie import RecursiveChunker
 
     made = (
-        RecursiveChunker(tokenizer=_tiktoken(), chunk_size=TOKENS)
-        if by_tokens
+        RecursiveChunker(tokenizer=_tiktoken(), chunk_size=tokens)
+        if tokens
         else RecursiveChunker(tokenizer="character", chunk_size=CHARACTERS)
     )
     return lambda text: [chunk.text for chunk in made.chunk(text)]
@@ -84,11 +84,11 @@ def _tiktoken() -> Any:
 
     tokenizer, encoding = Tokenizer.named("cl100k_base"), named.ENCODINGS["cl100k_base"]
     specials = dict(encoding.special_tokens)
-    known = ((tokenizer.token_bytes(id), id) for id in range(100_256))
+    known = ((tokenizer.token_bytes(token), token) for token in range(100_256))
     return Encoding("cl100k_base", pat_str=encoding.pattern, mergeable_ranks=dict(known), special_tokens=specials)
 
 
-PEERS: dict[str, tuple[str, Callable[[bool], Cut]]] = {
+PEERS: dict[str, tuple[str, Callable[[int], Cut]]] = {
     "inferail": ("inferail, plain text", inferail(markdown=False)),
     "inferail-markdown": ("inferail, Markdown", inferail(markdown=True)),
     "semantic-text-splitter": ("semantic-text-splitter, text", splitter(markdown=False)),
@@ -102,7 +102,7 @@ def measure(names: Sequence[str], texts: Sequence[str], *, by_tokens: bool) -> l
     from inferail.core import Tokenizer
 
     tokenizer = Tokenizer.named("cl100k_base")
-    cuts = {name: PEERS[name][1](by_tokens) for name in names}
+    cuts = {name: PEERS[name][1](TOKENS if by_tokens else 0) for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
     english, *others = texts
     chunks: dict[str, Sequence[str]] = {name: cut(english) for name, cut in cuts.items()}
@@ -147,9 +147,9 @@ def main() -> None:
     names, found = options.peers.split(","), sentences(12_000)
     texts = [text(seed, found) for seed in range(options.rounds + 1)]
     columns = ["", "CPU ms", "MB/s", "× inferail", "chunks", "mean size", "over the size", "put together is the text"]
+    about = f"{BYTES:,} bytes of English prose, median CPU time of {options.rounds} rounds, in turns. "
     parts = [
-        f"{BYTES:,} bytes of English prose, median CPU time of {options.rounds} rounds, in turns. "
-        "A ratio above 1 takes that many times longer.",
+        about + "A ratio above 1 takes that many times longer.",
         f"Chunks of at most {CHARACTERS:,} characters:",
         table(columns, measure(names, texts, by_tokens=False)),
         f"Chunks of at most {TOKENS} tokens of cl100k_base:",

@@ -29,8 +29,7 @@ def pdf(content: bytes, *, image: bool = False) -> bytes:
         + b" >> >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-        b"<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 /Length 1 >>"
-         b"\nstream\n\x00\nendstream",
+        b"<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 /Length 1 >>\nstream\n\x00\nendstream",
     ]
     made, places = b"%PDF-1.4\n", []
     for number, each in enumerate(objects, 1):
