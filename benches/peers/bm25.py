@@ -21,7 +21,7 @@ from importlib.metadata import version
 from typing import Any, Protocol
 
 from index_sentences import sentences
-from report import command_line, number, table, write_section
+from report import ROOT, command_line, number, table, write_section
 
 DOCUMENTS, WORDS, QUERIES, K = 20_000, 60, 500, 10
 
@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-write", action="store_true")
     options = parser.parse_args()
+    sys.path.insert(0, str(ROOT / "python"))
     names = options.peers.split(",")
     load = os.getloadavg()[0]
     rows = measure(names, options.rounds)

@@ -20,7 +20,7 @@ from importlib.metadata import version
 from typing import Any
 
 from index_sentences import sentences
-from report import command_line, number, table, write_section
+from report import ROOT, command_line, number, table, write_section
 
 BYTES = 512 * 1024
 CHARACTERS, TOKENS = 2048, 512
@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-write", action="store_true")
     options = parser.parse_args()
+    sys.path.insert(0, str(ROOT / "python"))
     names, found = options.peers.split(","), sentences(12_000)
     texts = [text(seed, found) for seed in range(options.rounds + 1)]
     columns = ["", "CPU ms", "MB/s", "× inferail", "chunks", "mean size", "over the size", "put together is the text"]
