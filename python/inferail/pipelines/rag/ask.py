@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
@@ -67,7 +68,8 @@ class BaseRAG:
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise ConfigError(f"k must be a number, 1 or more, not {k!r}")
         self._client, self._corpus, self._k = client, corpus, k
-        self._namespace, self._by, self._instructions = namespace, by, instructions
+        self._namespace, self._instructions = namespace, instructions
+        self._by: Ranking = by
         self._lookup = lookup
 
     def __repr__(self) -> str:
@@ -80,9 +82,7 @@ class BaseRAG:
             looked_up = [
                 _whole(number, each) for number, each in enumerate(await given if isawaitable(given) else given)
             ]
-        found = await self._corpus._search(  # noqa: SLF001 - one coroutine for both kinds
-            question, self._k, self._namespace, where, self._by, rerank=True
-        )
+        found = await self._corpus.find(question, self._k, self._namespace, where, self._by, rerank=True)
         return looked_up + found
 
     def _unasked(self) -> Answer:
@@ -103,6 +103,12 @@ class BaseRAG:
         if answer is None:
             raise _refused(responses, problems)
         return answer
+
+    def _streamed(self, question: str, where: Where | None, options: CallOptions) -> AsyncAnswerStream:
+        def ask(hits: list[Hit]) -> ResponseStream[Any]:
+            return stream(self._client, messages(question, hits, self._instructions), **options)
+
+        return AsyncAnswerStream(partial(self._found, question, where), self._unasked, ask)
 
     async def _explain(self, question: str, where: Where | None, options: CallOptions, *, streamed: bool) -> str:
         hits = await self._found(question, where)
@@ -161,11 +167,15 @@ class AsyncAnswerStream:
     never shown. There is no second try, because the first words have been shown.
     """
 
-    def __init__(self, rag: BaseRAG, question: str, where: Where | None, options: CallOptions) -> None:
-        self._rag, self._question, self._where, self._options = rag, question, where, options
+    def __init__(
+        self,
+        find: Callable[[], Awaitable[list[Hit]]],
+        unasked: Callable[[], Answer],
+        ask: Callable[[list[Hit]], ResponseStream[Any]],
+    ) -> None:
+        self._find, self._unasked, self._ask = find, unasked, ask
         self._hits: list[Hit] = []
         self._stream: ResponseStream[Any] | None = None
-        self._entered: Any = None
         self._said = ""
         self._shown = 0
         self._answer: Answer | None = None
@@ -176,13 +186,11 @@ class AsyncAnswerStream:
         return tuple(self._hits)
 
     async def __aenter__(self) -> Self:
-        rag = self._rag
-        self._hits = await rag._found(self._question, self._where)  # noqa: SLF001 - two halves of one thing
+        self._hits = await self._find()
         if not self._hits:
-            self._answer = rag._unasked()  # noqa: SLF001
+            self._answer = self._unasked()
             return self
-        asked = messages(self._question, self._hits, rag._instructions)  # noqa: SLF001
-        self._stream = stream(rag._client, asked, **self._options)  # noqa: SLF001
+        self._stream = self._ask(self._hits)
         await self._stream.__aenter__()
         return self
 
@@ -298,7 +306,7 @@ class RAG(BaseRAG):
 
     def stream(self, question: str, *, where: Where | None = None, **options: Unpack[CallOptions]) -> AnswerStream:
         """The answer while it arrives; takes what `ask` takes. Use it in a `with` block."""
-        return AnswerStream(AsyncAnswerStream(self, question, where, options))
+        return AnswerStream(self._streamed(question, where, options))
 
     def explain(
         self, question: str, *, stream: bool = False, where: Where | None = None, **options: Unpack[CallOptions]
@@ -331,7 +339,7 @@ class AsyncRAG(BaseRAG):
 
     def stream(self, question: str, *, where: Where | None = None, **options: Unpack[CallOptions]) -> AsyncAnswerStream:
         """The answer while it arrives; takes what `ask` takes. Use it in an `async with` block."""
-        return AsyncAnswerStream(self, question, where, options)
+        return self._streamed(question, where, options)
 
     async def explain(
         self, question: str, *, stream: bool = False, where: Where | None = None, **options: Unpack[CallOptions]

@@ -10,9 +10,9 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-from inferail._sync import drive
+from inferail._sync import Embedder, drive
 from inferail.core import Chunker
-from inferail.embedding import AsyncEmbedder, BaseEmbedder
+from inferail.embedding import AsyncEmbedder
 from inferail.engine.working import beside_the_loop, check_scope
 from inferail.errors import ConfigError, OutputError
 from inferail.pipelines.rag.documents import Document, Hit, Where, as_json, matches
@@ -82,7 +82,7 @@ class BaseCorpus:
 
     def __init__(
         self,
-        embedder: BaseEmbedder,
+        embedder: Embedder | AsyncEmbedder,
         path: str | os.PathLike[str] | None = None,
         *,
         chunker: Chunker | None = None,
@@ -102,7 +102,7 @@ class BaseCorpus:
             ConfigError: A wrong argument; the folder was made with another embedding model, or another process has it.
             FormatError: A file of the folder is damaged: `.path` names it.
         """
-        if not isinstance(embedder, BaseEmbedder):
+        if not isinstance(embedder, Embedder | AsyncEmbedder):
             raise ConfigError(f"embedder must be an ir.Embedder or an ir.AsyncEmbedder, not {type(embedder).__name__}")
         if isinstance(embedder, AsyncEmbedder) == self._blocking:
             wanted = "Embedder" if self._blocking else "AsyncEmbedder"
@@ -156,7 +156,7 @@ class BaseCorpus:
     ) -> Added:
         given = [documents] if isinstance(documents, str | Document) else documents
         total = len(given) if isinstance(given, Sequence) else None
-        counts = dict.fromkeys(("new", "changed", "described", "unchanged"), 0)
+        counts = {"new": 0, "changed": 0, "described": 0, "unchanged": 0}
         chunks, done, usage = 0, 0, Usage()
         for batch in _batches(given):
             check_scope("embedder", self._embedder.model.name)  # what is written stays
@@ -205,14 +205,19 @@ class BaseCorpus:
     async def _embedded(
         self, texts: list[str], kind: Literal["query", "document"]
     ) -> tuple[NDArray[np.float32], Usage]:
-        made = await self._embedder._embed(texts, {"input_type": kind})  # noqa: SLF001 - one coroutine for both kinds
+        embedder = self._embedder
+        if isinstance(embedder, AsyncEmbedder):
+            made = await embedder.embed(texts, input_type=kind)
+        else:
+            made = embedder.embed(texts, input_type=kind)
         if len(made) != len(texts):
             raise OutputError(f"the embedder gave {len(made)} vectors for {len(texts)} texts")
         return made.vectors, made.usage
 
-    async def _search(
+    async def find(
         self, question: str, k: int, namespace: str, where: Where | None, by: Ranking, *, rerank: bool
     ) -> list[Hit]:
+        """The coroutine behind `search`, for both kinds; of a blocking corpus it never suspends."""
         if not isinstance(question, str) or not question.strip():
             raise ConfigError("there is nothing to search for: the question is empty")
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
@@ -324,7 +329,7 @@ class Corpus(BaseCorpus):
         rerank: bool = True,
     ) -> list[Hit]:
         """The k best chunks for a question; takes and raises what `AsyncCorpus.search` does."""
-        return drive(self._search(question, k, namespace, where, by, rerank=rerank))
+        return drive(self.find(question, k, namespace, where, by, rerank=rerank))
 
     def close(self) -> None:
         """Lets go of the folder. The embedder stays open."""
@@ -393,7 +398,7 @@ class AsyncCorpus(BaseCorpus):
             RequestError: The question could not be embedded, or the reranker's model did not answer.
             OutputError: The reranker did not give a score for each text.
         """
-        return await self._search(question, k, namespace, where, by, rerank=rerank)
+        return await self.find(question, k, namespace, where, by, rerank=rerank)
 
     async def aclose(self) -> None:
         """Lets go of the folder. The embedder stays open."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from inferail._sync import drive
 from inferail.errors import ConfigError
@@ -37,8 +38,7 @@ class Case:
     relevant: Iterable[str] | Mapping[str, float]
 
     def __post_init__(self) -> None:
-        given = {self.relevant: 1.0} if isinstance(self.relevant, str) else self.relevant
-        gains = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
+        gains = _gains(self.relevant)
         if not gains or not all(gain > 0 and math.isfinite(gain) for gain in gains.values()):
             raise ConfigError("a Case needs at least one relevant document, each with a gain above 0")
         object.__setattr__(self, "relevant", gains)
@@ -46,7 +46,14 @@ class Case:
     @property
     def gains(self) -> Mapping[str, float]:
         """The gain of each relevant document."""
-        return self.relevant if isinstance(self.relevant, Mapping) else dict.fromkeys(self.relevant, 1.0)
+        return _gains(self.relevant)
+
+
+def _gains(relevant: Iterable[str] | Mapping[str, float]) -> dict[str, float]:
+    if isinstance(relevant, str):
+        return {relevant: 1.0}
+    given = cast("Mapping[str, float]", relevant) if isinstance(relevant, Mapping) else None
+    return dict.fromkeys(relevant, 1.0) if given is None else dict(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,7 @@ async def _evaluate(corpus: BaseCorpus, cases: Iterable[Case], k: int, namespace
     count = 0
     for number, case in enumerate(cases):
         # Chunks of the same document stand for one: some more are needed for k of them.
-        hits = await corpus._search(case.question, 4 * k, namespace, None, by, rerank=True)  # noqa: SLF001 - both kinds
+        hits = await corpus.find(case.question, 4 * k, namespace, None, by, rerank=True)
         found = list(dict.fromkeys(hit.document for hit in hits))
         measured = [measure(found, case.gains, k) for measure in (recall, reciprocal_rank, ndcg)]
         sums = [total + value for total, value in zip(sums, measured, strict=True)]
