@@ -52,8 +52,14 @@ fn bench_bm25(criterion: &mut Criterion) {
         return;
     }
     let mut group = criterion.benchmark_group("bm25_search_20k");
-    for (name, query) in [("common", "w1 w2 w3"), ("mixed", "w5 w400 w9000"), ("rare", "w9000 w15000")] {
-        group.bench_function(name, |bencher| bencher.iter(|| index.search(black_box(query), 10)));
+    for (name, query) in [
+        ("common", "w1 w2 w3"),
+        ("mixed", "w5 w400 w9000"),
+        ("rare", "w9000 w15000"),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| index.search(black_box(query), 10))
+        });
     }
     group.finish();
 }

@@ -5,7 +5,8 @@ pub(crate) type Level = u8;
 
 /// Between two characters as a reader sees them.
 pub(crate) const GRAPHEME: Level = 1;
-/// Before a word.
+/// Before a word; any place that no edge is at is asked for by name.
+#[cfg(test)]
 pub(crate) const WORD: Level = 2;
 /// At the beginning of a line inside of a block.
 pub(crate) const LINE: Level = 3;

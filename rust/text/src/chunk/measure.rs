@@ -38,15 +38,33 @@ impl Measure {
         })
     }
 
+    /// The size of `text[begin..end]` if that is at most `limit`, which reaches from `begin` to `reach`, not before `end`.
+    pub(crate) fn within_reach(
+        &self,
+        text: &str,
+        (begin, end, reach): (usize, usize, usize),
+        limit: usize,
+    ) -> Result<Option<usize>, Error> {
+        match self {
+            // What is left over is shorter than the chunk.
+            Self::Characters => Ok(Some(limit - characters(&text[end..reach]))),
+            Self::Tokens(_) => self.within(&text[begin..end], limit),
+        }
+    }
+
     /// How far `size` reaches from byte `begin`.
     pub(crate) fn window(&self, text: &str, begin: usize, size: usize) -> Result<Window, Error> {
         let rest = &text[begin..];
         let (half, reach) = match self {
             Self::Characters => {
-                let Some(reach) = advance(rest, size) else {
+                let first = size.div_ceil(2);
+                let Some(half) = advance(rest, first) else {
                     return Ok(Window::Rest);
                 };
-                (advance(rest, size.div_ceil(2)).unwrap_or(reach), reach)
+                let Some(second) = advance(&rest[half..], size - first) else {
+                    return Ok(Window::Rest);
+                };
+                (half, half + second)
             }
             Self::Tokens(tokenizer) => {
                 let ends = first_ends(tokenizer, rest, size)?;
@@ -80,6 +98,9 @@ impl Measure {
 
 /// How many code points: every byte that is not a later one of a character.
 pub(crate) fn characters(text: &str) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
     bytes_that_begin(text.as_bytes())
 }
 
@@ -98,6 +119,9 @@ fn bytes_that_begin(bytes: &[u8]) -> usize {
 fn advance(text: &str, count: usize) -> Option<usize> {
     const BLOCK: usize = 64;
     let bytes = text.as_bytes();
+    if bytes.get(..count).is_some_and(<[u8]>::is_ascii) {
+        return (count < bytes.len()).then_some(count);
+    }
     let (mut at, mut left) = (0, count);
     while left >= BLOCK {
         let block = bytes.get(at..at + BLOCK)?;

@@ -166,7 +166,10 @@ impl Cutter<'_> {
             };
             let chunk = &self.text[begin..end];
             let blank = chunk.len() - chunk.trim_start().len();
-            let length = characters(chunk);
+            let length = match self.chunker.measure {
+                Measure::Characters => size,
+                Measure::Tokens(_) => characters(chunk),
+            };
             chunks.push(Chunk {
                 bytes: begin..end,
                 characters: before..before + length,
@@ -188,18 +191,17 @@ impl Cutter<'_> {
     fn end(&self, begin: usize, done: usize) -> Result<Option<(usize, usize)>, Error> {
         let Chunker { measure, size, .. } = self.chunker;
         let window = measure.window(self.text, begin, *size)?;
-        let (half, mut reach) = match window {
-            Window::Part { half, reach } => (half, reach.min(self.text.len() - 1)),
+        let (half, full) = match window {
+            Window::Part { half, reach } => (half, reach),
             Window::Rest => {
                 let all = measure.within(&self.text[begin..], *size)?;
                 return Ok(all.map(|size| (self.text.len(), size)));
             }
         };
-        loop {
-            let Some(end) = self.best_end(done, half, reach) else {
-                break;
-            };
-            if let Some(size) = measure.within(&self.text[begin..end], *size)? {
+        let mut reach = full.min(self.text.len() - 1);
+        while let Some(end) = self.best_end(done, half, reach) {
+            let place = (begin, end, full);
+            if let Some(size) = measure.within_reach(self.text, place, *size)? {
                 return Ok(Some((end, size)));
             }
             // Cut there, it has more tokens than it had as a part of the text.

@@ -300,7 +300,7 @@ impl Reader<'_> {
             (Kind::Rule, _) | (_, Kind::Rule | Kind::Fence) => level::BLOCK,
             (_, Kind::Item) if self.in_list && indent < 2 => level::ITEM,
             (_, Kind::Item) if self.in_list => level::ROW,
-            (_, Kind::Item) => unparted,
+            (_, Kind::Item) | (Kind::Quote, Kind::Quote) => unparted,
             (Kind::Row { is_head }, Kind::Row { .. }) if !self.is_parted => {
                 if is_head || is_delimiter(content) {
                     level::LINE
@@ -310,9 +310,9 @@ impl Reader<'_> {
             }
             // The dashes below the head of a table that has no bars at its sides.
             (Kind::Text, Kind::Row { .. }) if is_delimiter(content) => unparted,
-            (_, Kind::Row { .. }) | (Kind::Row { .. } | Kind::Fence, _) => level::BLOCK,
-            (Kind::Quote, Kind::Quote) => unparted,
-            (_, Kind::Quote) => level::BLOCK,
+            (_, Kind::Row { .. } | Kind::Quote) | (Kind::Row { .. } | Kind::Fence, _) => {
+                level::BLOCK
+            }
             (_, _) if self.in_list && self.is_parted && indent >= 2 => level::ROW,
             _ => unparted,
         }

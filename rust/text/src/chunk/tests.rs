@@ -279,9 +279,9 @@ impl<'a> Twin<'a> {
         for (at, _) in text.grapheme_indices(true) {
             levels[at] = level::GRAPHEME;
         }
-        for at in 1..text.len() {
+        for (at, level) in levels.iter_mut().enumerate() {
             if is_word(text, at) {
-                levels[at] = level::WORD;
+                *level = level::WORD;
             }
         }
         for edge in structure.edges {
@@ -384,8 +384,8 @@ impl<'a> Twin<'a> {
             let mut places = self.places(back.max(begin + 1), end - 1);
             // Places that are too far from the end are passed over only within one strength.
             let found = places.find(|at| self.levels[*at] >= least && fits(at));
-            if found.is_some() {
-                return found.unwrap();
+            if let Some(found) = found {
+                return found;
             }
         }
         end
