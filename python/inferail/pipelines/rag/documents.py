@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from inferail.errors import ConfigError
 
@@ -102,10 +102,11 @@ def matches(metadata: Metadata, where: Where | None) -> bool:
 
 
 def _has(value: Any, wanted: Any) -> bool:
-    many = isinstance(wanted, Sequence | set | frozenset) and not isinstance(wanted, str | bytes)
     if isinstance(value, list):
-        return value == wanted or any(_has(item, wanted) for item in value)
-    return any(_same(value, one) for one in wanted) if many else _same(value, wanted)
+        return value == wanted or any(_has(item, wanted) for item in cast("list[Any]", value))
+    if isinstance(wanted, Sequence | set | frozenset) and not isinstance(wanted, str | bytes):
+        return any(_same(value, one) for one in cast("Iterable[Any]", wanted))
+    return _same(value, wanted)
 
 
 def _same(value: Any, wanted: Any) -> bool:

@@ -52,8 +52,9 @@ class Case:
 def _gains(relevant: Iterable[str] | Mapping[str, float]) -> dict[str, float]:
     if isinstance(relevant, str):
         return {relevant: 1.0}
-    given = cast("Mapping[str, float]", relevant) if isinstance(relevant, Mapping) else None
-    return dict.fromkeys(relevant, 1.0) if given is None else dict(given)
+    if isinstance(relevant, Mapping):
+        return dict(cast("Mapping[str, float]", relevant))
+    return dict.fromkeys(relevant, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
