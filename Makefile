@@ -21,6 +21,7 @@ GRAMMARS := .venv-grammars
 INDEXES := .venv-indexes
 CACHES := .venv-caches
 KV := .venv-kv
+RETRIEVAL := .venv-retrieval
 FAULTS := .venv-faults
 LEDGERS := .venv-ledgers
 REDACTORS := .venv-redactors
@@ -111,7 +112,7 @@ fuzz: $(FUZZ) ## Random bytes through every parser, FUZZ_SECONDS=60 each
 			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=0 -print_final_stats=1; \
 	done
 
-peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done $(KV)/.done $(LEDGERS)-otel/.done $(LEDGERS)-litellm/.done $(REDACTORS)/.done ## The same work through other clients, into benches/RESULTS.md
+peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.done $(TOKENIZERS)/.done $(SAMPLERS)/.done $(GRAMMARS)/.done $(INDEXES)/.done $(CACHES)/.done $(KV)/.done $(RETRIEVAL)/.done $(LEDGERS)-otel/.done $(LEDGERS)-litellm/.done $(REDACTORS)/.done ## The same work through other clients, into benches/RESULTS.md
 	@$(PEERS)/bin/python benches/peers/client.py
 	@$(PEERS)/bin/python benches/peers/transport.py
 	@$(PEERS)/bin/python benches/peers/imports.py
@@ -126,6 +127,8 @@ peers: $(DONE)/extension $(DONE)/test $(DONE)/model $(PEERS)/.done $(DECODERS)/.
 	@$(BIN)/python benches/peers/semantic_quality.py
 	@$(CACHES)/bin/python benches/peers/cache.py --rounds 3
 	@$(KV)/bin/python benches/peers/kv.py
+	@$(RETRIEVAL)/bin/python benches/peers/chunker.py
+	@$(RETRIEVAL)/bin/python benches/peers/bm25.py
 	@$(PEERS)/bin/python benches/peers/routing.py
 	@$(BIN)/python benches/peers/task_classifier.py
 	@$(BIN)/python benches/peers/telemetry.py
@@ -144,7 +147,7 @@ requirements: $(DONE)/test ## Rewrite tests/requirements.toml from the tests
 	@$(BIN)/python scripts/requirements_table.py --write
 
 clean: ## Remove everything that was built or installed here
-	rm -rf $(VENV) $(INTEROP) $(MCP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(FAULTS)-* $(LEDGERS)-* $(REDACTORS) $(PATTERNS)-* $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(INTEROP) $(MCP) $(PEERS) $(DECODERS) $(TOKENIZERS) $(SAMPLERS) $(GRAMMARS) $(INDEXES) $(CACHES) $(KV) $(RETRIEVAL) $(FAULTS)-* $(LEDGERS)-* $(REDACTORS) $(PATTERNS)-* $(TRANSFORMERS) target rust/fuzz/target dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/inferail/_core*.so
 	find python tests benches scripts -name __pycache__ -prune -exec rm -rf {} +
 
@@ -269,6 +272,13 @@ $(CACHES)/.done: benches/peers/caches/requirements.txt | $(DONE)/venv
 	@touch $@
 
 # vLLM is not compiled: its cache manager is Python. Its setup.py asks torch for a version all the same.
+$(RETRIEVAL)/.done: benches/peers/retrieval/requirements.txt | $(DONE)/venv
+	$(LOG) 'installing the chunkers and the BM25 of others into $(RETRIEVAL)'
+	@$(PYTHON) -m venv $(RETRIEVAL)
+	@$(RETRIEVAL)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(RETRIEVAL)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 $(KV)/.done: benches/peers/kv/requirements.txt | $(DONE)/venv
 	$(LOG) 'installing the cache managers of others into $(KV)'
 	@$(PYTHON) -m venv $(KV)

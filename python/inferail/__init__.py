@@ -80,6 +80,10 @@ if TYPE_CHECKING:
     from inferail.pipelines.mcp.client.blocking import MCPClient as MCPClient
     from inferail.pipelines.mcp.client.client import AsyncMCPClient as AsyncMCPClient
     from inferail.pipelines.mcp.server.server import MCPServer as MCPServer
+    from inferail.pipelines.rag.ask import RAG as RAG
+    from inferail.pipelines.rag.ask import AsyncRAG as AsyncRAG
+    from inferail.pipelines.rag.corpus import AsyncCorpus as AsyncCorpus
+    from inferail.pipelines.rag.corpus import Corpus as Corpus
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -156,6 +160,8 @@ _HOMES = {
     "inferail.pipelines.mcp.client.blocking": ("MCPClient",),
     "inferail.pipelines.mcp.client.client": ("AsyncMCPClient",),
     "inferail.pipelines.mcp.server.server": ("MCPServer",),
+    "inferail.pipelines.rag.ask": ("RAG", "AsyncRAG"),
+    "inferail.pipelines.rag.corpus": ("AsyncCorpus", "Corpus"),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),

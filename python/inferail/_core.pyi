@@ -31,7 +31,16 @@ from inferail._core_stubs.sampler import (
     sample_each,
     verify_draft,
 )
-from inferail._core_stubs.text import Redactor, RedactorStream, SentenceGate, StallDetector, TaskModel
+from inferail._core_stubs.text import (
+    BM25,
+    Chunk,
+    Chunker,
+    Redactor,
+    RedactorStream,
+    SentenceGate,
+    StallDetector,
+    TaskModel,
+)
 from inferail._core_stubs.tokenizer import Encoding, StreamingDecoder, Template, Tokenizer
 from inferail.types.usage import Usage
 

@@ -1,9 +1,12 @@
 """The public door to the compiled classes: each is usable alone, without the rest of the package."""
 
 from inferail._core import (
+    BM25,
     BUILD_INFO,
     Accumulator,
     AdaptiveConcurrency,
+    Chunk,
+    Chunker,
     Delta,
     Encoder,
     Encoding,
@@ -58,9 +61,12 @@ from inferail._core import (
 )
 
 __all__ = [
+    "BM25",
     "BUILD_INFO",
     "Accumulator",
     "AdaptiveConcurrency",
+    "Chunk",
+    "Chunker",
     "Delta",
     "Encoder",
     "Encoding",

@@ -1,8 +1,167 @@
 """The part of `_core.pyi` that describes text analysis. There is no such module: import from `inferail.core`."""
 
 import os
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Iterable, Sequence
+from typing import Self, SupportsIndex, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inferail._core_stubs.tokenizer import Tokenizer
+
+_Keys: TypeAlias = SupportsIndex | Iterable[SupportsIndex] | NDArray[np.unsignedinteger | np.signedinteger]
+
+@final
+class BM25:
+    """Texts under 64-bit keys, and those that share the rarest words with a query: exact, changed in place.
+
+        index = BM25()
+        index.add([1, 2], ["The cat sat.", "Dogs bark."])
+        index.search("cats and dogs", k=10)  # [(2, 0.98…)]: words are not stemmed
+
+    The score is that of Okapi BM25 with the logarithm of Lucene, `ln(1 + (n - df + 0.5) / (df + 0.5))`, over exact lengths.
+    A word is a run of letters and digits of any script; an ideograph, a Hiragana sign and a Thai letter is one of its own.
+
+    Thread-safe: any number of threads search while none writes. Long work releases the GIL.
+    """
+
+    def __new__(cls, *, k1: float = 1.2, b: float = 0.75, fold: bool = True) -> Self:
+        """An empty index.
+
+        Args:
+            k1: How much a word counts that comes again, 0 to 1000.
+            b: How much a long text is held against it, 0 to 1.
+            fold: Whether case, accents and compatible forms (ﬁ and fi) make no difference.
+
+        Raises:
+            ConfigError: A number out of its range.
+        """
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """The index that `save` wrote.
+
+        Raises:
+            FormatError: The file is damaged, or of something else: `.path` and `.offset` say where.
+            OSError: The system refused.
+        """
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes it to a file, in place of the one that is there when all of it is on disk.
+
+        If a crash interrupted it, `<path>.temporary` is left, and the old file is whole.
+
+        Raises:
+            OSError: The system refused.
+        """
+    def add(self, keys: _Keys, texts: Sequence[str]) -> None:
+        """Adds texts: all of them, or none where there is an error.
+
+        Raises:
+            ConfigError: A key that is there or is given twice, or not one text for each key.
+        """
+    def upsert(self, keys: _Keys, texts: Sequence[str]) -> None:
+        """As `add`, but a text takes the place of that under the same key."""
+    def delete(self, keys: _Keys) -> int:
+        """Removes texts, and gives how many there were."""
+    def search(self, query: str, k: SupportsIndex) -> list[tuple[int, float]]:
+        """Keys and scores of the `k` best texts, the best first, of equals the smaller key; none that shares no word.
+
+        Raises:
+            ConfigError: `k` is below 1.
+        """
+    @staticmethod
+    def words(text: str, /, *, fold: bool = True) -> list[str]:
+        """The words of a text as they are searched for."""
+    def contains(self, key: SupportsIndex) -> bool:
+        """Whether there is a text under `key`."""
+    @property
+    def k1(self) -> float:
+        """How much a word counts that comes again."""
+    @property
+    def b(self) -> float:
+        """How much a long text is held against it."""
+    @property
+    def fold(self) -> bool:
+        """Whether case, accents and compatible forms make no difference."""
+    def __len__(self) -> int:
+        """Texts."""
+
+@final
+class Chunk:
+    """A part of a text, from a `Chunker`."""
+
+    @property
+    def text(self) -> str:
+        """What is in it."""
+    @property
+    def begin(self) -> int:
+        """Where it begins, in characters: `text[begin:end]` of the whole text is this one's."""
+    @property
+    def end(self) -> int:
+        """Where it ends, in characters."""
+    @property
+    def byte_begin(self) -> int:
+        """Where it begins, in bytes of UTF-8."""
+    @property
+    def byte_end(self) -> int:
+        """Where it ends, in bytes of UTF-8."""
+    @property
+    def size(self) -> int:
+        """How large it is, as it was measured: its tokens, or its characters."""
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """The headings that its beginning stands below, the highest first."""
+
+@final
+class Chunker:
+    """Cuts a text into chunks for search: never over a size, and where the text itself parts.
+
+        chunker = Chunker(256, overlap=32, tokenizer=Tokenizer.named("cl100k_base"))
+        for chunk in chunker.chunks(text):
+            print(chunk.headings, chunk.size, chunk.text)
+
+    A chunk ends at the strongest boundary of the second half of what its size reaches, and of equals at the last one: before
+    a heading, a block, an item of a list, a line of code or of a table, a sentence, a line, a word, or between characters.
+    A heading stays with what is below it. Blank space belongs to the chunk before it: without overlap, the chunks put
+    together are the text.
+
+    Thread-safe. A long text is cut without the GIL.
+    """
+
+    def __new__(
+        cls, size: SupportsIndex, *, overlap: SupportsIndex = 0, tokenizer: Tokenizer | None = None, markdown: bool = True
+    ) -> Self:
+        """Sets it up.
+
+        Args:
+            size: The most a chunk has, 1 or more: tokens if there is a tokenizer, characters otherwise. Tokens are those of
+                the chunk alone; leave room for what a model puts around a text.
+            overlap: The most of a chunk that the next one repeats, at most half of `size`; whole sentences if one fits.
+            tokenizer: What counts.
+            markdown: Whether headings, lists, tables and code of Markdown are seen; otherwise paragraphs only.
+
+        Raises:
+            ConfigError: A size or an overlap out of its range.
+        """
+    @property
+    def size(self) -> int:
+        """The most a chunk has."""
+    @property
+    def overlap(self) -> int:
+        """The most of a chunk that the next one repeats."""
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """What counts; None counts characters."""
+    @property
+    def markdown(self) -> bool:
+        """Whether Markdown is seen."""
+    def chunks(self, text: str, /) -> list[Chunk]:
+        """The chunks of a text, in its order; none of an empty one.
+
+        Raises:
+            ConfigError: A single character has more tokens than `size`.
+        """
+    def chunks_batch(self, texts: Sequence[str], /) -> list[list[Chunk]]:
+        """The chunks of each text, without the GIL."""
 
 @final
 class Redactor:

@@ -14,6 +14,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from inferail.core import Delta
+from inferail.errors import ConfigError
+from inferail.pipelines.rag.citations import locate
+from inferail.pipelines.rag.prompt import ABSTENTION, sources_in
 from inferail.testing.corpus import Corpus, tokens
 from inferail.testing.filling import Filler
 from inferail.testing.streams import ScriptStream, pause, words
@@ -35,6 +38,7 @@ _MOST_SENTENCES = 4
 _LEAST_SENTENCES = 2
 _NEAR_THE_BEST = 0.5  # of the best score: what is below does not belong to the answer
 _NAME_PARTS = re.compile(r"[a-z]+|\d+")
+_PARTS = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n(?:[-*+#]+|\d+\.)\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,8 @@ class DocumentModel:
         if request.output is not None:
             known = [result.content for result in results] or self._sentences(question)
             text = json.dumps(Filler(request.output.schema, question, known).value(), ensure_ascii=False)
+        elif not results and (sources := sources_in(question)):
+            text = _cited(sources, question)
         else:
             text = _relayed(results) if results else self._looked_up(question)
         if begun is not None and not results and request.output is None:
@@ -144,6 +150,34 @@ class DocumentModel:
         kept.sort(key=lambda sentence: sentence.position)
         sources = ", ".join(dict.fromkeys(sentence.source for sentence in kept))
         return f"{' '.join(sentence.text for sentence in kept)}\n\nSources: {sources}"
+
+
+def _cited(sources: list[tuple[int, str]], prompt: str) -> str:
+    """The sentence of the sources that fits the question best, with its citation; that it does not know, without one."""
+    asked = prompt.rpartition("\nQuestion:")[2]
+    try:
+        corpus = Corpus([(str(number), _closed(text)) for number, text in sources])
+    except ConfigError:
+        return ABSTENTION
+    texts = dict(sources)
+    for _, sentence in corpus.best(asked, _MOST_SENTENCES):
+        number = int(sentence.source)
+        quote = _as_written(sentence.text, texts[number])
+        if '"' not in quote and locate(quote, texts[number]) is not None:
+            return f'{sentence.text} [{number}: "{quote}"]'
+    return ABSTENTION
+
+
+def _closed(text: str) -> str:
+    """A chunk with the mark before the code that it begins inside of."""
+    marks = [line.strip() for line in text.splitlines() if line.lstrip().startswith("```")]
+    return f"```\n{text}" if len(marks) % 2 and marks[0] == "```" else text
+
+
+def _as_written(sentence: str, text: str) -> str:
+    """The part of a source that a sentence without markup is from."""
+    wanted = set(tokens(sentence))
+    return max(_PARTS.split(text), key=lambda part: (len(wanted & set(tokens(part))), -len(part))).strip()
 
 
 def _question(request: Request) -> str:

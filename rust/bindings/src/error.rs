@@ -185,6 +185,21 @@ pub(crate) fn text_error(py: Python<'_>, error: &inferail_text::Error, path: &Pa
     with_path(py, format_error(py, error.to_string(), offset), path)
 }
 
+/// Why a text cannot be cut, or an index of words cannot do what it was asked: `ConfigError` of an argument, `FormatError`
+/// of a file, `OSError` of the system.
+pub(crate) fn chunk_error(py: Python<'_>, error: &inferail_text::Error) -> PyErr {
+    use inferail_text::Error;
+    let message = error.to_string();
+    match error {
+        Error::Index { path, offset, .. } => {
+            with_path(py, format_error(py, message, Some(*offset)), path)
+        }
+        Error::Io { source, .. } => std::io::Error::new(source.kind(), message).into(),
+        Error::Tokenizer(error) => tokenizer_error(py, error),
+        _ => config_error(py, message),
+    }
+}
+
 /// Why a policy cannot be made.
 pub(crate) fn policy_error(py: Python<'_>, error: &inferail_policy::Error) -> PyErr {
     config_error(py, error.to_string())

@@ -92,6 +92,10 @@ mod core_module {
     #[pymodule_export]
     use super::sse_parser::{PySseEvent, PySseParser};
     #[pymodule_export]
+    use super::text::bm25::PyBm25;
+    #[pymodule_export]
+    use super::text::chunker::{PyChunk, PyChunker};
+    #[pymodule_export]
     use super::text::redactor::{PyRedactor, PyRedactorStream};
     #[pymodule_export]
     use super::text::sentence_gate::PySentenceGate;

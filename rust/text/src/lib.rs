@@ -1,4 +1,5 @@
-//! Where sentences end, when a stream has stalled, what a prompt is about, and what of it must not be written down.
+//! How a text is cut for search and searched for words, where sentences end, when a stream has stalled, what a prompt is about,
+//! and what of it must not be written down.
 //!
 //! ```
 //! use inferail_text::sentence::SentenceGate;
@@ -10,6 +11,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod bm25;
+pub mod chunk;
 pub mod classifier;
 mod error;
 pub mod redact;

@@ -70,7 +70,7 @@ fn convert<'py>(name: &str, given: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
 }
 
 /// Keys: a number, a list of them, or an array of integers.
-pub(super) fn keys(given: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+pub(crate) fn keys(given: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     let py = given.py();
     if let Ok(array) = given.cast::<PyArrayDyn<u64>>()
         && array.ndim() == 1

@@ -31,6 +31,21 @@ pub(super) fn is_stop(c: char, previous: char) -> bool {
         || (matches!(c, ';' | '\u{37e}') && is_greek(previous))
 }
 
+/// Whether a sentence may end in `c` where blank space follows.
+pub(crate) fn stops(c: char) -> bool {
+    is_strong(c) || matches!(c, '.' | '!' | '?' | '…' | '．' | ';' | '\u{37e}')
+}
+
+/// Whether a sentence may end in `c` where no blank space follows.
+pub(crate) fn stops_unspaced(c: char) -> bool {
+    is_strong(c) || matches!(c, '!' | '?')
+}
+
+/// What may stand between the stop of a sentence and its end.
+pub(crate) fn closes(c: char) -> bool {
+    is_closing(c) || is_emphasis(c)
+}
+
 /// Closes a quotation or a bracket.
 pub(super) fn is_closing(c: char) -> bool {
     // “ and ‘ close in German, « in Danish.

@@ -26,5 +26,6 @@ mod token;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use characters::{closes, stops, stops_unspaced};
 pub use gate::SentenceGate;
 pub use scanner::Scanner;
