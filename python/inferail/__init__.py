@@ -60,6 +60,18 @@ if TYPE_CHECKING:
     from inferail.limits.limited import Limited
     from inferail.limits.limits import Limits
     from inferail.one_line import acomplete, complete
+    from inferail.pipelines.flows.chains import achain as achain
+    from inferail.pipelines.flows.chains import chain as chain
+    from inferail.pipelines.flows.failing import StepError as StepError
+    from inferail.pipelines.flows.fan_out import agather as agather
+    from inferail.pipelines.flows.fan_out import gather as gather
+    from inferail.pipelines.flows.loops import aloop as aloop
+    from inferail.pipelines.flows.loops import loop as loop
+    from inferail.pipelines.flows.rules import arule as arule
+    from inferail.pipelines.flows.rules import rule as rule
+    from inferail.pipelines.flows.steps import step as step
+    from inferail.pipelines.flows.switches import aswitch as aswitch
+    from inferail.pipelines.flows.switches import switch as switch
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -119,6 +131,13 @@ _HOMES = {
     "inferail.embedding": ("AsyncEmbedder",),
     "inferail.limits.limited": ("Limited",),
     "inferail.limits.limits": ("Limits",),
+    "inferail.pipelines.flows.chains": ("achain", "chain"),
+    "inferail.pipelines.flows.failing": ("StepError",),
+    "inferail.pipelines.flows.fan_out": ("agather", "gather"),
+    "inferail.pipelines.flows.loops": ("aloop", "loop"),
+    "inferail.pipelines.flows.rules": ("arule", "rule"),
+    "inferail.pipelines.flows.steps": ("step",),
+    "inferail.pipelines.flows.switches": ("aswitch", "switch"),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),
