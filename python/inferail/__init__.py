@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from inferail.limits.limited import Limited
     from inferail.limits.limits import Limits
     from inferail.one_line import acomplete, complete
+    from inferail.pipelines import guards as guards
     from inferail.pipelines.flows.chains import achain as achain
     from inferail.pipelines.flows.chains import chain as chain
     from inferail.pipelines.flows.failing import StepError as StepError
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from inferail.pipelines.flows.steps import step as step
     from inferail.pipelines.flows.switches import aswitch as aswitch
     from inferail.pipelines.flows.switches import switch as switch
+    from inferail.pipelines.guards.guarded import Guarded as Guarded
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -138,6 +140,7 @@ _HOMES = {
     "inferail.pipelines.flows.rules": ("arule", "rule"),
     "inferail.pipelines.flows.steps": ("step",),
     "inferail.pipelines.flows.switches": ("aswitch", "switch"),
+    "inferail.pipelines.guards.guarded": ("Guarded",),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),
@@ -261,6 +264,8 @@ def __getattr__(name: str) -> Any:
         from inferail.core import __version__ as version
 
         return version
+    if name == "guards":
+        return importlib.import_module("inferail.pipelines.guards")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'inferail' has no attribute {name!r}")
