@@ -130,7 +130,7 @@ GUARDS = {
     "longer": lambda: ir.guards.pattern("a", action="modify", replacement="abb"),
     "shorter": lambda: ir.guards.pattern(r"[ .]+", action="modify", replacement=""),
     "words": lambda: ir.guards.banned_words(["key", "a b"], action="modify", replacement="*"),
-    "pii": lambda: ir.guards.redact_pii(),
+    "pii": ir.guards.redact_pii,
     "pii-block": lambda: ir.guards.redact_pii(("email",), action="block"),
     "custom": lambda: ir.guards.custom(lambda text: text.replace("12", "twelve")),
     "custom-block": lambda: ir.guards.custom(lambda text: len(text) < 20),
@@ -253,10 +253,9 @@ def test_stream_shows_text_as_soon_as_it_is_certain():
     model = ScriptedModel([["This ", "is fine", ", se", "e? ", "A sec", "ret.", END]])
     shown = []
 
-    with ir.Client(ir.Guarded(model, after=(ir.guards.pattern("secret"),))).stream("Q") as stream:
-        with pytest.raises(ir.GuardrailError):
-            for piece in stream.text():
-                shown.append(piece)
+    guarded = ir.Guarded(model, after=(ir.guards.pattern("secret"),))
+    with ir.Client(guarded).stream("Q") as stream, pytest.raises(ir.GuardrailError):
+        shown.extend(stream.text())
 
     assert shown == ["This ", "is fine", ", ", "see? ", "A "]
 
@@ -274,9 +273,9 @@ def test_error_of_a_stream_has_only_what_was_shown():
     """What had arrived may hold what must not be shown."""
     model = ScriptedModel([["Fine. The sec", ir.StreamError("the connection broke")]])
 
-    with ir.Client(ir.Guarded(model, after=(ir.guards.pattern("secret"),))).stream("Q") as stream:
-        with pytest.raises(ir.StreamError) as caught:
-            list(stream.text())
+    guarded = ir.Guarded(model, after=(ir.guards.pattern("secret"),))
+    with ir.Client(guarded).stream("Q") as stream, pytest.raises(ir.StreamError) as caught:
+        list(stream.text())
 
     assert caught.value.partial.text == stream.partial.text == "Fine. The "
 

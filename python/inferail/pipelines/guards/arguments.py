@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from inferail.pipelines.guards.verdict import Blocked, Verdict
 
@@ -68,15 +68,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _changed(value: Any, read: Callable[[str], str]) -> Any:
-    kind: type[Any] = type(value)
-    if kind is str:
-        return read(value)
-    if kind is dict:
-        return {read(key): _changed(each, read) for key, each in value.items()}
-    if kind is list:
-        return [_changed(each, read) for each in value]
-    if kind is bool or value is None:
-        return value
-    shown = json.dumps(value)
-    passed = read(shown)
-    return value if passed == shown else passed
+    match value:
+        case str():
+            return read(value)
+        case dict():
+            return {read(key): _changed(each, read) for key, each in cast("Any", value).items()}
+        case list():
+            return [_changed(each, read) for each in cast("Any", value)]
+        case bool() | None:
+            return value
+        case _:
+            shown = json.dumps(value)
+            passed = read(shown)
+            return value if passed == shown else passed

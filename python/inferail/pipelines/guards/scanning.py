@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from inferail.pipelines.guards.automaton import Automaton
+from inferail.pipelines.guards.automaton import Automaton, Places
 
 if TYPE_CHECKING:
     import re
@@ -60,15 +60,23 @@ class Scanning:
         if self._places is None:
             return
         known = self._offset + len(self._text) - self._automaton.ahead
-        if known <= self._places.at:
-            return
-        self._places.follow(self._text, self._offset, known)
-        yield from self._give(self._places.earliest)
+        if known > self._places.at:
+            self._places.follow(self._text, self._offset, known)
+        yield from self._give(self._earliest(self._places))
         self._forget()
 
     def finish(self) -> Iterator[tuple[str, bool]]:
         """What was held back: the text has ended."""
         yield from self._give(self._offset + len(self._text) + 1)
+
+    def _earliest(self, places: Places) -> int:
+        """Where the earliest match may begin that is not decided yet."""
+        earliest = places.earliest
+        if earliest < places.at or self._offset + len(self._text) == places.at:
+            return earliest
+        # Behind `at` only a character that a match can begin with has to wait for those that follow it.
+        found = self._automaton.first.search(self._text, places.at - self._offset)
+        return self._offset + (len(self._text) if found is None else found.start())
 
     def _give(self, safe: int) -> Iterator[tuple[str, bool]]:
         """Gives out everything before `safe`; matches that begin before it are certain."""

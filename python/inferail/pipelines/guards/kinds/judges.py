@@ -11,7 +11,7 @@ from inferail.pipelines.guards.guard import WholeGuard
 from inferail.pipelines.guards.verdict import ALLOWED, Verdict, check_action
 from inferail.types.message import system, user
 from inferail.types.registry import resolve
-from inferail.types.request import OutputSchema, Request, Sampling
+from inferail.types.request import OutputSchema, Request
 from inferail.types.scope import current_scope
 
 if TYPE_CHECKING:
@@ -116,7 +116,6 @@ class _Judge(WholeGuard):
                 user(f"{mark}\n{text}\n{mark}"),
             ),
             output=JUDGE_SCHEMA,
-            sampling=Sampling(temperature=0.0),
         )
 
     def explain(self, text: str, *, stage: Stage) -> str | None:
