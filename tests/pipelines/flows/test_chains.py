@@ -53,7 +53,7 @@ def test_chain_stops_at_a_rejected_step_and_names_it():
 
 
 def test_chain_passes_answers_of_models_on_to_the_next_step():
-    """Serves R136 and R137."""
+    """Serves R136, R137."""
     model = ScriptedModel(["an analysis", "extracted", "formatted"])
     client = ir.Client(model)
 

@@ -96,7 +96,7 @@ def test_pattern_denies_what_it_finds():
 
 
 def test_pattern_allows_what_it_matches_alone():
-    """Serves R141 and R147."""
+    """Serves R141, R147."""
     guard = ir.guards.pattern(r"[A-Z]{2}-\d+", "allow", name="order")
 
     assert not blocks("AB-123", guard)

@@ -238,6 +238,7 @@ class _FanOut:
         self._outcomes: list[Outcome[Any] | None] = [None] * len(self._jobs)
         self._waiting = deque(range(len(self._jobs)))
         self._running: dict[int, _Running] = {}
+        self._leaving: dict[int, _Running] = {}  # too late, and told so
         self._first_failure: Outcome[Any] | None = None
         self._results = 0
         self._over = False  # nothing that still runs or waits is needed
@@ -248,8 +249,9 @@ class _FanOut:
         self._race = race(blocking=self._blocking, check=check)
         try:
             self._begin()
-            while self._running and not self._over:
-                by = min(branch.by for branch in self._running.values())
+            while (self._running or self._leaving) and not self._over:
+                # All have the same time from their own beginning: the first one that runs is the first to be late.
+                by = next((branch.by for branch in self._running.values()), math.inf)
                 with Watch(scope.cancellation, self._blocking):
                     happening = await self._race.next(None if by == math.inf else by)
                 if happening is None:
@@ -265,7 +267,7 @@ class _FanOut:
 
     def _begin(self) -> None:
         """Begins as many branches as may run."""
-        while self._waiting and len(self._running) < self._at_once and not self._over:
+        while self._waiting and len(self._running) + len(self._leaving) < self._at_once and not self._over:
             index = self._waiting.popleft()
             try:
                 allowed(self._scope)
@@ -298,15 +300,18 @@ class _FanOut:
     def _stop_late(self) -> None:
         now = self._race.now()
         for runner, branch in list(self._running.items()):
-            if branch.by <= now and not branch.late:
-                branch.late, branch.by = True, math.inf
-                self._race.stop(runner)
-                if self._blocking:  # a thread that does not look at its Scope is not waited for here
-                    self._running.pop(runner)
-                    self._note(branch.index, error=self._late(), seconds=now - branch.began)
+            if branch.by > now:
+                break
+            branch.late = True
+            self._race.stop(runner)
+            del self._running[runner]
+            if self._blocking:  # a thread that does not look at its Scope is not waited for here
+                self._note(branch.index, error=self._late(), seconds=now - branch.began)
+            else:
+                self._leaving[runner] = branch
 
     def _ended(self, happening: Happening) -> None:
-        branch = self._running.pop(happening.runner, None)
+        branch = self._running.pop(happening.runner, None) or self._leaving.pop(happening.runner, None)
         if branch is None:
             return
         error, seconds = happening.error, self._race.now() - branch.began
@@ -329,7 +334,8 @@ class _FanOut:
             return
         if not self._over:
             self._first_failure = self._first_failure or outcome
-        possible = self._results + len(self._running) + len(self._waiting)
+        # A branch that is leaving may still have brought its result.
+        possible = self._results + len(self._running) + len(self._leaving) + len(self._waiting)
         self._over = self._over or possible < self._needed
 
     def _checked(self) -> Gathered[Any]:

@@ -15,7 +15,7 @@ from inferail.types.accumulate import voids
 from inferail.types.message import Reasoning, Refusal, Text, ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from inferail.pipelines.guards.guard import Guard, Watcher
     from inferail.pipelines.guards.notes import Notes
@@ -119,10 +119,12 @@ class Answer:
         """
         self._asks_tools = response.finish_reason == "tool_calls"
         parts: list[Part] = []
-        for part in response.message.parts:
+        kinds = [_kind(part) for part in response.message.parts]
+        for part, kind in zip(response.message.parts, kinds, strict=True):
             if isinstance(part, Text | Reasoning | Refusal):
-                kind = _kind(part)
-                parts.append(replace(part, text=self._passage(0, kind).feed(part.text)) if part.text else part)
+                passage = self._passage(0, kind)
+                text = await passage.read(part.text) if kinds.count(kind) == 1 else passage.feed(part.text)
+                parts.append(part if text == part.text else replace(part, text=text))
             elif isinstance(part, ToolCall) and self._reads("tool_args"):
                 parts.append(replace(part, arguments=await self._json("tool_args", part.arguments)))
             else:
@@ -266,9 +268,22 @@ class _Passage:
     def feed(self, text: str) -> str:
         """What passes all of them by now."""
         for stage in self._stages:
-            text = self._through(stage, text)
+            if isinstance(stage, _Held):
+                stage.pieces.append(text)
+                return ""
+            text = self._through(stage, stage.watcher.feed, text)
             if not text:
                 return ""
+        return text
+
+    async def read(self, text: str) -> str:
+        """What passes of a whole text."""
+        self._ended = True
+        for stage in self._stages:
+            if isinstance(stage, _Held):
+                text = await self._answer.judge(stage.guard, self._kind, text)
+            else:
+                text = self._through(stage, stage.watcher.read, text)
         return text
 
     async def finish(self) -> str:
@@ -278,21 +293,18 @@ class _Passage:
         self._ended = True
         rest = ""
         for stage in self._stages:
-            rest = self._through(stage, rest) if rest else ""
             if isinstance(stage, _Held):
-                rest = await self._answer.judge(stage.guard, self._kind, "".join(stage.pieces))
-            else:
-                rest += self._through(stage, None)
+                rest = await self._answer.judge(stage.guard, self._kind, "".join((*stage.pieces, rest)))
+                continue
+            rest = self._through(stage, stage.watcher.feed, rest) if rest else ""
+            rest += self._through(stage, stage.watcher.finish)
         return rest
 
-    def _through(self, stage: _Pieces | _Held, text: str | None) -> str:
-        """What comes out of a guard that gets `text`, or that is told of the end."""
-        if isinstance(stage, _Held):
-            stage.pieces.append(text or "")
-            return ""
+    def _through(self, stage: _Pieces, read: Callable[..., str], *text: str) -> str:
+        """What comes out of a guard that reads `text`, or that is told of the end."""
         watcher = stage.watcher
         try:
-            passed = watcher.finish() if text is None else watcher.feed(text)
+            passed = read(*text)
         except Blocked as blocked:
             reason = blocked.reason
         else:

@@ -29,7 +29,7 @@ def read_json(guard: PieceGuard, text: str, stage: Stage, session: dict[Any, Any
 
     def whole(part: str) -> str:
         watcher = guard.watch(stage, session)
-        passed = watcher.feed(part) + watcher.finish()
+        passed = watcher.read(part)
         noted.extend(watcher.noted)
         return passed
 
@@ -49,8 +49,7 @@ def restored_json(watch: Callable[[], Watcher], text: str) -> str:
     """JSON text whose strings went through a watcher; text that is no JSON went through as it is."""
 
     def whole(part: str) -> str:
-        watcher = watch()
-        return watcher.feed(part) + watcher.finish()
+        return watch().read(part)
 
     try:
         value = json.loads(text)

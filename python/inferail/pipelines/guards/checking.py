@@ -102,8 +102,11 @@ class _Checking:
             passed = [text]
         else:
             watcher = guard.watch("before", session)
-            passed = [watcher.feed(text) for text in texts]
-            passed[-1] += watcher.finish()
+            if len(texts) == 1:
+                passed = [watcher.read(texts[0])]
+            else:
+                passed = [watcher.feed(text) for text in texts]
+                passed[-1] += watcher.finish()
             noted = watcher.noted
         for verdict in noted or [Verdict("allow")]:
             self._notes.note(guard, "before", verdict)

@@ -38,6 +38,10 @@ class Watcher(Protocol):
         """What was held back, once the text has ended; raises what `feed` does."""
         ...
 
+    def read(self, text: str) -> str:
+        """What of a whole text may pass, in place of `feed` and `finish`; raises what they do."""
+        ...
+
 
 class Guard:
     """A guard: one of the functions of `ir.guards` makes it.

@@ -69,6 +69,11 @@ class Scanning:
         """What was held back: the text has ended."""
         yield from self._give(self._offset + len(self._text) + 1)
 
+    def whole(self, text: str) -> Iterator[tuple[str, bool]]:
+        """All parts of a whole text, in place of `feed` and `finish`: nothing has to be held back."""
+        self._text = text
+        yield from self.finish()
+
     def _earliest(self, places: Places) -> int:
         """Where the earliest match may begin that is not decided yet."""
         earliest = places.earliest

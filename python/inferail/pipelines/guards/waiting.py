@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import TYPE_CHECKING
 
 from inferail.concurrency import race
@@ -49,11 +48,11 @@ async def judged(guard: WholeGuard, reading: Reading, scope: Scope, *, may_modif
 
 
 async def _bounded(guard: WholeGuard, reading: Reading, scope: Scope) -> Verdict:
-    left = time_left(scope)
-    seconds = min(left, math.inf if guard.timeout is None else guard.timeout)
-    if seconds == math.inf:
+    if guard.timeout is None:
         with scope.enter():
             return await guard.check(reading)
+    left = time_left(scope)
+    seconds = min(left, guard.timeout)
     if seconds <= 0:
         raise DeadlineError("no time is left to judge the text", phase="total")
     cancellation = Branch(scope.cancellation)

@@ -19,6 +19,7 @@ from inferail.telemetry.otel.content import (
 )
 from inferail.telemetry.otel.instruments import Instruments
 from inferail.telemetry.otel.names import OWN, generation
+from inferail.telemetry.records import NOT_ASKED
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -133,7 +134,7 @@ class Spans:
             )
             attributes[OWN["reason"]] = record.reason
             attributes[OWN["attempt"]] = record.attempt
-            local = "local" in (record.provider, record.path) or record.reason == "cache"
+            local = "local" in (record.provider, record.path) or record.reason in NOT_ASKED
             span = self._start(f"chat {record.model}", attributes, started, local=local)
             Opened(self, "chat", span, started).end(record)
         except Exception as error:  # noqa: BLE001 - as above

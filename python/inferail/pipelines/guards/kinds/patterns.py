@@ -96,6 +96,10 @@ class PatternWatcher:
         """What was held back."""
         return self._passed(self._scanning.finish())
 
+    def read(self, text: str) -> str:
+        """What may pass of a whole text."""
+        return self._passed(self._scanning.whole(text))
+
     def _passed(self, parts: Iterable[tuple[str, bool]]) -> str:
         passed: list[str] = []
         for text, is_match in parts:

@@ -80,7 +80,7 @@ class _Personal(PieceGuard):
 
     def watch(self, stage: Stage, session: dict[Any, Any]) -> Watcher:
         noting, redactor = self._redactor(stage, session)
-        return _Redacting(redactor.stream(), noting.noted)
+        return _Redacting(redactor, noting.noted)
 
     def read_json(self, text: str, stage: Stage, session: dict[Any, Any]) -> tuple[str, list[Verdict]] | None:
         noting, redactor = self._redactor(stage, session)
@@ -109,15 +109,21 @@ class _Personal(PieceGuard):
 
 
 class _Redacting:
-    def __init__(self, stream: RedactionStream, noted: list[Verdict]) -> None:
+    def __init__(self, redactor: Redactor, noted: list[Verdict]) -> None:
         self.noted = noted
-        self._stream = stream
+        self._redactor = redactor
+        self._stream: RedactionStream | None = None
 
     def feed(self, text: str) -> str:
+        if self._stream is None:
+            self._stream = self._redactor.stream()
         return self._stream.feed(text)
 
     def finish(self) -> str:
-        return self._stream.finish()
+        return "" if self._stream is None else self._stream.finish()
+
+    def read(self, text: str) -> str:
+        return self._redactor.redact(text)
 
 
 class _Noting(Vault):
