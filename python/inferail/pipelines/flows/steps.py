@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar, overload
 
@@ -22,7 +23,7 @@ ResultT = TypeVar("ResultT")
 Either: TypeAlias = Callable[[InT], Awaitable[OutT] | OutT]
 
 
-class Flow(Generic[InT, OutT]):
+class Flow(ABC, Generic[InT, OutT]):
     """A flow of plain functions: called with a value, it gives what comes of it. A flow is a function, so flows nest."""
 
     blocking = True
@@ -34,9 +35,9 @@ class Flow(Generic[InT, OutT]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
+    @abstractmethod
     async def run(self, value: Any) -> Any:
         """What `value` becomes; for flows around this one."""
-        raise NotImplementedError
 
     def __call__(self, value: InT) -> OutT:
         """What `value` becomes."""
@@ -44,7 +45,7 @@ class Flow(Generic[InT, OutT]):
         return result
 
 
-class AsyncFlow(Generic[InT, OutT]):
+class AsyncFlow(ABC, Generic[InT, OutT]):
     """A flow of functions of both kinds, asynchronous and plain: the twin of `Flow`. Called, it gives a coroutine."""
 
     blocking = False
@@ -56,9 +57,9 @@ class AsyncFlow(Generic[InT, OutT]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
+    @abstractmethod
     async def run(self, value: Any) -> Any:
         """What `value` becomes."""
-        raise NotImplementedError
 
     async def __call__(self, value: InT) -> OutT:
         """What `value` becomes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from inferail.errors import ConfigError
@@ -69,12 +70,13 @@ class Guard:
         """Closes what the guard opened for itself."""
 
 
-class PieceGuard(Guard):
+class PieceGuard(Guard, ABC):
     """Reads a text piece by piece and never waits."""
 
     everywhere: ClassVar[bool] = False
     """Whether it reads system messages as well."""
 
+    @abstractmethod
     def watch(self, stage: Stage, session: dict[Any, Any]) -> Watcher:
         """For one text.
 
@@ -82,7 +84,6 @@ class PieceGuard(Guard):
             stage: Whether it is of the request or of the answer.
             session: What guards remember of one call, by themselves.
         """
-        raise NotImplementedError
 
     def read_json(self, text: str, stage: Stage, session: dict[Any, Any]) -> tuple[str, list[Verdict]] | None:
         """What may pass of a text that is JSON, and what was noted; None: its strings are read like any other text.
@@ -154,9 +155,9 @@ class Reading:
         return f"Reading({self.kind!r}, {self.stage!r}, {len(self.text)} characters)"
 
 
-class RequestGuard(Guard):
+class RequestGuard(Guard, ABC):
     """Judges a request as a whole, and never waits."""
 
+    @abstractmethod
     def measure(self, request: Request, model: Model) -> Verdict:
         """Its verdict on a request to `model`."""
-        raise NotImplementedError
