@@ -490,6 +490,8 @@ def test_guarded_nests_in_a_fallback_and_its_error_is_not_passed_over():
         pytest.param({"before": ["redact_pii"]}, id="a-name"),
         pytest.param({"after": "x"}, id="a-text"),
         pytest.param({"on_verdict": 3}, id="no-function"),
+        pytest.param({"after": ir.guards.max_input_tokens(9)}, id="tokens-after"),
+        pytest.param({"before": ir.guards.matches(int)}, id="schema-before"),
     ],
 )
 def test_guarded_refuses_what_is_no_guard(options):

@@ -104,6 +104,16 @@ def test_pattern_allows_what_it_matches_alone():
     assert blocks("", guard)
 
 
+def test_pattern_that_allows_reads_texts_of_a_request_and_no_arguments():
+    history = [ir.user("AB-1"), ir.Message("assistant", (ToolCall("1", "look", "{}"),)), ir.tool_result("1", "AB-2")]
+    guarded = ir.Guarded(ScriptedModel(["x"]), before=ir.guards.pattern(r"[A-Z]{2}-\d", "allow"))
+
+    assert ir.Client(guarded).complete(history).text == "x"
+    with pytest.raises(ir.GuardrailError) as caught:
+        ir.Client(guarded).complete("AB")
+    assert caught.value.detail == "pattern"
+
+
 def test_flag_lets_pass_and_says_so():
     answer = answered("a secret, a secret", ir.guards.pattern("secret", action="flag", name="words"))
 

@@ -146,8 +146,25 @@ def test_scanning_forgets_what_it_gave_out():
     assert joined(parts) == joined(whole(r"(?<=x)secret\b|^begin", text))
 
 
+def test_automaton_of_many_words_is_followed():
+    words = [f"{first}{second}{number}" for first in "abcdefgh" for second in "xyz" for number in range(100)]
+    scanning: Any = Scanner(re.compile("|".join(words))).start()
+
+    assert joined(scanning.feed("Nothing here. ax9")) == [("Nothing here. ", False)]
+    assert joined([*scanning.feed("9 b"), *scanning.finish()]) == [("ax9", True), ("9 b", False)]
+
+
+def test_automaton_forgets_characters_it_has_seen():
+    automaton = Automaton(re.compile("a+b"))
+    places = automaton.places()
+
+    places.follow("".join(f"a{chr(code)}" for code in range(0x4E00, 0x9000)), 0, 2 * (0x9000 - 0x4E00))
+
+    assert max(map(len, automaton._next)) <= 2_048
+
+
 def test_automaton_that_is_too_large_holds_to_the_end():
-    automaton = Automaton(re.compile("(?:" + "(?:abc|abd){1,50}" * 40 + ")x"))
+    automaton = Automaton(re.compile("(?:" + "(?:abcd|abdc){1,60}" * 200 + ")x"))
 
     assert not automaton.followed
 

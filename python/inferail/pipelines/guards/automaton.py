@@ -16,8 +16,10 @@ __all__ = ["Automaton", "Places"]
 
 # Copies of a part that may be repeated so often; beyond that it may be repeated for ever, as far as holding back goes.
 _MOST_COPIES: Final = 64
+# Characters whose ways are remembered for a state: a text in many scripts must not fill the memory.
+_MOST_KNOWN: Final = 2_048
 # States beyond which an expression is not followed.
-_MOST_STATES: Final = 4_000
+_MOST_STATES: Final = 50_000
 _CATEGORIES: Final = {
     "CATEGORY_DIGIT": r"\d",
     "CATEGORY_NOT_DIGIT": r"\D",
@@ -84,6 +86,8 @@ class Automaton:
                 for characters, target in self._edges[source]:
                     if self._class(characters)(character) is not None:
                         found.update(self._reached[target])
+            if len(self._next[state]) >= _MOST_KNOWN:
+                self._next[state] = {}
             known = self._next[state][character] = tuple(sorted(found))
         return known
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from inferail.pipelines.guards.notes import Notes
+    from inferail.pipelines.guards.verdict import Stage
     from inferail.types.message import Part
     from inferail.types.model import Model
     from inferail.types.request import Request
@@ -79,7 +80,7 @@ class _Checking:
 
     async def _ask_whole(self, guard: WholeGuard) -> None:
         if guard.joined or (guard.parallel and self._parallel):
-            texts = texts_of(self.checked.request)
+            texts = [(kind, text) for kind, text in texts_of(self.checked.request) if kind in guard.reads]
             readings = [("text", "\n\n".join(text for _, text in texts))] if guard.joined else texts
             for kind, text in readings:
                 reading = Reading(text, kind, "before", blocking=self._blocking)
@@ -113,6 +114,8 @@ class _Checking:
         return passed
 
     async def _whole(self, guard: WholeGuard, kind: str, texts: list[str]) -> list[str]:
+        if kind not in guard.reads:
+            return texts
         reading = Reading("".join(texts), kind, "before", blocking=self._blocking)
         verdict = await judged(guard, reading, self._scope)
         self._heed(guard, verdict)
@@ -166,15 +169,18 @@ def texts_of(request: Request) -> list[tuple[str, str]]:
     return found
 
 
-def check_guards(what: str, guards: object) -> tuple[Guard, ...]:
+def check_guards(what: Stage, guards: object) -> tuple[Guard, ...]:
     """`guards` as a tuple.
 
     Raises:
-        ConfigError: Not guards.
+        ConfigError: Not guards, or one that cannot stand there.
     """
     listed: tuple[Any, ...] = (guards,)
     if isinstance(guards, tuple | list):
         listed = tuple(cast("list[Any]", guards))
     if not all(isinstance(guard, Guard) for guard in listed):
         raise ConfigError(f"{what} takes guards: {what}=(ir.guards.redact_pii(), ir.guards.max_input_tokens(8_000))")
+    for guard in listed:
+        if what not in guard.stages:
+            raise ConfigError(f"guard {guard.name!r} cannot stand {what} the model: it is for {guard.stages[0]}=")
     return listed

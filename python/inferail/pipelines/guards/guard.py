@@ -50,10 +50,12 @@ class Guard:
     Attributes:
         name: For errors and records.
         on_error: `closed`: what this guard fails to judge is blocked. `open`: it passes, and a flag is noted.
-        reads: Which texts of an answer it is shown.
+        reads: Which kinds of texts it is shown.
+        stages: Where it may stand.
     """
 
     reads: frozenset[str] = TEXTS
+    stages: tuple[Stage, ...] = ("before", "after")
 
     def __init__(self, name: str, on_error: OnError = "closed") -> None:
         if not isinstance(name, str) or not name or len(name) > 64:
@@ -157,6 +159,8 @@ class Reading:
 
 class RequestGuard(Guard, ABC):
     """Judges a request as a whole, and never waits."""
+
+    stages = ("before",)
 
     @abstractmethod
     def measure(self, request: Request, model: Model) -> Verdict:

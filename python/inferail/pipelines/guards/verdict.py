@@ -87,4 +87,4 @@ def block_error(guard: str, stage: Stage, reason: str) -> GuardrailError:
     """The error of a call that was blocked."""
     what = "request" if stage == "before" else "answer"
     why = f" ({reason})" if reason else ""
-    return GuardrailError(f"guard {guard!r} blocked the {what}{why}", guard=guard, stage=stage)
+    return GuardrailError(f"guard {guard!r} blocked the {what}{why}", guard=guard, stage=stage, detail=reason)

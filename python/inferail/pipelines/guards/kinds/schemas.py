@@ -39,6 +39,7 @@ def matches(schema: Any, *, action: Action = "block", name: str = "matches") -> 
 
 class _Matches(WholeGuard):
     reads = frozenset({"text"})
+    stages = ("after",)
 
     def __init__(self, validate: Callable[[str], object], action: Action, name: str) -> None:
         super().__init__(name, parallel=False, timeout=None, inline=True)
