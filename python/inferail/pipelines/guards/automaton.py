@@ -31,6 +31,10 @@ _CATEGORIES: Final = {
 # How many characters behind its place an anchor looks at: `$` also holds before the line break at the very end.
 _ANCHORS: Final = {"AT_BEGINNING": 0, "AT_BEGINNING_STRING": 0, "AT_END": 2}
 _ANYTHING: Final = r"(?s:.)"
+# As numbers: the flags of `re` take a microsecond for each question.
+_DOTALL: Final = int(re.DOTALL)
+_IGNORECASE: Final = int(re.IGNORECASE)
+_ASCII: Final = int(re.ASCII)
 
 
 class _NotFollowedError(Exception):
@@ -52,6 +56,7 @@ class Automaton:
         self.ahead = self.behind = 0
         self._links: list[list[int]] = [[]]  # to states that are reached without a character
         self._edges: list[list[tuple[str, int]]] = [[]]  # to those that are reached with one of a class of characters
+        self._closures: dict[int, frozenset[int]] = {}
         self._classes: dict[str, Callable[[str], Any]] = {}
         self._next: list[dict[str, tuple[int, ...]]] = []
         self.first: re.Pattern[str] = re.compile(_ANYTHING)
@@ -61,16 +66,15 @@ class Automaton:
         tree = parser.parse(pattern.pattern, pattern.flags)
         self.least = int(tree.getwidth()[0])
         try:
-            self._sequence(tree, 0, pattern.flags, 0)
+            self._sequence(tree, 0, int(pattern.flags), 0)
         except (_NotFollowedError, re.error, RecursionError):
             self.followed = False
             return
         if self.ahead >= self._no_limit or self.behind >= self._no_limit:
             self.followed = False
             return
-        self._reached = [self._closure(state) for state in range(len(self._links))]
         self._next = [{} for _ in self._links]
-        sources = sorted({source for state in self._reached[0] for source, _ in self._edges[state]})
+        sources = sorted({source for state in self._closure(0) for source, _ in self._edges[state]})
         self.first = re.compile("|".join(sources) or r"(?!)")
 
     def places(self) -> Places:
@@ -82,10 +86,10 @@ class Automaton:
         known = self._next[state].get(character)
         if known is None:
             found: set[int] = set()
-            for source in self._reached[state] if state == 0 else (state,):
+            for source in self._closure(0) if state == 0 else (state,):
                 for characters, target in self._edges[source]:
                     if self._class(characters)(character) is not None:
-                        found.update(self._reached[target])
+                        found |= self._closure(target)
             if len(self._next[state]) >= _MOST_KNOWN:
                 self._next[state] = {}
             known = self._next[state][character] = tuple(sorted(found))
@@ -99,13 +103,16 @@ class Automaton:
 
     def _closure(self, state: int) -> frozenset[int]:
         """The states that can be reached without a character and take one."""
-        seen, todo = {state}, [state]
-        while todo:
-            for target in self._links[todo.pop()]:
-                if target not in seen:
-                    seen.add(target)
-                    todo.append(target)
-        return frozenset(each for each in seen if self._edges[each])
+        known = self._closures.get(state)
+        if known is None:
+            seen, todo = {state}, [state]
+            while todo:
+                for target in self._links[todo.pop()]:
+                    if target not in seen:
+                        seen.add(target)
+                        todo.append(target)
+            known = self._closures[state] = frozenset(each for each in seen if self._edges[each])
+        return known
 
     def _state(self) -> int:
         if len(self._links) >= _MOST_STATES:
@@ -246,12 +253,12 @@ class Places:
 def _characters(operation: str, argument: Any, flags: int) -> str:
     """An expression for the class of characters that is taken."""
     if operation == "ANY":
-        return _ANYTHING if flags & re.DOTALL else r"(?-s:.)"
+        return _ANYTHING if flags & _DOTALL else r"(?-s:.)"
     if operation == "IN":
         inside = "".join(_member(str(kind), value) for kind, value in argument)
     else:
         inside = ("^" if operation == "NOT_LITERAL" else "") + re.escape(chr(argument))
-    letters = ("i" if flags & re.IGNORECASE else "") + ("a" if flags & re.ASCII else "")
+    letters = ("i" if flags & _IGNORECASE else "") + ("a" if flags & _ASCII else "")
     return f"(?{letters}:[{inside}])"
 
 

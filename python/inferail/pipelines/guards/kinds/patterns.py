@@ -70,11 +70,7 @@ def banned_words(
     if not listed or not all(isinstance(word, str) and word.strip() for word in listed):
         raise ConfigError("banned_words needs words, for example banned_words(['guarantee', 'risk free'])")
     check_action(action, ("block", "modify", "flag"))
-    # The longest first, or `risk free` would never be found where `risk` is banned as well.
-    phrases = sorted(
-        {r"\s+".join(map(re.escape, word.split())) for word in listed}, key=lambda each: (-len(each), each)
-    )
-    expression = re.compile(rf"(?<!\w)(?:{'|'.join(phrases)})(?!\w)", re.IGNORECASE)
+    expression = re.compile(rf"(?<!\w){_any_of(listed)}(?!\w)", re.IGNORECASE)
     return _Denied(expression, action, replacement, name, "word")
 
 
@@ -148,6 +144,33 @@ class _Allowed(WholeGuard):
         if reading.asks_tools or self._expression.fullmatch(reading.text):
             return ALLOWED
         return Verdict(self._action, "pattern")
+
+
+def _any_of(phrases: Iterable[str]) -> str:
+    """An expression for any of the phrases, the longest first. They share their beginnings, as in a tree.
+
+    Two thousand words tried one after the other at each place of a text took 0.9 ms for five characters.
+    """
+    tree: dict[str, Any] = {}
+    for phrase in phrases:
+        node = tree
+        for number, word in enumerate(phrase.split()):
+            units = [re.escape(each.lower() if each.isascii() else each) for each in word]
+            for unit in [r"\s+", *units] if number else units:
+                node = node.setdefault(unit, {})
+        node[""] = {}
+    return _expression(tree)
+
+
+def _expression(tree: dict[str, Any]) -> str:
+    units = ""
+    while len(tree) == 1 and "" not in tree:  # no recursion where nothing branches
+        ((unit, tree),) = tree.items()
+        units += unit
+    branches = [unit + _expression(below) for unit, below in sorted(tree.items()) if unit]
+    if not branches:
+        return units
+    return f"{units}(?:{'|'.join(branches)}){'?' if '' in tree else ''}"
 
 
 def _compiled(expression: str | re.Pattern[str]) -> re.Pattern[str]:
