@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from tests.providers.bodies import OPENAI, STREAM_HEADERS
 from tests.routing.scripts import about
 
 import inferail as ir
@@ -167,6 +168,62 @@ def test_cost_of_a_call_that_was_cancelled_by_a_guard_is_recorded():
     assert by_reason["first"].usage.estimated
     assert len({record.call_id for record in records}) == 1
     assert (open_replies, ended) == (0, about(1.0))
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_cost_of_a_stream_that_a_guard_ends_is_recorded(blocking):
+    """Serves R140: what was read has been paid for, and the connection is closed at once."""
+    guard = ir.guards.pattern("routes")
+    pieces = [(0.0, each) for each in OPENAI]
+
+    def client(kind, clock):
+        transport = ScriptedTransport(
+            [ScriptedReply(pieces=pieces, headers=STREAM_HEADERS)], clock=clock, blocking=blocking
+        )
+        return transport, kind(
+            ir.Guarded(ir.Target("openai:gpt-5-mini", api_key="x"), after=guard), transport=transport
+        )
+
+    async def run():
+        transport, asking = client(ir.AsyncClient, LoopClock())
+        shown = []
+        async with asking.stream("Question") as stream:
+            with pytest.raises(ir.GuardrailError):
+                async for text in stream.text():
+                    shown.append(text)  # noqa: PERF401 - what came before the error counts
+            return shown, transport.open_replies, asking.records, stream.partial
+
+    if blocking:
+        transport, asking = client(ir.Client, None)
+        shown: list[str] = []
+        with asking.stream("Question") as reading:
+            with pytest.raises(ir.GuardrailError):
+                shown.extend(reading.text())
+            seen = shown, transport.open_replies, asking.records, reading.partial
+    else:
+        seen = run_virtual(run())
+
+    texts, open_replies, records, partial = seen
+    assert "".join(texts) == partial.text == "Rails and "
+    assert open_replies == 0
+    by_reason = {record.reason: record for record in records}
+    assert set(by_reason) == {"first", "guard"}
+    assert by_reason["first"].usage.total_tokens > 0
+    assert by_reason["first"].usage.estimated
+    assert by_reason["guard"].labels["guard.stage"] == "after"
+
+
+def test_no_thread_is_left_after_a_verdict():
+    before = set(threading.enumerate())
+    guarded = ir.Guarded(
+        ScriptedModel(["x"] * 9), before=ir.guards.judge(ScriptedModel([verdict("pass"), verdict("fail")]), "Polite.")
+    )
+
+    ir.Client(guarded).complete("Q")
+    with pytest.raises(ir.GuardrailError):
+        ir.Client(guarded).complete("Q")
+
+    assert set(threading.enumerate()) <= before
 
 
 def test_judge_in_threads_for_a_blocking_client():
@@ -443,6 +500,20 @@ def test_explain_shows_the_request_that_would_be_sent_and_what_guards_would_send
     assert told.count("Write to <EMAIL>") == 2
     assert "(the text of the answer)" in told
     assert told.index("api.anthropic.com") < told.index("api.openai.com")
+
+
+def test_explain_shows_the_bytes_that_are_sent():
+    """Tokens too: they are the same in every call of a guard."""
+    transport = ScriptedTransport([ScriptedReply(pieces=[b"{}"])], blocking=True)
+    guarded = ir.Guarded(ir.Target("openai:gpt-5-mini", api_key="x", retries=0), before=ir.guards.redact_pii())
+    client = ir.Client(guarded, transport=transport)
+
+    told = client.explain("Write to ada@example.com")
+    with pytest.raises(ir.RequestError):
+        client.complete("Write to ada@example.com")
+
+    assert transport.wires[0].body.decode() in told
+    assert "<EMAIL_" in told
 
 
 def test_explain_says_what_would_be_blocked():
