@@ -332,6 +332,42 @@ def test_plain_jobs_keep_the_policies():
     assert caught.value.results[1].error is caught.value.error
 
 
+def test_thread_that_is_late_is_told_and_given_up():
+    ended = threading.Event()
+
+    def late():
+        cancellation: Any = current_scope().cancellation
+        while not cancellation.cancelled:
+            ended.wait(0.005)
+        ended.set()
+        return "too late"
+
+    gathered = ir.gather({"late": late, "quick": lambda: "in time"}, timeout=0.05, policy="some")
+
+    assert kinds(gathered) == ["DeadlineError", "in time"]
+    assert ended.is_set()
+
+
+def test_gather_nests_in_chains_and_in_itself():
+    def fan(number):
+        return ir.gather([partial(pow, number, each) for each in (1, 2)], at_once=2).reduce(sum)
+
+    flow = ir.chain(fan, lambda total: ir.gather([partial(fan, total), partial(fan, total + 1)]).values)
+
+    assert flow(2) == [42, 56]
+
+
+def test_error_in_a_nested_fan_out_names_the_path():
+    def fan(number):
+        return UNTYPED.gather({"good": lambda: number, "bad": partial(int, "x")}).values
+
+    with pytest.raises(ir.StepError) as caught:
+        ir.chain(fan)(1)
+
+    assert caught.value.step == "fan/bad"
+    assert type(caught.value.error) is ValueError
+
+
 def test_gather_refuses_to_block_an_event_loop():
     async def run():
         ir.gather([lambda: 1])
