@@ -178,6 +178,6 @@ def test_scanning_takes_linear_time():
     for half in range(2):
         for _ in range(2_000):
             list(scanning.feed("".join(rng.choices("abc", k=4))))
-            steps[half] += len(scanning._places._active)
+            steps[half] += len(scanning._places.active)
 
     assert steps[1] < 2 * steps[0]

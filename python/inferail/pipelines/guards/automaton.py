@@ -205,14 +205,15 @@ class Places:
     """Follows one text, character by character.
 
     Attributes:
+        active: The states that are reached, each with the earliest place from which it is.
         at: How many characters of the text have been followed.
     """
 
-    __slots__ = ("_active", "_automaton", "at")
+    __slots__ = ("_automaton", "active", "at")
 
     def __init__(self, automaton: Automaton) -> None:
         self._automaton = automaton
-        self._active: dict[int, int] = {}  # a state, and the earliest place from which it was reached
+        self.active: dict[int, int] = {}
         self.at = 0
 
     def follow(self, text: str, offset: int, to: int) -> None:
@@ -223,7 +224,7 @@ class Places:
             offset: The place of its first character in the whole text.
             to: The place to end before.
         """
-        after, first, active = self._automaton.after, self._automaton.first, self._active
+        after, first, active = self._automaton.after, self._automaton.first, self.active
         at, end = self.at - offset, to - offset
         while at < end:
             if not active:
@@ -241,13 +242,13 @@ class Places:
                 reached.setdefault(target, offset + at)
             active = reached
             at += 1
-        self._active = active
+        self.active = active
         self.at = max(self.at, to)
 
     @property
     def earliest(self) -> int:
         """Where the earliest match may begin that has not ended before `at`; `at` itself where there is none."""
-        return min(self._active.values(), default=self.at)
+        return min(self.active.values(), default=self.at)
 
 
 def _characters(operation: str, argument: Any, flags: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from inferail.pipelines.guards.automaton import Automaton, Places
@@ -52,17 +52,27 @@ class Scanning:
         """How many characters are held back."""
         return self._offset + len(self._text) - self._given
 
-    def feed(self, text: str) -> Iterator[tuple[str, bool]]:
+    def feed(self, text: str) -> Iterable[tuple[str, bool]]:
         """What is certain by now."""
-        if not text:
-            return
+        places = self._places
+        if not text or places is None:
+            self._text += text
+            return ()
+        end = self._offset + len(self._text)
+        # Nearly every piece: nothing waits, and no match can begin with a character of it.
+        if self._given == end and not places.active and self._automaton.first.search(text) is None:
+            self._text += text
+            self._given = self._decided = places.at = end + len(text)
+            self._forget()
+            return ((text, False),)
+        return self._followed(text, places)
+
+    def _followed(self, text: str, places: Places) -> Iterator[tuple[str, bool]]:
         self._text += text
-        if self._places is None:
-            return
         known = self._offset + len(self._text) - self._automaton.ahead
-        if known > self._places.at:
-            self._places.follow(self._text, self._offset, known)
-        yield from self._give(self._earliest(self._places))
+        if known > places.at:
+            places.follow(self._text, self._offset, known)
+        yield from self._give(self._earliest(places))
         self._forget()
 
     def finish(self) -> Iterator[tuple[str, bool]]:
