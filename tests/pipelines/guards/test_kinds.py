@@ -268,13 +268,13 @@ def test_recogniser_that_fails_lets_nothing_pass(action, caplog):
 def test_recognisers_of_others_are_asked():
     class Names:
         def find(self, text):
-            return [Found("person", match.start(), match.end()) for match in re.finditer("Ada", text)]
+            return [Found("a person's name", match.start(), match.end()) for match in re.finditer("Ada", text)]
 
     guard = ir.guards.redact_pii(recognisers=(Names(),))
 
-    assert answered("Ada is ada@example.com", guard).text == "<PERSON> is <EMAIL>"
+    assert answered("Ada is ada@example.com", guard).text == "<A PERSON'S NAME> is <EMAIL>"
     with ir.Client(ir.Guarded(ScriptedModel(["I am Ada."]), after=guard)).stream("Q") as stream:
-        assert list(stream.text()) == ["I am <PERSON>."]
+        assert list(stream.text()) == ["I am <A PERSON'S NAME>."]
 
 
 def test_too_many_tokens_are_not_sent():

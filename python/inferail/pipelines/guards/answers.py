@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer"]
 
-_PIECES: Final = frozenset({"text", "reasoning", "refusal"})
+_KINDS: Final[dict[type, str]] = {Text: "text", Reasoning: "reasoning", Refusal: "refusal"}
+_PIECES: Final = frozenset(_KINDS.values())
 
 
 class Answer:
@@ -321,15 +322,7 @@ def _watch_back(guard: PieceGuard, session: dict[Any, Any]) -> Watcher:
 
 
 def _kind(part: Part) -> str:
-    return (
-        "text"
-        if isinstance(part, Text)
-        else "refusal"
-        if isinstance(part, Refusal)
-        else "reasoning"
-        if isinstance(part, Reasoning)
-        else ""
-    )
+    return _KINDS.get(type(part), "")
 
 
 def _is_empty(part: Part) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["redact_pii"]
 
+_NOT_IN_CODES: Final = re.compile(r"[^A-Za-z0-9_.:-]+")
 # A token of a Vault.
 _TOKEN: Final = re.compile(r"<[A-Z][A-Z0-9_]*_[0-9a-f]{24}>")
 
@@ -84,9 +85,8 @@ class _Personal(PieceGuard):
 
     def read_json(self, text: str, stage: Stage, session: dict[Any, Any]) -> tuple[str, list[Verdict]] | None:
         noting, redactor = self._redactor(stage, session)
-        return redactor.redact_bytes(text.encode("utf-8", "surrogatepass")).decode(
-            "utf-8", "surrogatepass"
-        ), noting.noted
+        passed = redactor.redact_bytes(text.encode("utf-8", "surrogatepass"))
+        return passed.decode("utf-8", "surrogatepass"), noting.noted
 
     def restore(self, session: dict[Any, Any]) -> Watcher | None:
         vault = session.get(self)
@@ -144,11 +144,11 @@ class _Noting(Vault):
 
     def token(self, kind: str, value: str) -> str:
         if self._action == "block":
-            raise Blocked(f"pii.{kind}"[:64])
+            raise Blocked(_code(kind))
         if self._action == "flag":
-            self.noted.append(Verdict("flag", f"pii.{kind}"[:64]))
+            self.noted.append(Verdict("flag", _code(kind)))
             return value
-        self.noted.append(Verdict("modify", f"pii.{kind}"[:64], ""))
+        self.noted.append(Verdict("modify", _code(kind), ""))
         if self._found is not None:
             self._found()
         return self._placeholder(kind) if self._inner is None else self._inner.token(kind, value)
@@ -156,9 +156,14 @@ class _Noting(Vault):
     def failed(self, kind: str) -> str:
         """Of a text that a recogniser could not read: it does not pass, whatever the action."""
         if self._action == "modify":
-            self.noted.append(Verdict("modify", f"pii.{kind}"[:64], ""))
+            self.noted.append(Verdict("modify", _code(kind), ""))
             return self._placeholder(kind)
-        raise Blocked(f"pii.{kind}"[:64])
+        raise Blocked(_code(kind))
+
+
+def _code(kind: str) -> str:
+    """The reason for a kind, whatever a recogniser calls it."""
+    return f"pii.{_NOT_IN_CODES.sub('_', kind)}"[:64]
 
 
 def _placeholder(kind: str) -> str:
