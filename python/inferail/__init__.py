@@ -84,6 +84,20 @@ if TYPE_CHECKING:
     from inferail.pipelines.rag.ask import AsyncRAG as AsyncRAG
     from inferail.pipelines.rag.corpus import AsyncCorpus as AsyncCorpus
     from inferail.pipelines.rag.corpus import Corpus as Corpus
+    from inferail.pipelines import guards as guards
+    from inferail.pipelines.flows.chains import achain as achain
+    from inferail.pipelines.flows.chains import chain as chain
+    from inferail.pipelines.flows.failing import StepError as StepError
+    from inferail.pipelines.flows.fan_out import agather as agather
+    from inferail.pipelines.flows.fan_out import gather as gather
+    from inferail.pipelines.flows.loops import aloop as aloop
+    from inferail.pipelines.flows.loops import loop as loop
+    from inferail.pipelines.flows.rules import arule as arule
+    from inferail.pipelines.flows.rules import rule as rule
+    from inferail.pipelines.flows.steps import step as step
+    from inferail.pipelines.flows.switches import aswitch as aswitch
+    from inferail.pipelines.flows.switches import switch as switch
+    from inferail.pipelines.guards.guarded import Guarded as Guarded
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -162,6 +176,14 @@ _HOMES = {
     "inferail.pipelines.mcp.server.server": ("MCPServer",),
     "inferail.pipelines.rag.ask": ("RAG", "AsyncRAG"),
     "inferail.pipelines.rag.corpus": ("AsyncCorpus", "Corpus"),
+    "inferail.pipelines.flows.chains": ("achain", "chain"),
+    "inferail.pipelines.flows.failing": ("StepError",),
+    "inferail.pipelines.flows.fan_out": ("agather", "gather"),
+    "inferail.pipelines.flows.loops": ("aloop", "loop"),
+    "inferail.pipelines.flows.rules": ("arule", "rule"),
+    "inferail.pipelines.flows.steps": ("step",),
+    "inferail.pipelines.flows.switches": ("aswitch", "switch"),
+    "inferail.pipelines.guards.guarded": ("Guarded",),
     "inferail.providers.target": ("Target",),
     "inferail.routing.fallback": ("Fallback",),
     "inferail.routing.hedged": ("Hedged",),
@@ -287,6 +309,8 @@ def __getattr__(name: str) -> Any:
         from inferail.core import __version__ as version
 
         return version
+    if name == "guards":
+        return importlib.import_module("inferail.pipelines.guards")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'inferail' has no attribute {name!r}")

@@ -20,7 +20,7 @@ from inferail.types.usage import Usage
 if TYPE_CHECKING:
     from inferail.types.response import Attempt
 
-__all__ = ["FIELDS", "Note", "Record", "getter_of", "host_of", "new_id"]
+__all__ = ["FIELDS", "NOT_ASKED", "Note", "Record", "getter_of", "host_of", "new_id"]
 
 
 def new_id() -> str:
@@ -55,6 +55,9 @@ def host_of(url: str) -> str:
     except ValueError:
         return ""
 
+
+NOT_ASKED: Final = frozenset({"cache", "rule", "guard"})
+"""Reasons of Records that are no attempts: a cache or a rule answered, or a guard blocked."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -100,8 +103,8 @@ class Record:
         model: For which model.
         host: Host and port that was asked (`host_of`), or empty.
         streamed: Whether the answer was streamed.
-        reason: Why the attempt was made: `first`, `retry`, `fallback`, `hedge`, …; `cache` where a cache answered and none
-            was made.
+        reason: Why the attempt was made: `first`, `retry`, `fallback`, `hedge`, …; where none was made `cache` (a cache
+            answered), `rule` (a rule did) or `guard` (a guard blocked the call).
         attempt: Its number within the call, from 1.
         status_code: HTTP status, if there was one.
         error: Class name of the error, or None if it answered.

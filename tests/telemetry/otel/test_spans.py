@@ -324,6 +324,20 @@ def test_answer_of_a_cache_gets_a_span_of_its_own_and_an_attempt_that_was_begun_
     assert "gen_ai.client.operation.duration" not in collected.measured()
 
 
+def test_guard_that_blocked_gets_a_span_of_its_own():
+    collected = Collected()
+
+    collected.spans.record(
+        record(reason="guard", provider="guard", model="judge", error="GuardrailError", streamed=False)
+    )
+
+    (span,) = collected.finished
+    assert (span.name, span.kind) == ("run_guardrail judge", SpanKind.INTERNAL)
+    assert span.attributes["gen_ai.operation.name"] == "run_guardrail"
+    assert span.attributes["error.type"] == "GuardrailError"
+    assert "gen_ai.client.operation.duration" not in collected.measured()
+
+
 def test_unsampled_span_still_carries_the_trace_and_takes_no_attributes():
     spans = Spans(TracerProvider(sampler=ALWAYS_OFF))
 

@@ -92,6 +92,14 @@ def test_answer_of_a_cache_is_a_hit_and_no_request():
     assert at(page, "inferail_cache_saved_tokens_total") == 90
 
 
+@pytest.mark.parametrize("reason", ["rule", "guard"])
+def test_answer_of_a_rule_or_a_guard_is_counted_and_not_measured(reason):
+    page = counted(record(reason=reason), record())
+
+    assert at(page, "inferail_requests_total", reason=reason) == 1
+    assert at(page, "inferail_request_duration_seconds_count") == 1
+
+
 def test_fallback_is_counted_by_whom_it_went_from_and_to_and_whether_it_rescued():
     page = counted(
         record(call_id="a", error="ServerError"),

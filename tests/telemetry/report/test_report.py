@@ -137,6 +137,15 @@ def test_savings_compare_with_the_same_tokens_at_another_model():
     assert savings.priced
 
 
+def test_rules_and_guards_are_no_attempts_and_no_cache():
+    others = [attempt(usd=0.0, reason=reason, tokens=0, said=0) for reason in ("rule", "guard")]
+
+    report = of(attempt(), *others)
+
+    assert int(report._columns.asked.sum()) == 1
+    assert int(report._columns.from_cache.sum()) == 0
+
+
 def test_savings_say_that_a_baseline_has_no_price():
     """Serves R67."""
     savings = of(attempt()).savings("openai:never-heard-of")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.telemetry.otel.names import OWN
+from inferail.telemetry.records import NOT_ASKED
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -44,7 +45,7 @@ class Instruments:
 
     def measure(self, record: Record, operation: str, context: Context) -> None:
         """Measures an attempt; the context names its span, for exemplars. An answer of a cache is none."""
-        if record.reason == "cache":
+        if record.reason in NOT_ASKED:
             return
         names, usage, histograms = self._names.attributes, record.usage, self._histograms
         about: dict[str, Any] = {

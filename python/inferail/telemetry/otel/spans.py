@@ -19,6 +19,7 @@ from inferail.telemetry.otel.content import (
 )
 from inferail.telemetry.otel.instruments import Instruments
 from inferail.telemetry.otel.names import OWN, generation
+from inferail.telemetry.records import NOT_ASKED
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -128,14 +129,16 @@ class Spans:
             return
         try:
             started = int(record.started_at.timestamp() * 1e9)
+            # What the draft of the conventions for guardrails calls this; its attributes have no released names yet.
+            operation = "run_guardrail" if record.reason == "guard" else "chat"
             attributes = self._asked(
-                record.provider, record.model, "chat", streamed=record.streamed, host=record.host, request=None
+                record.provider, record.model, operation, streamed=record.streamed, host=record.host, request=None
             )
             attributes[OWN["reason"]] = record.reason
             attributes[OWN["attempt"]] = record.attempt
-            local = "local" in (record.provider, record.path) or record.reason == "cache"
-            span = self._start(f"chat {record.model}", attributes, started, local=local)
-            Opened(self, "chat", span, started).end(record)
+            local = "local" in (record.provider, record.path) or record.reason in NOT_ASKED
+            span = self._start(f"{operation} {record.model}", attributes, started, local=local)
+            Opened(self, operation, span, started).end(record)
         except Exception as error:  # noqa: BLE001 - as above
             self._failures.add(error)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
+from inferail.telemetry.records import NOT_ASKED
+
 if TYPE_CHECKING:
     from inferail.telemetry.records import Record
     from inferail.types.usage import Usage
@@ -92,6 +94,8 @@ class Series:
             return
         requests = self.requests
         requests[reason] = requests.get(reason, 0) + 1
+        if reason in NOT_ASKED:
+            return
         total, cost = timing.total, usage.cost_usd
         if error is None:
             self.durations["ok"].observe(total, record)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from inferail.errors import ConfigError
 from inferail.telemetry.facts import FACTS, KIND, Kind
+from inferail.telemetry.records import NOT_ASKED
 
 __all__ = ["LAYOUT", "Calls", "Columns", "Floats", "Groups", "Integers", "Mask", "Tally", "describe"]
 
@@ -198,13 +199,13 @@ class Columns:
 
     @cached_property
     def asked(self) -> Mask:
-        """Rows of attempts: where a model was asked, and not a cache."""
-        return self.where(lambda kind: kind[4] != "cache")
+        """Rows of attempts: where a model was asked, and not a cache or a rule."""
+        return self.where(lambda kind: kind[4] not in NOT_ASKED)
 
     @cached_property
     def answered(self) -> Mask:
         """Rows of attempts that answered a call; those made for comparison or to classify do not."""
-        return self.where(lambda kind: kind[5] is None and kind[4] != "cache" and kind[4] not in _ASIDE)
+        return self.where(lambda kind: kind[5] is None and kind[4] not in NOT_ASKED and kind[4] not in _ASIDE)
 
     @cached_property
     def failed(self) -> Mask:
@@ -214,7 +215,7 @@ class Columns:
     @cached_property
     def from_cache(self) -> Mask:
         """Rows of calls that one of our caches answered."""
-        return ~self.asked & ~self.failed
+        return self.where(lambda kind: kind[4] == "cache") & ~self.failed
 
     @cached_property
     def unpriced(self) -> Mask:

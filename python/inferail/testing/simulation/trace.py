@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any, Final
 
 from inferail.errors import ConfigError, FormatError
-from inferail.telemetry.records import Record
+from inferail.telemetry.records import NOT_ASKED, Record
 from inferail.telemetry.sinks import JsonlSink
 from inferail.testing.simulation.calls import Arrival
 from inferail.testing.simulation.endpoints import Observed
@@ -23,7 +23,7 @@ __all__ = ["Trace"]
 
 _SQLITE: Final = b"SQLite format 3\0"
 # Reasons of attempts that are no call of the application's own, and labels that a router has put on.
-_NOT_A_CALL: Final = frozenset({"shadow", "cache"})
+_NOT_A_CALL: Final = NOT_ASKED | {"shadow"}
 _FIRST: Final = frozenset({"first", "fast", "deep"})
 _OF_THE_ROUTER: Final = frozenset({"route", "deadline"})
 _UNKNOWN_ANSWER: Final = 128  # tokens, where no answer of the whole trace is known
@@ -103,6 +103,8 @@ class Trace:
         for record in records:
             if record.reason == "cache" or record.cache is not None:
                 cached += 1
+                continue
+            if record.reason in NOT_ASKED:
                 continue
             unpriced += record.cost_usd is None
             _observe(observed[f"{record.provider}:{record.model}"], record)

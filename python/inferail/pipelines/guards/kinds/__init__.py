@@ -1,0 +1,1 @@
+"""The guards themselves, by what they look for."""
