@@ -77,13 +77,40 @@ def test_score_is_an_event_of_the_open_span(needs):
     }
 
 
-def test_streams_pass_by():
+@pytest.mark.parametrize("how", ["final", "text", "both"])
+def test_stream_is_scored_once_when_it_has_been_read(how):
+    """Serves R184."""
     events = []
-    watched = Watched(ScriptedModel(["12"]), Matches(r"\d"), events.append, share=1.0)
+    watched = Watched(ScriptedModel(["12 pieces"]), Matches(r"\d"), events.append, share=1.0)
 
     with ir.Client(watched) as client, client.stream("x") as stream:
-        assert stream.final().text == "12"
+        if how != "final":
+            assert "".join(stream.text()) == "12 pieces"
+        if how != "text":
+            assert stream.final().text == "12 pieces"
+
+    (event,) = events
+    assert event.score.value == 1.0
+    assert event.call_id
+
+
+def test_stream_that_is_left_or_breaks_is_not_scored():
+    events = []
+    watched = Watched(ScriptedModel(["12", ["1", ir.ServerError("down")]]), Matches(r"\d"), events.append, share=1.0)
+
+    with ir.Client(watched) as client:
+        with client.stream("x") as stream:
+            assert stream.partial.text == ""
+        with client.stream("x") as stream, pytest.raises(ir.ServerError):
+            stream.final()
+
+    assert stream.partial.text == "1"
     assert not events
+
+
+def test_watched_says_what_it_is():
+    watched = Watched(ScriptedModel([]), Matches(r"\d"))
+
     assert watched.name == "watched(scripted)"
     assert watched.explain(Request((user("x"),))).startswith("scripted")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import trio
@@ -155,6 +156,19 @@ def test_budget_of_the_scope_around_is_respected():
     assert not result >= 0.0
 
 
+def test_budget_of_the_scope_around_counts_beside_the_one_that_is_given():
+    def spends(question):
+        budget_here().spend(Usage(input_tokens=1))
+        return adds(question)
+
+    outer, inner = ir.Budget(tokens=2), ir.Budget(tokens=4)
+    with ir.scope(budget=outer):
+        result = run_eval(SUMS, spends, budget=inner, at_once=1)
+
+    assert result.reasons == {"budget": 4}
+    assert outer.spent.total_tokens == inner.spent.total_tokens == 2
+
+
 def test_budget_of_the_function_itself_is_a_failure_of_that_case():
     def has_a_budget_of_its_own(question):
         if question.startswith("1"):
@@ -221,7 +235,7 @@ def test_usage_is_what_the_records_say_over_a_real_connection(kind):
     with Sandbox() as sandbox:
         good = sandbox_model(sandbox)
         down = ir.Target("openai:docs@503", base_url=sandbox.base_url("openai"), api_key="none", retries=0)
-        models = {
+        models: dict[str, Any] = {
             "target": lambda: good,
             "limited": lambda: ir.Limited(good, ir.Limits(requests_per_minute=1_000)),
             "fallback": lambda: ir.Fallback(down, good),

@@ -18,16 +18,18 @@ _NOTHING = Usage(cost_usd=0.0)
 class Meter:
     """Stands in the Scope where a Budget does: what leaves a Record is spent there, also of failed, hedged and retried attempts.
 
-    Everything else it is asked, the Budget around answers. Thread-safe.
+    Everything else it is asked, the Budget around answers, the first of several. Thread-safe.
     """
 
-    def __init__(self, outer: Budget | None) -> None:
-        """Counts from nothing; `outer` is the Budget of the Scope around, or None."""
-        self._outer = outer
+    def __init__(self, *outer: Budget | None) -> None:
+        """Counts from nothing; `outer` are the Budgets that it passes on to, each of which may refuse."""
+        self._budgets = [budget for budget in outer if budget is not None]
+        first = self._budgets[0] if self._budgets else None
+        self._outer = first
         self._lock = threading.Lock()
         self._usages: list[Usage] = []
-        self.usd = None if outer is None else outer.usd
-        self.tokens = None if outer is None else outer.tokens
+        self.usd = None if first is None else first.usd
+        self.tokens = None if first is None else first.tokens
 
     def __getattr__(self, name: str) -> Any:
         # Bounds that a Budget may have besides (steps) are those of the outer one; without one there are none.
@@ -55,10 +57,10 @@ class Meter:
         """Counts it, here and outside."""
         with self._lock:
             self._usages.append(usage)
-        if self._outer is not None:
-            self._outer.spend(usage)
+        for budget in self._budgets:
+            budget.spend(usage)
 
     def check(self) -> None:
-        """Raises BudgetError if nothing is left of the Budget around."""
-        if self._outer is not None:
-            self._outer.check()
+        """Raises BudgetError if nothing is left of a Budget around."""
+        for budget in self._budgets:
+            budget.check()

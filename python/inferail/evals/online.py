@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from inferail.errors import ConfigError
 from inferail.evals.asking import prompt_of
@@ -18,9 +18,13 @@ from inferail.types.registry import resolve
 from inferail.types.scope import current_scope
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from inferail.core import Delta
     from inferail.types.model import DeltaStream, Model
     from inferail.types.request import Request
-    from inferail.types.response import Response
+    from inferail.types.response import Attempt, Partial, Response
+    from inferail.types.scope import Scope
 
 __all__ = ["EVENT", "LiveScore", "Watched"]
 
@@ -66,7 +70,7 @@ class Watched(Around):
     """A Model around another one that scores a share of its whole answers after they came. It changes no answer.
 
     The scorer runs before the answer is given back, in its Scope: choose one that takes microseconds (`Matches`, `Conforms`, a
-    function), or a small share. What it raises is an event as well. Streams pass by unscored: their text is not kept here.
+    function), or a small share. What it raises is an event as well. A stream is scored when it has been read to its end.
 
     Where OpenTelemetry is installed and a span is open, each score is also an event of that span.
     """
@@ -114,15 +118,14 @@ class Watched(Around):
     async def generate(self, request: Request) -> Response[Any]:
         """The model's answer."""
         response = await self.model.generate(request)
-        with self._lock:
-            drawn = self._random.random() < self._share
-        if drawn:
-            await self._score(request, response)
+        if self._drawn():
+            await self.score(request, response, current_scope())
         return response
 
     def stream(self, request: Request) -> DeltaStream:
-        """The model's answer while it arrives, unscored."""
-        return self.model.stream(request)
+        """The model's answer while it arrives."""
+        stream = self.model.stream(request)
+        return _Stream(self, request, stream, current_scope()) if self._drawn() else stream
 
     def explain(self, request: Request, *, stream: bool = False) -> str:
         """What the model would send.
@@ -135,20 +138,74 @@ class Watched(Around):
             raise ConfigError(f"{self.model.name} sends nothing over a wire, so there is nothing to explain")
         return explain(request, stream=stream)
 
-    async def _score(self, request: Request, response: Response[Any]) -> None:
+    async def score(self, request: Request, response: Response[Any], scope: Scope) -> None:
+        """Scores one answer and tells of it; never raises for what goes wrong with that.
+
+        Args:
+            request: What was asked.
+            response: The whole answer.
+            scope: Of the call.
+        """
         score, error = None, None
         try:
-            score = await self._scorer.score(Case(_asked(request), id="live"), response)
+            with scope.enter():
+                score = await self._scorer.score(Case(_asked(request), id="live"), response)
         except Exception as failure:  # noqa: BLE001 - the answer is there: what fails here is an event, not an error
             error = type(failure).__name__
-        model, call_id = f"{response.provider}:{response.model}", current_scope().call_id
-        event = LiveScore(self._scorer.name, score, error, model, response.id, call_id)
+        model = f"{response.provider}:{response.model}"
+        event = LiveScore(self._scorer.name, score, error, model, response.id, scope.call_id)
         try:
             _tell_span(event)
             if self._on_score is not None:
                 self._on_score(event)
         except Exception as failure:  # noqa: BLE001
             _log.warning("a score could not be passed on (%s)", type(failure).__name__)
+
+    def _drawn(self) -> bool:
+        with self._lock:
+            return self._random.random() < self._share
+
+
+class _Stream:
+    """A stream that is scored once, when it has come to its end."""
+
+    def __init__(self, watched: Watched, request: Request, stream: DeltaStream, scope: Scope) -> None:
+        self._watched, self._request, self._stream, self._scope = watched, request, stream, scope
+        self._scored = False
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stream.__aexit__(kind, error, traceback)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Delta]:
+        try:
+            return await self._stream.__anext__()
+        except StopAsyncIteration:
+            await self.final()
+            raise
+
+    async def final(self) -> Response[Any]:
+        response = await self._stream.final()
+        if not self._scored:
+            self._scored = True
+            await self._watched.score(self._request, response, self._scope)
+        return response
+
+    @property
+    def partial(self) -> Partial:
+        return self._stream.partial
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        return self._stream.attempts
 
 
 def _asked(request: Request) -> Any:

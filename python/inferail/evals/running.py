@@ -39,8 +39,8 @@ class EvalOptions(TypedDict, total=False):
         trials: How often each case is run; 1 by default.
         at_once: How many trials run at a time; 8 by default.
         passing: For a scorer that is a plain function: the value from which on an answer passes; 0.5 by default.
-        budget: What everything together may cost, the scorer's calls included; the Scope's by default. What is left when it is
-            spent is not run, and says so.
+        budget: What everything together may cost, the scorer's calls included, besides what the Scope's Budget allows. What is left
+            when one is spent is not run, and says so.
         cache: Where the model's answers are remembered (`remembered`): a path, a `redis://` address, or a Store.
         fresh: Whether remembered answers are left aside and replaced.
         name: What the result is called; by default the model, or the function.
@@ -122,8 +122,7 @@ class _Run:
         self._on_trial = options.get("on_trial")
         self._blocking = blocking
         self._scope = current_scope()
-        if budget is not None:
-            self._scope = self._scope.but(budget=budget)
+        self._budgets = (budget, self._scope.budget)
         self._stopped: str | None = None
 
     def _check_scorer(self, *, blocking: bool) -> None:
@@ -161,7 +160,7 @@ class _Run:
 
     async def _run(self, case: Case, number: int) -> Trial:
         labels = {"eval": self._name, "eval_case": case.id, TRIAL_LABEL: str(number)}
-        meter = Meter(self._scope.budget)
+        meter = Meter(*self._budgets)
         began = time.monotonic()
         try:
             with self._scope_of(meter, labels).enter():
@@ -176,7 +175,7 @@ class _Run:
             return Trial(number, "failed", error=type(error).__name__, seconds=seconds, usage=usage)
         seconds, usage = time.monotonic() - began, _usage(meter, output)
         cached = isinstance(output, Response) and output.cache is not None
-        scoring = Meter(self._scope.budget)
+        scoring = Meter(*self._budgets)
         try:
             with self._scope_of(scoring, labels).enter():
                 score = await self._scorer.score(case, output)
@@ -205,9 +204,9 @@ class _Run:
                 self._stopped = "cancelled"
             elif scope.deadline is not None and clock_of(scope).now() >= scope.deadline:
                 self._stopped = "deadline"
-            elif scope.budget is not None:
+            else:
                 try:
-                    scope.budget.check()
+                    Meter(*self._budgets).check()
                 except BudgetError:
                     self._stopped = "budget"
         return self._stopped
