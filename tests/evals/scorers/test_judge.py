@@ -97,7 +97,9 @@ def test_answer_cannot_end_the_tag_it_stands_in():
     ],
 )
 def test_judge_that_gives_no_mark_leaves_the_answer_unscored(said):
-    result = run_eval(CASES[:1], lambda text: text, Judge(ir.Client(ScriptedModel([said])), "Is it right?"))
+    result = run_eval(
+        CASES[:1], lambda text: text, Judge(ir.Client(ScriptedModel([said], cycles=True)), "Is it right?")
+    )
 
     (trial,) = result.cases[0].trials
     assert (trial.status, trial.error) == ("unscored", "OutputValidationError")
@@ -166,12 +168,12 @@ def test_pair_judge_that_goes_by_the_order_says_nothing():
 
 
 def test_pairs_run_asynchronously_and_count_failures():
-    tie = ScriptedModel([json.dumps({"reason": "r", "better": word}) for word in ("tie", "tie", "neither", "1", "2")])
-
-    before, after = answered(*"abc"), answered(*"def")
+    said = {"a": "tie", "b": "neither", "c": "1"}
+    fickle = Reads(lambda text: {"better": said.get(between(text, "answer-1"), "2")})
+    before, after = answered(*"abc"), answered("a", "e", "f")
 
     async def main():
-        async with ir.AsyncClient(tie) as client:
+        async with ir.AsyncClient(fickle) as client:
             return await acompare_pairs(before, after, PairJudge(client, "Any."), at_once=1)
 
     pairs = asyncio.run(main())
@@ -193,7 +195,7 @@ def test_pairs_refuse_the_wrong_kind_and_answers_of_nothing():
 def test_judge_says_which_answer_only_in_its_own_words():
     with pytest.raises(OutputValidationError):
         asyncio.run(
-            PairJudge(ir.AsyncClient(ScriptedModel(['{"reason": "", "better": "A"}'])), "Any.").prefer(
+            PairJudge(ir.AsyncClient(ScriptedModel(['{"reason": "", "better": "A"}'], cycles=True)), "Any.").prefer(
                 CASES[0], "a", "b"
             )
         )
