@@ -15,7 +15,7 @@ from inferail.types.registry import register, resolve, schemes, split
         pytest.param("openai/gpt-5", r"write openai:gpt-5 instead", id="slash-form"),
         pytest.param("gpt-5", "names no provider", id="bare-model"),
         pytest.param("opnai:gpt-5", r"did you mean openai:gpt-5\?", id="typo"),
-        pytest.param("zzz:gpt-5", "known: anthropic", id="unknown"),
+        pytest.param("zzz:gpt-5", "known: alias, anthropic", id="unknown"),
         pytest.param("openai:", "names no model", id="no-model"),
         pytest.param("", "names no provider", id="empty"),
     ],

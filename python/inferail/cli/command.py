@@ -14,6 +14,7 @@ import click
 from inferail.cli.cache import cache
 from inferail.cli.chat import chat
 from inferail.cli.demo import demo
+from inferail.cli.evals import evaluate, migrate
 from inferail.cli.ledger.replay import replay
 from inferail.cli.ledger.report import report
 from inferail.cli.ledger.rules import rules
@@ -109,7 +110,24 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (cache, chat, demo, loadtest, models, prompts, replay, report, rules, sandbox, serve, simulate, tokens):
+_COMMANDS: Final = (
+    cache,
+    chat,
+    demo,
+    evaluate,
+    loadtest,
+    migrate,
+    models,
+    prompts,
+    replay,
+    report,
+    rules,
+    sandbox,
+    serve,
+    simulate,
+    tokens,
+)
+for _command in _COMMANDS:
     main.add_command(_command)
 
 

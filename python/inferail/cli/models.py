@@ -57,6 +57,9 @@ def _print_providers() -> None:
     from inferail.types.registry import schemes
 
     for scheme in schemes():
+        if scheme == "alias":
+            _print_aliases()
+            continue
         try:
             codec = providers.codec(scheme)
         except ConfigError:
@@ -70,6 +73,22 @@ def _print_providers() -> None:
         click.echo(f"{'':12}{address or 'needs a base URL'}")
     click.echo("\nAnother server of the same format:  --base-url, or INFERAIL_OPENAI_BASE_URL …")
     click.echo("Prices of models by name:           inferail models gpt-5")
+
+
+def _print_aliases() -> None:
+    """What the names of one's own stand for, where there are any."""
+    from inferail.errors import ConfigError
+    from inferail.governance.aliases import VARIABLE, Aliases
+
+    if not os.environ.get(VARIABLE):
+        return
+    try:
+        targets = Aliases.default().targets
+    except ConfigError as error:
+        click.echo(f"{'alias:':<12}{error.message}")
+        return
+    for alias, target in sorted(targets.items()):
+        click.echo(f"{'alias:' + alias + ' ':<12}{target}")
 
 
 def _print_live(wanted: str) -> None:

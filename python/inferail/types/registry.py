@@ -41,6 +41,7 @@ _SCHEMES: dict[str, str] = {
     "compatible": _PROVIDERS,
     "bedrock": _PROVIDERS,
     "cohere": _PROVIDERS,
+    "alias": "inferail.governance.aliased:Aliased",
 }
 
 _EMBEDDING_TARGET = "inferail.providers.embedding:EmbeddingTarget"

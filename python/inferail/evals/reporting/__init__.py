@@ -1,0 +1,1 @@
+"""Results as files: Markdown for people, JUnit XML for CI."""
