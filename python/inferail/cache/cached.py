@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from inferail.cache.identity import identity_of
 from inferail.cache.policy import CacheHit, CacheStats, Found
-from inferail.cache.sharing.background import Background
+from inferail.waiting.background import Background
 from inferail.cache.sharing.turns import Turn, Turns
 from inferail.cache.streams import CachedStream
 from inferail.errors import ConfigError
@@ -58,7 +58,7 @@ class Cached(Around):
         self.model: Model = resolve(model, **target)
         self.policy = policy
         self._turns = Turns(policy, self.identity)
-        self._background = Background()
+        self._background = Background("a cache")
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from inferail.cache.sharing.latch import Latch
+from inferail.waiting.latch import Latch
 from inferail.errors import BudgetError, CancelledError, DeadlineError, InferailError, RequestError, RouteError
 from inferail.transport.clock import time_left
 

@@ -1,0 +1,205 @@
+"""Takes rows from the input, one at a time for all who work, and knows which of them are done."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from inferail.batch.identity import digest, digest_of_data
+from inferail.batch.items import Broken, Item, Prepared, prepared
+from inferail.batch.files.seen import Occurrences, mixed
+from inferail.errors import ConfigError, InferailError
+from inferail.waiting.latch import Latch
+
+if TYPE_CHECKING:
+    from inferail.batch.files.journal import Journal
+    from inferail.batch.files.sources import Source
+    from inferail.types.scope import Scope
+
+__all__ = ["Intake", "Taken"]
+
+# Rows of an earlier run that are handed on together.
+_SPAN: Final = 256
+
+
+class Taken(NamedTuple):
+    """A row that is to be asked for.
+
+    Attributes:
+        index: Its place in the input.
+        id: Its own id, if it has one.
+        key: Names it in the checkpoint; empty where there is none.
+        given: The row as it was given.
+        asked: How to ask for it, or what is wrong with it.
+    """
+
+    index: int
+    id: str | None
+    key: str
+    given: Any
+    asked: Prepared | InferailError
+
+
+class Intake:
+    """The input of one batch. Thread-safe.
+
+    Attributes:
+        taken: How many rows have been taken.
+        over: Whether there is nothing more to take.
+        failure: What the input raised when it was read, or None.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        prompt: Callable[[Any], Any] | None,
+        journal: Journal | None,
+        recall: Callable[[int, Any], Item[Any]] | None,
+    ) -> None:
+        """Begins to read `source`; `recall` makes the item of a row that lies at an offset in `journal`."""
+        self.taken = 0
+        self.over = False
+        self.failure: BaseException | None = None
+        self._rows = source.begin()
+        self._prompt = prompt
+        self._journal = journal
+        self._recall = recall
+        self._occurrences = None if journal is None else Occurrences()
+        self._lock = threading.Lock()
+        self._reading = False
+        self._queue: deque[Latch] = deque()
+        self._held: Taken | None = None  # taken behind rows of an earlier run, which go first
+
+    async def take(self, scope: Scope, most: int) -> Taken | list[Item[Any]] | None:
+        """The next row that is to be asked for, or up to `most` rows of an earlier run, or None at the end.
+
+        Raises:
+            CancelledError: The Scope was cancelled while somebody else was reading an asynchronous input.
+        """
+        if isinstance(self._rows, AsyncIterator):
+            return await self._take_later(self._rows, scope)
+        with self._lock:
+            held, self._held = self._held, None
+            if held is not None:
+                return held
+            done: list[Item[Any]] = []
+            most = min(most, _SPAN)
+            while not self.over:
+                try:
+                    row = next(self._rows)
+                except StopIteration:
+                    self.over = True
+                    break
+                except Exception as error:  # noqa: BLE001 - raised in who reads the batch, once it has everything else
+                    self._failed(error)
+                    break
+                taken = self._numbered(row)
+                if type(taken) is Taken:
+                    if not done:
+                        return taken
+                    self._held = taken
+                    break
+                done.append(cast("Item[Any]", taken))
+                if len(done) >= most:
+                    break
+            return done or None
+
+    def end(self) -> None:
+        """Nothing is taken any more."""
+        self.over = True
+
+    async def _take_later(self, rows: AsyncIterator[Any], scope: Scope) -> Taken | list[Item[Any]] | None:
+        """From an asynchronous iterator, which only one may wait for at a time: the others stand in a queue."""
+        if self._reading:
+            turn = Latch()
+            self._queue.append(turn)
+            try:
+                await turn.wait(scope)
+            except BaseException:
+                if turn.is_open:
+                    self._next()
+                else:
+                    self._queue.remove(turn)
+                raise
+        self._reading = True
+        try:
+            if self.over:
+                return None
+            row = await anext(rows)
+        except StopAsyncIteration:
+            self.over = True
+            return None
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error)
+            return None
+        finally:
+            self._next()
+        taken = self._numbered(row)
+        return taken if type(taken) is Taken else [cast("Item[Any]", taken)]
+
+    def _next(self) -> None:
+        if self._queue:
+            self._queue.popleft().open()  # it reads now: `_reading` stays
+        else:
+            self._reading = False
+
+    def _failed(self, error: Exception) -> None:
+        self.over = True
+        self.failure = error
+
+    def _numbered(self, row: Any) -> Taken | Item[Any]:
+        """A row with its number and its key; an item where it is done."""
+        index = self.taken
+        self.taken += 1
+        given, error = row, None
+        if type(row) is Broken:
+            given, error = None, row.error
+        elif self._prompt is not None:
+            try:
+                row = self._prompt(row)
+            except Exception as failure:  # noqa: BLE001 - a failure of one row
+                error = ConfigError(
+                    f"row {index}: the function that makes its prompt failed with {type(failure).__name__}"
+                )
+        key = ""
+        if self._occurrences is not None and self._journal is not None:
+            try:
+                name = _name(row)
+            except ConfigError as failure:
+                name, error = digest(["unreadable", index]), failure
+            number = int.from_bytes(name[:8])
+            occurrence = self._occurrences.count(number)
+            offset = self._journal.done.find(mixed(number, occurrence))
+            if offset >= 0:
+                self._journal.note(index, offset)
+                assert self._recall is not None  # noqa: S101 - who has a journal can recall
+                return self._recall(offset, (index, _id(row), f"{name.hex()}-{occurrence}", given))
+            key = f"{name.hex()}-{occurrence}"
+        if error is not None:
+            return Taken(index, _id(row), key, given, error)
+        try:
+            asked: Prepared | InferailError = prepared(row)
+        except InferailError as failure:
+            asked = failure
+        return Taken(index, _id(row), key, given, asked)
+
+
+def _name(row: Any) -> bytes:
+    """The digest of what a row asks for."""
+    if type(row) is str:
+        return digest(row)
+    if type(row) is Broken:
+        return digest(["broken", row.raw])
+    if type(row) is dict:  # without columns of data that nobody is asked about
+        get = cast("dict[str, Any]", row).get
+        return digest_of_data(["row", get("id"), get("prompt"), get("messages"), get("system"), get("options")])
+    return digest(row)
+
+
+def _id(row: Any) -> str | None:
+    if isinstance(row, dict):
+        found = cast("dict[str, Any]", row).get("id")
+        return None if found is None else str(found)
+    return None
