@@ -13,6 +13,7 @@ from inferail.core import Tokenizer
 from inferail.errors import ConfigError, InferailError
 from inferail.telemetry.estimate import estimate_usage
 from inferail.telemetry.prices import PriceTable
+from inferail.types.registry import resolve
 from inferail.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -46,15 +47,17 @@ class Estimate:
         return self.usage.cost_usd
 
 
-async def estimated(
-    complete: Complete,
-    model: Model,
-    source: Source,
-    output: Any,
-    settings: Settings,
-    sample: int,
-    output_tokens: int,
-) -> Estimate:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How the rows of a batch are asked for: through which client, of which model, with what."""
+
+    complete: Complete
+    model: Model
+    output: Any
+    settings: Settings
+
+
+async def estimated(call: Call, source: Source, sample: int, output_tokens: int) -> Estimate:
     """Counts the rows, or `sample` of them, evenly chosen, and takes the rest alike.
 
     Raises:
@@ -71,14 +74,12 @@ async def estimated(
             continue
         counted += 1
         try:
-            asked = _asked(row, settings)
-            request = await request_for(
-                complete, asked.prompt, model, asked.output or output, {**settings.call, **asked.options}
-            )
+            asked = _asked(row, call.settings)
+            request, model = await _request(call, asked)
         except InferailError:
             broken += 1
             continue
-        prompt, answer, price = _of(request, _of_row(model, asked), output_tokens)
+        prompt, answer, price = _of(request, model, output_tokens)
         prompt_tokens += prompt
         answer_tokens += answer
         cost = None if price is None or cost is None else cost + price
@@ -107,18 +108,19 @@ def _asked(row: Any, settings: Settings) -> Prepared:
     if settings.prompt is not None:
         try:
             row = settings.prompt(row)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a failure of one row
             raise ConfigError(f"the function that makes prompts failed with {type(error).__name__}") from None
     return prepared(row)
 
 
-def _of_row(model: Model, asked: Prepared) -> Any:
-    """Who answers a row: a row may name another model."""
-    other = asked.options.get("model")
-    return model if other is None else other
+async def _request(call: Call, asked: Prepared) -> tuple[Request, Model]:
+    """What is sent for a row, and who answers it: a row may name another model."""
+    options = {**call.settings.call, **asked.options}
+    model = resolve(options.get("model") or call.model)
+    return await request_for(call.complete, asked.prompt, model, asked.output or call.output, options), model
 
 
-def _of(request: Request, model: Any, output_tokens: int) -> tuple[int, int, float | None]:
+def _of(request: Request, model: Model, output_tokens: int) -> tuple[int, int, float | None]:
     """Tokens of the prompt and of the answer, and what they cost; of several models the dearest."""
     answer = request.sampling.max_tokens or output_tokens
     found: list[tuple[int, float | None]] = []
@@ -132,9 +134,6 @@ def _of(request: Request, model: Any, output_tokens: int) -> tuple[int, int, flo
 
 def _leaves(model: Any) -> list[tuple[str, str, Any]]:
     """The providers' models behind a Model, with prices of their own."""
-    if isinstance(model, str):
-        provider, _, name = model.partition(":")
-        return [(provider, name, None)]
     provider, name = getattr(model, "provider", None), getattr(model, "model", None)
     if isinstance(provider, str) and isinstance(name, str):
         return [(provider, name, getattr(model, "prices", None))]

@@ -54,7 +54,7 @@ def plain(value: object) -> object:
     """
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, bytes | bytearray):
         return ["bytes", _sha256(value).hexdigest()]
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from inferail.batch.files.seen import Occurrences, mixed
 from inferail.batch.identity import digest, digest_of_data
 from inferail.batch.items import Broken, Item, Prepared, prepared
-from inferail.batch.files.seen import Occurrences, mixed
 from inferail.errors import ConfigError, InferailError
+from inferail.frozen import quick
 from inferail.waiting.latch import Latch
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ __all__ = ["Intake", "Taken"]
 _SPAN: Final = 256
 
 
-class Taken(NamedTuple):
+@quick
+@dataclass(frozen=True, slots=True)
+class Taken:
     """A row that is to be asked for.
 
     Attributes:
@@ -38,7 +42,7 @@ class Taken(NamedTuple):
     index: int
     id: str | None
     key: str
-    given: Any
+    given: Any = field(repr=False)
     asked: Prepared | InferailError
 
 

@@ -35,7 +35,7 @@ class Item(Generic[OutputT]):
 
     __slots__ = ("_error", "_read", "_response", "id", "index", "input", "key", "ran", "resumed")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made for every row, by position
         self,
         index: int,
         row_id: str | None,
@@ -149,7 +149,7 @@ def prepared(row: object) -> Prepared:
     if isinstance(row, Mapping):
         return _from_mapping(cast("Mapping[str, Any]", row))
     if isinstance(row, Sequence):
-        return Prepared(_messages(cast("Sequence[Any]", row)), _NO_OPTIONS)
+        return Prepared(_messages(row), _NO_OPTIONS)
     raise ConfigError(f"a row of a batch is a text, messages, a Request or a mapping, not {type(row).__name__}")
 
 
@@ -168,7 +168,7 @@ def _from_mapping(row: Mapping[str, Any]) -> Prepared:
     prompt, messages = row.get("prompt"), row.get("messages")
     if (prompt is None) == (messages is None):
         raise ConfigError(f"a row that is a mapping has either a prompt or messages: {_FORM}")
-    given = row.get("options") or {}
+    given: Any = row.get("options") or {}
     if not isinstance(given, Mapping):
         raise ConfigError("the options of a row are a mapping, for example {'sampling': {'max_tokens': 100}}")
     options = dict(cast("Mapping[str, Any]", given))
@@ -190,7 +190,8 @@ def _sampling(given: Mapping[str, Any]) -> Sampling:
 def _messages(given: Any) -> tuple[Message, ...]:
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise ConfigError(f"messages is a list of messages: {_FORM}")
-    return tuple(_message(each) for each in cast("Sequence[Any]", given))
+    several: Any = given
+    return tuple(_message(each) for each in several)
 
 
 def _message(given: Any) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inferail.errors import InferailError
@@ -26,10 +27,8 @@ async def request_for(complete: Complete, prompt: Any, model: Model, output: Any
         ConfigError: The prompt or an option is wrong.
     """
     catcher = _Catcher(model)
-    try:
+    with suppress(_CaughtError):
         await complete(prompt, output=output, **{**options, "model": catcher})
-    except _Caught:
-        pass
     assert catcher.request is not None  # noqa: S101 - a client that has no error has asked
     return catcher.request
 
@@ -45,7 +44,7 @@ async def answered(
     return await complete("known", output=output, **{**options, "model": _Known(model, response)})
 
 
-class _Caught(InferailError):
+class _CaughtError(InferailError):
     """Ends a call that is not to be made."""
 
 
@@ -71,7 +70,7 @@ class _Catcher(_Stand):
 
     async def generate(self, request: Request) -> Response[Any]:
         self.request = request
-        raise _Caught("a request was made and not sent")
+        raise _CaughtError("a request was made and not sent")
 
 
 class _Known(_Stand):

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
-from inferail.batch.estimate import Estimate, estimated
+from inferail.batch.estimate import Call, Estimate, estimated
 from inferail.batch.files import finished
 from inferail.batch.files.journal import Journal
 from inferail.batch.files.rows import encoded, loaded, restored
@@ -22,7 +22,7 @@ from inferail.concurrency import race
 from inferail.errors import BudgetError, CancelledError, ConfigError, DeadlineError, InferailError
 from inferail.transport.clock import time_left
 from inferail.types.response import OutputT
-from inferail.types.scope import Cancellation, Scope, current_scope
+from inferail.types.scope import Cancellation, current_scope
 from inferail.types.usage import Usage
 from inferail.waiting.latch import Latch
 
@@ -244,12 +244,11 @@ class BaseBatch(Generic[OutputT]):
                 self.failed += 1
                 for attempt in getattr(error, "attempts", ()):
                     self._cost += attempt.usage.cost_usd or 0.0
-        if self._full and self._intake is not None:
-            # Not for every place that gets free: whoever is woken is to find some work.
-            if self._intake.taken - self.done <= self._settings.ahead * 3 // 4:
-                self._full = False
-                room, self._room = self._room, Latch()
-                room.open()
+        # Not for every place that gets free: whoever is woken is to find some work.
+        if self._full and (not self._intake or self._intake.taken - self.done <= self._settings.ahead * 3 // 4):
+            self._full = False
+            room, self._room = self._room, Latch()
+            room.open()
         if self._progress is not None:
             self._progress.show(self.done, self.failed, self._cost)
 
@@ -323,9 +322,8 @@ class BaseBatch(Generic[OutputT]):
     async def _estimate(self, sample: int, output_tokens: int) -> Estimate:
         if not self._source.again:
             raise ConfigError("an iterator can be read once: for an estimate pass a list, a file or a table")
-        return await estimated(
-            self._complete, self._model, self._source, self._output, self._settings, sample, output_tokens
-        )
+        call = Call(self._complete, self._model, self._output, self._settings)
+        return await estimated(call, self._source, sample, output_tokens)
 
 
 class AsyncBatch(BaseBatch[OutputT]):
@@ -409,7 +407,8 @@ class Batch(BaseBatch[OutputT]):
 
     def estimate(self, *, sample: int = 1000, output_tokens: int = 256) -> Estimate:
         """About how many tokens and dollars it will take; takes and raises what `AsyncBatch.estimate` does."""
-        return _driven(self._estimate(sample, output_tokens))
+        told: Estimate = _driven(self._estimate(sample, output_tokens))
+        return told
 
 
 class _Ending(Cancellation):

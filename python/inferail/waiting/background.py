@@ -9,10 +9,10 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from inferail.waiting.latch import Latch
 from inferail.concurrency import surrounding
 from inferail.errors import CancelledError
 from inferail.types.scope import Cancellation, Scope
+from inferail.waiting.latch import Latch
 
 if TYPE_CHECKING:
     import trio

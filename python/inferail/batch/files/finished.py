@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,8 +84,8 @@ def _to_disk(path: Path) -> None:
 
 def _write_parquet(path: Path, lines: Iterator[bytes]) -> None:
     try:
-        import pyarrow as arrow
-        import pyarrow.parquet as parquet
+        arrow: Any = import_module("pyarrow")  # its types are in no package
+        parquet: Any = import_module("pyarrow.parquet")
     except ImportError:
         raise ConfigError("Parquet needs pyarrow: pip install 'inferail[parquet]'") from None
     text, whole, number = arrow.string(), arrow.int64(), arrow.float64()

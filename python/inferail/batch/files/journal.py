@@ -14,7 +14,7 @@ import time
 from array import array
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from inferail.batch.files.rows import is_done, key_of
 from inferail.batch.files.seen import Places, mixed
@@ -151,7 +151,7 @@ class Journal:
         numbers, offsets = array("Q"), array("Q")
         size = os.fstat(self._file).st_size
         at = 0
-        with open(self._file, "rb", buffering=_SLICE, closefd=False) as file:  # noqa: PTH123 - it is open
+        with open(self._file, "rb", buffering=_SLICE, closefd=False) as file:
             first = file.readline()
             if not first.endswith(b"\n") and header.startswith(first):  # new, or torn in its first line
                 os.ftruncate(self._file, 0)
@@ -180,7 +180,7 @@ class Journal:
             return
         try:
             given: Any = json.loads(first)
-            known = isinstance(given, dict) and given.get("inferail") == "batch"
+            known = isinstance(given, dict) and cast("dict[str, Any]", given).get("inferail") == "batch"
         except ValueError:
             known = False
         if not known:

@@ -13,6 +13,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
+from inspect import signature
 from typing import Any, Final, cast
 
 from inferail import errors
@@ -30,9 +31,9 @@ _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind for kind in (Text, ToolCall, ToolResult, Reasoning, Refusal, Image, Audio, File)
 }
 _USAGE: Final = tuple((each.name, each.default) for each in fields(Usage))
-_OF_ERRORS: Final = frozenset(
-    "status_code code provider model request_id retry_after phase guard stage tool limit spent row feature label missing "
-    "text path offset".split()
+_OF_ERRORS: Final = (
+    *("status_code", "code", "provider", "model", "request_id", "retry_after", "phase", "guard", "stage", "tool"),
+    *("limit", "spent", "row", "feature", "label", "missing", "text", "path", "offset"),
 )
 
 
@@ -136,9 +137,7 @@ def _add_response(row: dict[str, Any], response: Response[Any]) -> None:
         ("citations", response.citations),
         ("warnings", response.warnings),
     )
-    for name, value in extra:
-        if value:
-            row[name] = value
+    row.update([pair for pair in extra if pair[1]])
 
 
 def _said(part: Part) -> list[Any]:
@@ -163,7 +162,7 @@ def _jsonable(output: Any) -> Any:
         return dump(mode="json")
     if is_dataclass(output) and not isinstance(output, type):
         return asdict(output)
-    return output
+    return cast("Any", output)
 
 
 def _error(error: Exception) -> dict[str, Any]:
@@ -172,9 +171,8 @@ def _error(error: Exception) -> dict[str, Any]:
     if isinstance(error, InferailError):
         said["message"] = error.message
         said["retryable"] = error.retryable
-        for name, value in vars(error).items():
-            if name in _OF_ERRORS and isinstance(value, str | int | float):
-                said[name] = value
+        kept = [(name, value) for name, value in vars(error).items() if name in _OF_ERRORS]
+        said.update([pair for pair in kept if isinstance(pair[1], str | int | float)])
         if isinstance(error, OutputValidationError):
             said["errors"] = [list(problem) for problem in error.errors]
         costs = [attempt.usage.cost_usd or 0.0 for attempt in getattr(error, "attempts", ())]
@@ -184,14 +182,14 @@ def _error(error: Exception) -> dict[str, Any]:
 
 
 def _restored_error(said: Mapping[str, Any]) -> Exception:
-    kind = getattr(errors, str(said.get("type")), None)
     name, message = said.get("type"), said.get("message")
+    kind = getattr(errors, str(name), None)
     if not (isinstance(kind, type) and issubclass(kind, InferailError) and isinstance(message, str)):
         return RequestError(f"this row failed in an earlier run with {name}, an error that is not kept")
-    try:
-        error = kind._restore(message, dict.fromkeys(kind._required, None) | _state(said))  # noqa: SLF001 - ours
-    except TypeError:
-        return RequestError(message)
+    state = _state(said)
+    needed = [each for each, parameter in signature(kind).parameters.items() if parameter.default is parameter.empty]
+    error = kind(message, **{each: state.get(each) for each in needed if each not in ("message", "context")})
+    vars(error).update(state)
     return error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
@@ -119,8 +120,8 @@ def _count(path: Path) -> int:
 
 def _of_parquet(path: Path) -> Source:
     try:
-        import pyarrow as arrow
-        import pyarrow.parquet as parquet
+        arrow: Any = import_module("pyarrow")  # its types are in no package
+        parquet: Any = import_module("pyarrow.parquet")
     except ImportError:
         raise ConfigError("Parquet needs pyarrow: pip install 'inferail[parquet]'") from None
     with _open_parquet(path, arrow, parquet) as file:
