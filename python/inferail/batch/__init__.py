@@ -7,5 +7,6 @@ from inferail.batch.files.sources import Items
 from inferail.batch.items import Item
 from inferail.batch.options import BatchOptions
 from inferail.batch.running import AsyncBatch, Batch
+from inferail.batch.windowed import Windowed
 
-__all__ = ["AsyncBatch", "Batch", "BatchOptions", "Estimate", "Item", "Items"]
+__all__ = ["AsyncBatch", "Batch", "BatchOptions", "Estimate", "Item", "Items", "Windowed"]
