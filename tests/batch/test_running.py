@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tests.batch.running_twins import WAYS, Echo, in_asyncio, in_threads
 
 import inferail as ir
-from inferail.testing import ScriptedModel, run_virtual
+from inferail.testing import LoopClock, ScriptedModel, ScriptedTransport, run_virtual
 
 BAD = ir.ServerError("down", status_code=500)
 
@@ -66,21 +66,7 @@ def test_items_come_as_they_are_done_when_asked_for():
 
 
 def virtual():
-    from inferail.testing.clock import LoopClock
-
-    class Transport:
-        blocking = False
-        clock = LoopClock()
-
-        async def aclose(self):
-            pass
-
-        async def send(self, *_):
-            raise AssertionError
-
-        stream = send
-
-    return Transport()
+    return ScriptedTransport([], clock=LoopClock())
 
 
 def test_no_more_calls_run_at_a_time_than_asked_for():
@@ -334,11 +320,14 @@ def test_cancelled_reader_ends_the_batch():
 
 
 def test_client_refuses_to_block_an_event_loop():
+    client = ir.Client(Echo())
+
     async def work():
-        with ir.Client(Echo()) as client, pytest.raises(ir.ConfigError, match="AsyncClient"):
+        with pytest.raises(ir.ConfigError, match="AsyncClient"):
             client.batch(["a"]).run()
 
     asyncio.run(work())
+    client.close()
 
 
 def test_model_that_needs_a_loop_is_told_of():

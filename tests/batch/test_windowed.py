@@ -9,7 +9,7 @@ from tests.cache.answers import GatedModel, answer, asking
 
 import inferail as ir
 from inferail.batch import Windowed
-from inferail.testing import ScriptedModel, run_virtual
+from inferail.testing import LoopClock, ScriptedModel, ScriptedTransport, run_virtual
 from inferail.types.response import Response, text_message
 from inferail.types.usage import Usage
 
@@ -164,13 +164,7 @@ def test_caller_in_a_hurry_does_not_wait_for_the_window():
 
 
 def virtual():
-    from inferail.testing.clock import LoopClock
-
-    class Transport:
-        blocking = False
-        clock = LoopClock()
-
-    return Transport()
+    return ScriptedTransport([], clock=LoopClock())
 
 
 def test_cancelled_caller_does_not_cancel_the_others():
