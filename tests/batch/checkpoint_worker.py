@@ -11,7 +11,7 @@ from tests.batch.running_twins import Echo
 
 import inferail as ir
 
-ROWS = [f"row {number}" for number in range(12)]
+ROWS = [f"row {number}" for number in range(8)]
 
 
 class Noting(Echo):

@@ -308,8 +308,8 @@ class BaseBatch(Generic[OutputT]):
         journal = self._journal
         assert journal is not None  # noqa: S101 - it is the one who asks
 
-        def read() -> tuple[Response[Any] | None, Exception | None]:
-            response, error = restored(loaded(journal.line(offset)))
+        def read(line: bytes) -> tuple[Response[Any] | None, Exception | None]:
+            response, error = restored(loaded(line))
             if response is None or self._output is None:
                 return response, error
             try:
@@ -317,7 +317,7 @@ class BaseBatch(Generic[OutputT]):
             except InferailError as failure:
                 return None, failure
 
-        return Item(*known, read=read)
+        return Item(*known, fetch=lambda: journal.line(offset), read=read)
 
     async def _estimate(self, sample: int, output_tokens: int) -> Estimate:
         if not self._source.again:
@@ -345,6 +345,7 @@ class AsyncBatch(BaseBatch[OutputT]):
         item = await self._next()
         if item is None:
             raise StopAsyncIteration
+        item.hold()
         return item
 
     async def run(self) -> Self:
@@ -396,6 +397,7 @@ class Batch(BaseBatch[OutputT]):
         item: Item[OutputT] | None = _driven(self._next())
         if item is None:
             raise StopIteration
+        item.hold()
         return item
 
     def run(self) -> Self:

@@ -117,7 +117,7 @@ def restored(row: Mapping[str, Any]) -> tuple[Response[Any] | None, Exception | 
 def _add_response(row: dict[str, Any], response: Response[Any]) -> None:
     message, usage = response.message, response.usage
     parts = message.parts
-    if len(parts) == 1 and type(first := parts[0]) is Text and first.signature is None:
+    if len(parts) == 1 and type(first := parts[0]) is Text and first.text and first.signature is None:
         row["text"] = first.text
     else:
         row["text"] = message.text
