@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 
 import click
 
+from inferail.cli.batch import batch
 from inferail.cli.cache import cache
 from inferail.cli.chat import chat
 from inferail.cli.demo import demo
@@ -108,7 +109,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 
 # These modules load click alone; what a command needs is loaded when it runs.
-for _command in (cache, chat, demo, loadtest, models, replay, report, rules, sandbox, serve, simulate, tokens):
+for _command in (batch, cache, chat, demo, loadtest, models, replay, report, rules, sandbox, serve, simulate, tokens):
     main.add_command(_command)
 
 
