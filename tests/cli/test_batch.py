@@ -13,7 +13,9 @@ MODEL = ("--model", "openai:gpt-5-mini", "--records", "none")
 @pytest.fixture
 def rows(tmp_path):
     path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps({"id": f"r{number}", "review": f"number {number}"}) + "\n" for number in range(6)))
+    path.write_text(
+        "".join(json.dumps({"id": f"r{number}", "review": f"number {number}"}) + "\n" for number in range(6))
+    )
     return path
 
 

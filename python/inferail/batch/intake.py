@@ -6,11 +6,11 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from inferail.batch.files.seen import Occurrences, mixed
 from inferail.batch.identity import digest, digest_of_data
-from inferail.batch.items import Broken, Item, Prepared, prepared
+from inferail.batch.items import Broken, Prepared, prepared
 from inferail.errors import ConfigError, InferailError
 from inferail.frozen import quick
 from inferail.waiting.latch import Latch
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from inferail.batch.files.sources import Source
     from inferail.types.scope import Scope
 
-__all__ = ["Intake", "Taken"]
+__all__ = ["Intake", "Known", "Taken"]
+
+# A row of an earlier run: its index, id, digest and occurrence, as it was given, and where its line begins. A tuple: a batch
+# that goes on meets a million of them before the first new row.
+Known: TypeAlias = tuple[int, str | None, bytes, int, Any, int]
 
 # Rows of an earlier run that are handed on together.
 _SPAN: Final = 256
@@ -60,23 +64,21 @@ class Intake:
         source: Source,
         prompt: Callable[[Any], Any] | None,
         journal: Journal | None,
-        recall: Callable[[int, Any], Item[Any]] | None,
     ) -> None:
-        """Begins to read `source`; `recall` makes the item of a row that lies at an offset in `journal`."""
+        """Begins to read `source`; `journal` knows what is done."""
         self.taken = 0
         self.over = False
         self.failure: BaseException | None = None
         self._rows = source.begin()
         self._prompt = prompt
         self._journal = journal
-        self._recall = recall
         self._occurrences = None if journal is None else Occurrences()
         self._lock = threading.Lock()
         self._reading = False
         self._queue: deque[Latch] = deque()
         self._held: Taken | None = None  # taken behind rows of an earlier run, which go first
 
-    async def take(self, scope: Scope, most: int) -> Taken | list[Item[Any]] | None:
+    async def take(self, scope: Scope, most: int) -> Taken | list[Known] | None:
         """The next row that is to be asked for, or up to `most` rows of an earlier run, or None at the end.
 
         Raises:
@@ -88,7 +90,7 @@ class Intake:
             held, self._held = self._held, None
             if held is not None:
                 return held
-            done: list[Item[Any]] = []
+            done: list[Known] = []
             most = min(most, _SPAN)
             while not self.over:
                 try:
@@ -100,12 +102,12 @@ class Intake:
                     self._failed(error)
                     break
                 taken = self._numbered(row)
-                if type(taken) is Taken:
+                if isinstance(taken, Taken):
                     if not done:
                         return taken
                     self._held = taken
                     break
-                done.append(cast("Item[Any]", taken))
+                done.append(taken)
                 if len(done) >= most:
                     break
             return done or None
@@ -114,7 +116,7 @@ class Intake:
         """Nothing is taken any more."""
         self.over = True
 
-    async def _take_later(self, rows: AsyncIterator[Any], scope: Scope) -> Taken | list[Item[Any]] | None:
+    async def _take_later(self, rows: AsyncIterator[Any], scope: Scope) -> Taken | list[Known] | None:
         """From an asynchronous iterator, which only one may wait for at a time: the others stand in a queue."""
         if self._reading:
             turn = Latch()
@@ -141,7 +143,7 @@ class Intake:
         finally:
             self._next()
         taken = self._numbered(row)
-        return taken if type(taken) is Taken else [cast("Item[Any]", taken)]
+        return taken if isinstance(taken, Taken) else [taken]
 
     def _next(self) -> None:
         if self._queue:
@@ -153,41 +155,47 @@ class Intake:
         self.over = True
         self.failure = error
 
-    def _numbered(self, row: Any) -> Taken | Item[Any]:
-        """A row with its number and its key; an item where it is done."""
-        index = self.taken
-        self.taken += 1
-        given, error = row, None
-        if type(row) is Broken:
-            given, error = None, row.error
-        elif self._prompt is not None:
-            try:
-                row = self._prompt(row)
-            except Exception as failure:  # noqa: BLE001 - a failure of one row
-                error = ConfigError(
-                    f"row {index}: the function that makes its prompt failed with {type(failure).__name__}"
-                )
+    def _numbered(self, row: Any) -> Taken | Known:
+        """A row with its number and its key."""
+        index, given, error = self.taken, row, None
+        self.taken = index + 1
+        if self._prompt is not None or type(row) is Broken:
+            row, error = self._made(row, index)
+            given = None if type(row) is Broken else given
+        row_id = _id(row) if type(row) is dict else None
         key = ""
-        if self._occurrences is not None and self._journal is not None:
+        journal, occurrences = self._journal, self._occurrences
+        if journal is not None and occurrences is not None:
             try:
                 name = _name(row)
             except ConfigError as failure:
                 name, error = digest(["unreadable", index]), failure
             number = int.from_bytes(name[:8])
-            occurrence = self._occurrences.count(number)
-            offset = self._journal.done.find(mixed(number, occurrence))
+            occurrence = occurrences.count(number)
+            offset = journal.done.find(mixed(number, occurrence) if occurrence else number)
             if offset >= 0:
-                self._journal.note(index, offset)
-                assert self._recall is not None  # noqa: S101 - who has a journal can recall
-                return self._recall(offset, (index, _id(row), f"{name.hex()}-{occurrence}", given))
+                journal.note(index, offset)
+                return index, row_id, name, occurrence, given, offset
             key = f"{name.hex()}-{occurrence}"
         if error is not None:
-            return Taken(index, _id(row), key, given, error)
+            return Taken(index, row_id, key, given, error)
         try:
             asked: Prepared | InferailError = prepared(row)
         except InferailError as failure:
             asked = failure
-        return Taken(index, _id(row), key, given, asked)
+        return Taken(index, row_id, key, given, asked)
+
+    def _made(self, row: Any, index: int) -> tuple[Any, InferailError | None]:
+        """What is asked for a row, or why nothing is."""
+        if type(row) is Broken:
+            return row, row.error
+        assert self._prompt is not None  # noqa: S101 - the other reason to come here
+        try:
+            return self._prompt(row), None
+        except Exception as failure:  # noqa: BLE001 - a failure of one row
+            return row, ConfigError(
+                f"row {index}: the function that makes its prompt failed with {type(failure).__name__}"
+            )
 
 
 def _name(row: Any) -> bytes:
@@ -202,8 +210,6 @@ def _name(row: Any) -> bytes:
     return digest(row)
 
 
-def _id(row: Any) -> str | None:
-    if isinstance(row, dict):
-        found = cast("dict[str, Any]", row).get("id")
-        return None if found is None else str(found)
-    return None
+def _id(row: dict[str, Any]) -> str | None:
+    found = row.get("id")
+    return None if found is None else str(found)

@@ -33,7 +33,7 @@ class Item(Generic[OutputT]):
         resumed: Whether it was done in an earlier run and comes from the checkpoint.
     """
 
-    __slots__ = ("_error", "_fetch", "_line", "_read", "_response", "id", "index", "input", "key", "ran", "resumed")
+    __slots__ = ("_error", "_line", "_read", "_response", "id", "index", "input", "key", "ran", "resumed")
 
     def __init__(  # noqa: PLR0917 - made for every row, by position
         self,
@@ -45,18 +45,17 @@ class Item(Generic[OutputT]):
         error: Exception | None = None,
         *,
         ran: bool = True,
-        fetch: Callable[[], bytes] | None = None,
+        line: bytes = b"",
         read: Callable[[bytes], tuple[Response[OutputT] | None, Exception | None]] | None = None,
     ) -> None:
-        """A row that is done; of one of an earlier run `fetch` gives the line, and `read` what it says."""
+        """A row that is done; `read` makes of the `line` of an earlier run what it says, when somebody looks."""
         self.index = index
         self.id = row_id
         self.key = key
         self.input = given
         self.ran = ran
         self.resumed = read is not None
-        self._fetch, self._read = fetch, read
-        self._line: bytes | None = None
+        self._line, self._read = line, read
         self._response = response
         self._error = error
 
@@ -95,19 +94,11 @@ class Item(Generic[OutputT]):
         )
         return f"Item({self.index}, {what})"
 
-    def hold(self) -> None:
-        """Has the line of an earlier run in memory: the file may be gone when somebody wants to know."""
-        if self._fetch is not None:
-            fetch, self._fetch = self._fetch, None
-            self._line = fetch()
-
     def _recall(self) -> None:
         if self._read is not None:
-            self.hold()
             read, self._read = self._read, None
-            line, self._line = self._line, None
-            assert line is not None  # noqa: S101 - it is held
-            self._response, self._error = read(line)
+            self._response, self._error = read(self._line)
+            self._line = b""
 
 
 @dataclass(frozen=True, slots=True)

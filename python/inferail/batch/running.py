@@ -13,7 +13,7 @@ from inferail.batch.files.journal import Journal
 from inferail.batch.files.rows import encoded, loaded, restored
 from inferail.batch.files.sources import source_of
 from inferail.batch.identity import digest
-from inferail.batch.intake import Intake, Taken
+from inferail.batch.intake import Intake, Known, Taken
 from inferail.batch.items import Item, Prepared
 from inferail.batch.options import Settings
 from inferail.batch.probes import Complete, answered, request_for
@@ -73,8 +73,8 @@ class BaseBatch(Generic[OutputT]):
         self._intake: Intake | None = None
         self._progress: Progress | None = None
         self._halt: InferailError | None = None
-        self._ready: deque[Item[OutputT]] = deque()
-        self._early: dict[int, Item[OutputT]] = {}
+        self._ready: deque[Item[OutputT] | Known] = deque()
+        self._early: dict[int, Item[OutputT] | Known] = {}
         self._expected = 0
         self._working = 0
         self._room = Latch()
@@ -95,7 +95,7 @@ class BaseBatch(Generic[OutputT]):
         self._ending = _Ending(outer.cancellation)
         self._scope = outer.but(cancellation=self._ending, budget=settings.budget or outer.budget, path="batch")
         self._journal = await self._open_journal()
-        self._intake = Intake(self._source, settings.prompt, self._journal, self._recalled)
+        self._intake = Intake(self._source, settings.prompt, self._journal)
         self._progress = Progress.wanted(settings.progress, self.total)
         self._race = race(blocking=self._blocking)
         # No more tasks or threads than there are rows.
@@ -106,17 +106,38 @@ class BaseBatch(Generic[OutputT]):
 
     async def _next(self) -> Item[OutputT] | None:
         """The next item, or None at the end."""
+        if not self._ready and not await self._more():
+            return None
+        ended = self._ready.popleft()
+        if isinstance(ended, tuple):
+            self._count_known(1)
+            return self._recalled(ended)
+        self._count(ended)
+        return ended
+
+    async def _all(self) -> None:
+        """Runs to the end; nobody looks at the items."""
         ready = self._ready
-        while not ready:
+        while ready or await self._more():
+            known = 0
+            for ended in ready:
+                if isinstance(ended, tuple):
+                    known += 1
+                else:
+                    self._count(ended)
+            ready.clear()
+            self._count_known(known)
+
+    async def _more(self) -> bool:
+        """Waits until something is ready; False at the end."""
+        while not self._ready:
             if self._race is None or not self._working:
                 self._finish()
-                return None
+                return False
             happening = await self._race.next()
             if happening is not None:
                 self._happened(happening)
-        item = ready.popleft()
-        self._count(item)
-        return item
+        return True
 
     async def _end(self) -> None:
         intake, running, journal, progress = self._intake, self._race, self._journal, self._progress
@@ -205,31 +226,27 @@ class BaseBatch(Generic[OutputT]):
     # What the reader does
 
     def _happened(self, happening: Happening) -> None:
-        if not happening.ended:
-            items: list[Item[OutputT]] = happening.value
-            if not self._settings.ordered:
-                self._ready.extend(items)
-                return
-            early = self._early
-            for item in items:
-                if item.index == self._expected:
-                    self._ready.append(item)
-                    self._expected += 1
-                else:
-                    early[item.index] = item
-            while early and (following := early.pop(self._expected, None)) is not None:
-                self._ready.append(following)
-                self._expected += 1
+        if happening.ended:
+            self._working -= 1
+            if happening.error is not None:
+                raise happening.error
             return
-        self._working -= 1
-        if happening.error is not None:
-            raise happening.error
+        ended: list[Item[OutputT] | Known] = happening.value
+        if not self._settings.ordered:
+            self._ready.extend(ended)
+            return
+        early = self._early
+        if isinstance(ended[0], tuple) and ended[0][0] == self._expected:  # they follow one another
+            self._ready.extend(ended)
+            self._expected += len(ended)
+        else:
+            early.update([(each[0] if isinstance(each, tuple) else each.index, each) for each in ended])
+        while early and (following := early.pop(self._expected, None)) is not None:
+            self._ready.append(following)
+            self._expected += 1
 
     def _count(self, item: Item[OutputT]) -> None:
-        self.done += 1
-        if item.resumed:
-            self.resumed += 1
-        elif not item.ran:
+        if not item.ran:
             self.not_run += 1
         else:
             response, error = _ended(item)
@@ -244,6 +261,14 @@ class BaseBatch(Generic[OutputT]):
                 self.failed += 1
                 for attempt in getattr(error, "attempts", ()):
                     self._cost += attempt.usage.cost_usd or 0.0
+        self._gave(1)
+
+    def _count_known(self, count: int) -> None:
+        self.resumed += count
+        self._gave(count)
+
+    def _gave(self, count: int) -> None:
+        self.done += count
         # Not for every place that gets free: whoever is woken is to find some work.
         if self._full and (not self._intake or self._intake.taken - self.done <= self._settings.ahead * 3 // 4):
             self._full = False
@@ -303,21 +328,23 @@ class BaseBatch(Generic[OutputT]):
         request = await request_for(self._complete, "…", self._model, self._output, self._settings.call)
         return digest([self._model.name, request])
 
-    def _recalled(self, offset: int, known: tuple[int, str | None, str, Any]) -> Item[Any]:
+    def _recalled(self, known: Known) -> Item[Any]:
         """The item of a row that was done in an earlier run; its line is read when somebody looks."""
+        index, row_id, name, occurrence, given, offset = known
         journal = self._journal
-        assert journal is not None  # noqa: S101 - it is the one who asks
+        assert journal is not None  # noqa: S101 - it knows the row
+        key = f"{name.hex()}-{occurrence}"
+        return Item(index, row_id, key, given, line=journal.line(offset), read=self._read)
 
-        def read(line: bytes) -> tuple[Response[Any] | None, Exception | None]:
-            response, error = restored(loaded(line))
-            if response is None or self._output is None:
-                return response, error
-            try:
-                return _driven(answered(self._complete, response, self._model, self._output, self._settings.call)), None
-            except InferailError as failure:
-                return None, failure
-
-        return Item(*known, fetch=lambda: journal.line(offset), read=read)
+    def _read(self, line: bytes) -> tuple[Response[Any] | None, Exception | None]:
+        """What a line of the checkpoint says."""
+        response, error = restored(loaded(line))
+        if response is None or self._output is None:
+            return response, error
+        try:
+            return _driven(answered(self._complete, response, self._model, self._output, self._settings.call)), None
+        except InferailError as failure:
+            return None, failure
 
     async def _estimate(self, sample: int, output_tokens: int) -> Estimate:
         if not self._source.again:
@@ -345,7 +372,6 @@ class AsyncBatch(BaseBatch[OutputT]):
         item = await self._next()
         if item is None:
             raise StopAsyncIteration
-        item.hold()
         return item
 
     async def run(self) -> Self:
@@ -357,8 +383,7 @@ class AsyncBatch(BaseBatch[OutputT]):
             FormatError: The input cannot be read any further, or the checkpoint is damaged.
         """
         async with self:
-            while await self._next() is not None:
-                pass
+            await self._all()
         return self
 
     async def estimate(self, *, sample: int = 1000, output_tokens: int = 256) -> Estimate:
@@ -397,14 +422,12 @@ class Batch(BaseBatch[OutputT]):
         item: Item[OutputT] | None = _driven(self._next())
         if item is None:
             raise StopIteration
-        item.hold()
         return item
 
     def run(self) -> Self:
         """Runs it to its end, as `AsyncBatch.run` does."""
         with self:
-            while _driven(self._next()) is not None:
-                pass
+            _driven(self._all())
         return self
 
     def estimate(self, *, sample: int = 1000, output_tokens: int = 256) -> Estimate:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Occurrences", "Places", "mixed"]
 
 _FIRST_SLOTS: Final = 1 << 10
+_NEAR: Final = 4096  # rows that are done and expected next
 _MASK: Final = (1 << 64) - 1
 _STEP: Final = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio: spreads occurrences of one digest
 
@@ -69,9 +70,13 @@ class Occurrences:
 
 
 class Places:
-    """Where the line of each row that is done begins, by `mixed` number. The last of several lines of a row counts."""
+    """Where the line of each row that is done begins, by `mixed` number. The last of several lines of a row counts.
 
-    __slots__ = ("_numbers", "_offsets")
+    Rows mostly come in the order in which they were done: those that are expected next are in a small dictionary, the others
+    are found by bisection, which takes five times as long.
+    """
+
+    __slots__ = ("_near", "_numbers", "_offsets", "_order", "_read")
 
     def __init__(self, numbers: Sequence[int], offsets: Sequence[int]) -> None:
         import numpy as np
@@ -81,15 +86,33 @@ class Places:
         keys, places = keys[order], np.asarray(offsets, dtype=np.uint64)[order]
         last = np.ones(len(keys), dtype=bool)
         last[:-1] = keys[1:] != keys[:-1]
+        keys, places = keys[last], places[last]
         # Views of Python: each of their numbers costs half of numpy's own.
-        self._numbers: memoryview[int] = keys[last].data
-        self._offsets: memoryview[int] = places[last].data
+        self._numbers: memoryview[int] = keys.data
+        self._offsets: memoryview[int] = places.data
+        self._order = np.argsort(places)  # as they stand in the file
+        self._near: dict[int, int] = {}
+        self._read = 0
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def find(self, number: int) -> int:
-        """The offset of its line, or -1."""
+        """The offset of its line, or -1. Each number is asked for once."""
+        near = self._near
+        if len(near) < _NEAR and self._read < len(self._numbers):
+            self._read_on()
+        offset = near.pop(number, -1)
+        if offset >= 0:
+            return offset
         numbers = self._numbers
         at = bisect_left(numbers, number)
         return self._offsets[at] if at < len(numbers) and numbers[at] == number else -1
+
+    def _read_on(self) -> None:
+        import numpy as np
+
+        chosen = self._order[self._read : self._read + _NEAR]
+        self._read += _NEAR
+        numbers, offsets = np.asarray(self._numbers)[chosen], np.asarray(self._offsets)[chosen]
+        self._near.update(zip(numbers.tolist(), offsets.tolist(), strict=True))
