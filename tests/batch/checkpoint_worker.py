@@ -61,11 +61,15 @@ def arm(where, number):
         os.write = write
     elif where == "fsync":
         os.fsync = wrapped(os.fsync)
-    elif where == "rename":
-        Path.replace = wrapped(Path.replace)
-    elif where == "unlink":
-        Path.unlink = wrapped(Path.unlink)
+    elif where in ("replace", "unlink"):
+        setattr(Path, where, wrapped(getattr(Path, where)))
     return (lambda: kills() and die()) if where == "call" else (lambda: None)
+
+
+def say(word):
+    """For the test, which reads what this process writes."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
 
 
 def run(out, calls, where, number, way):
@@ -75,13 +79,13 @@ def run(out, calls, where, number, way):
     if way == "threads":
         with ir.Client(model) as client, client.batch(ROWS, **options) as batch:
             for item in batch:
-                print(item.index, flush=True)
+                say(item.index)
         return
 
     async def work():
         async with ir.AsyncClient(model) as client, client.batch(ROWS, **options) as batch:
             async for item in batch:
-                print(item.index, flush=True)
+                say(item.index)
 
     asyncio.run(work())
 
@@ -94,8 +98,11 @@ def full(path):
         with ir.Client(Echo()) as client:
             client.batch([f"row {number}" for number in range(30)], checkpoint=path, concurrency=1).run()
     except ir.InferailError as error:
-        print(type(error).__name__, error)
+        say(type(error).__name__)
 
 
 if __name__ == "__main__":
-    {"run": run, "full": full}[sys.argv[1]](*sys.argv[2:])
+    if sys.argv[1] == "run":
+        run(*sys.argv[2:])
+    else:
+        full(sys.argv[2])

@@ -182,8 +182,9 @@ def test_checkpoint_of_another_batch_is_refused(model, options, done):
 
 def test_checkpoint_is_written_by_one_batch_at_a_time(done):
     with ir.Client(Echo()) as client, client.batch(["a"], checkpoint=done):
+        second = client.batch(["a"], checkpoint=done)
         with pytest.raises(ir.ConfigError, match="another batch"):
-            client.batch(["a"], checkpoint=done).run()
+            second.run()
 
 
 def test_checkpoint_in_a_folder_that_is_not_there(tmp_path):
@@ -233,7 +234,7 @@ def worker(*arguments):
     )
 
 
-KILLS = ["journal", "fsync", "rename", "unlink", "call"]
+KILLS = ["journal", "fsync", "replace", "unlink", "call"]
 
 
 @pytest.mark.slow
@@ -315,6 +316,7 @@ def test_answers_come_back_as_they_were(parts, usage, extra, index):
     assert line.endswith(b"}\n")
     assert line.count(b"\n") == 1
     assert error is None
+    assert back is not None
     assert back == response
     assert back.message.provider == response.message.provider
 
@@ -324,6 +326,7 @@ def test_half_a_surrogate_pair_is_kept():
 
     back, _ = restored(loaded(encoded("0" * 32 + "-0", 0, None, response, None)))
 
+    assert back is not None
     assert back.text in ("\ud83d", "�")
 
 

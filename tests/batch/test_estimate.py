@@ -69,7 +69,7 @@ def test_estimate_takes_the_dearest_of_several_models():
         async with ir.AsyncClient(model) as client:
             return await client.batch(["a"]).estimate(output_tokens=1)
 
-    assert asyncio.run(work()).cost_usd > 0.001
+    assert (asyncio.run(work()).cost_usd or 0.0) > 0.001
 
 
 def test_estimate_needs_an_input_that_can_be_read_again():

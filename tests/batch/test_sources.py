@@ -1,15 +1,18 @@
 """Rows come from lists, iterators, files and tables, and go to files; what cannot be read is told with its place."""
 
 import json
+from importlib import import_module
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 from tests.batch.running_twins import Echo, in_asyncio, in_threads
 
 import inferail as ir
 from inferail.testing import ScriptedModel
+
+pa: Any = import_module("pyarrow")  # its types are in no package
+pq: Any = import_module("pyarrow.parquet")
 
 ROWS = [{"id": str(number), "prompt": f"row {number}", "stars": number} for number in range(2500)]
 TEXTS = [f"<row {number}>" for number in range(2500)]

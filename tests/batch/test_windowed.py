@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 import trio
@@ -64,8 +65,9 @@ def echoed(text):
     return Response(text_message(f"<{text}>"), "stop", Usage(4, 2, cost_usd=0.001), provider="echo", model="model")
 
 
-async def ask(model, *texts):
-    return await asyncio.gather(*(model.generate(asking(text)) for text in texts), return_exceptions=True)
+async def ask(model, *texts) -> Any:
+    ended: Any = await asyncio.gather(*(model.generate(asking(text)) for text in texts), return_exceptions=True)
+    return ended
 
 
 def test_window_asks_each_distinct_payload_once_and_answers_everybody():
@@ -175,7 +177,8 @@ def test_cancelled_caller_does_not_cancel_the_others():
         first, second = (asyncio.create_task(model.generate(asking("same"))) for _ in range(2))
         await asyncio.sleep(0.5)
         first.cancel()
-        return await asyncio.gather(first, second, return_exceptions=True)
+        ended: Any = await asyncio.gather(first, second, return_exceptions=True)
+        return ended
 
     first, second = run_virtual(work())
 
@@ -213,7 +216,8 @@ def test_deadline_of_one_caller_is_not_that_of_another():
     shared = virtual()
 
     async def work():
-        return await asyncio.gather(asked(1.0), asked(5.0), asked(None), return_exceptions=True)
+        ended: Any = await asyncio.gather(asked(1.0), asked(5.0), asked(None), return_exceptions=True)
+        return ended
 
     short, long, without = run_virtual(work())
 
@@ -316,7 +320,7 @@ def test_window_works_in_threads_and_leaves_one_record_for_each_attempt():
     assert texts == [answer().text] * 8
 
 
-def test_attempts_of_a_window_leave_one_record_each(tmp_path):
+def test_attempts_of_a_window_leave_one_record_each():
     from inferail.testing.sandbox import Sandbox
 
     with Sandbox() as sandbox:
@@ -332,8 +336,8 @@ def test_attempts_of_a_window_leave_one_record_each(tmp_path):
     assert len(records) == len(sandbox.requests) == 3
     paid = [response for response in responses if response.attempts]
     assert len(paid) == 3
-    assert sum(record.usage.cost_usd for record in records) == pytest.approx(
-        sum(response.usage.cost_usd for response in responses)
+    assert sum(record.usage.cost_usd or 0.0 for record in records) == pytest.approx(
+        sum(response.usage.cost_usd or 0.0 for response in responses)
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
+from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
+
+pq: Any = import_module("pyarrow.parquet")  # its types are in no package
 
 MODEL = ("--model", "openai:gpt-5-mini", "--records", "none")
 
@@ -113,8 +116,9 @@ def test_schema_is_asked_for(run, sandbox, rows, tmp_path):
         pytest.param(["--concurrency", "0"], "concurrency", id="concurrency"),
     ],
 )
-def test_wrong_options_are_told(run, sandbox, rows, tmp_path, arguments, told, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("sandbox")
+def test_wrong_options_are_told(run, rows, arguments, told, monkeypatch):
+    monkeypatch.chdir(rows.parent)
 
     result = run("batch", str(rows), "out.jsonl", *MODEL, *arguments)
 

@@ -157,12 +157,14 @@ class Intake:
 
     def _numbered(self, row: Any) -> Taken | Known:
         """A row with its number and its key."""
-        index, given, error = self.taken, row, None
+        index: int = self.taken
+        given: Any = row
+        error: InferailError | None = None
         self.taken = index + 1
         if self._prompt is not None or type(row) is Broken:
             row, error = self._made(row, index)
             given = None if type(row) is Broken else given
-        row_id = _id(row) if type(row) is dict else None
+        row_id = _id(row)
         key = ""
         journal, occurrences = self._journal, self._occurrences
         if journal is not None and occurrences is not None:
@@ -210,6 +212,6 @@ def _name(row: Any) -> bytes:
     return digest(row)
 
 
-def _id(row: dict[str, Any]) -> str | None:
-    found = row.get("id")
+def _id(row: Any) -> str | None:
+    found = cast("dict[str, Any]", row).get("id") if type(row) is dict else None
     return None if found is None else str(found)

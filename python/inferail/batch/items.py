@@ -192,8 +192,7 @@ def _sampling(given: Mapping[str, Any]) -> Sampling:
 def _messages(given: Any) -> tuple[Message, ...]:
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise ConfigError(f"messages is a list of messages: {_FORM}")
-    several: Any = given
-    return tuple(_message(each) for each in several)
+    return tuple(map(_message, cast("Any", given)))
 
 
 def _message(given: Any) -> Message:

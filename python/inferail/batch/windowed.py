@@ -6,6 +6,7 @@ import asyncio
 import copy
 import math
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from inferail.batch.identity import digest
@@ -187,7 +188,7 @@ class Windowed(Around):
             await self._ask_together(calls, many)
             return
         for call in calls[1:]:
-            self._background.start(lambda call=call: self._ask_one(call), call.scope)
+            self._background.start(partial(self._ask_one, call), call.scope)
         await self._ask_one(calls[0])
         for call in calls[1:]:
             await call.landed.wait(call.scope.but(cancellation=None))
@@ -208,9 +209,8 @@ class Windowed(Around):
             with calls[0].asking().but(cancellation=cancellation, deadline=_moment(ends)).enter():
                 answers = await many([call.request for call in calls])
             if len(answers) != len(calls):
-                raise RequestError(
-                    f"{self.model.name} was asked for {len(calls)} answers at once and gave {len(answers)}"
-                )
+                told = f"{self.model.name} was asked for {len(calls)} answers at once and gave {len(answers)}"
+                answers = [RequestError(told)] * len(calls)
             for call, answer in zip(calls, answers, strict=True):
                 if isinstance(answer, BaseException):
                     call.fail(answer)

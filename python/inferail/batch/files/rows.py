@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from inspect import signature
+from operator import attrgetter
 from typing import Any, Final, cast
 
 from inferail import errors
@@ -31,6 +32,9 @@ _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind for kind in (Text, ToolCall, ToolResult, Reasoning, Refusal, Image, Audio, File)
 }
 _USAGE: Final = tuple((each.name, each.default) for each in fields(Usage))
+_RARE: Final = tuple(pair for pair in _USAGE if pair[0] not in ("input_tokens", "output_tokens", "cost_usd"))
+_rare_of = attrgetter(*(name for name, _ in _RARE))
+_NO_RARE: Final = tuple(default for _, default in _RARE)
 _OF_ERRORS: Final = (
     *("status_code", "code", "provider", "model", "request_id", "retry_after", "phase", "guard", "stage", "tool"),
     *("limit", "spent", "row", "feature", "label", "missing", "text", "path", "offset"),
@@ -116,6 +120,7 @@ def restored(row: Mapping[str, Any]) -> tuple[Response[Any] | None, Exception | 
 
 def _add_response(row: dict[str, Any], response: Response[Any]) -> None:
     message, usage = response.message, response.usage
+    told: dict[str, Any]
     parts = message.parts
     if len(parts) == 1 and type(first := parts[0]) is Text and first.text and first.signature is None:
         row["text"] = first.text
@@ -128,7 +133,11 @@ def _add_response(row: dict[str, Any], response: Response[Any]) -> None:
     row["finish_reason"] = response.finish_reason
     row["provider"] = response.provider
     row["model"] = response.model
-    row["usage"] = {name: value for name, default in _USAGE if (value := getattr(usage, name)) != default}
+    row["usage"] = told = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+    if usage.cost_usd is not None:
+        told["cost_usd"] = usage.cost_usd
+    if (rare := _rare_of(usage)) != _NO_RARE:
+        told.update([(name, value) for (name, default), value in zip(_RARE, rare, strict=True) if value != default])
     extra = (
         ("writer", message.provider),
         ("response_id", response.id),

@@ -179,7 +179,9 @@ def _summary(ran: Batch[Any], target: Path) -> str:
     parts += [f"{count:,} {what}" for count, what in ((ran.resumed, "done before"), (ran.failed, "failed")) if count]
     if ran.not_run:
         parts.append(f"{ran.not_run:,} not run")
-    told = f"{', '.join(parts)}; {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, ${usage.cost_usd or 0:.4f}"
+    told = (
+        f"{', '.join(parts)}; {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, ${usage.cost_usd or 0:.4f}"
+    )
     if ran.finished:
         return f"{told}. Written to {target}"
     return f"{told}. Kept in {target}.partial: go on with --resume"
