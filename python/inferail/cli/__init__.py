@@ -1,4 +1,4 @@
-"""The command `inferail`: cache, chat, demo, models, sandbox, serve, tokens. Uses everything, is used by nothing."""
+"""The command `inferail`: batch, cache, chat, demo, models, sandbox, serve, tokens. Uses everything, is used by nothing."""
 
 from inferail.cli.command import main
 
