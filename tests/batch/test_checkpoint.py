@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -178,6 +179,33 @@ def test_checkpoint_of_another_batch_is_refused(model, options, done):
 
     with pytest.raises(ir.ConfigError, match="another batch"):
         in_threads(model, ["a"], checkpoint=done, **options)
+
+
+def test_labels_may_change_from_run_to_run(done):
+    in_threads(Echo(), ["a"], checkpoint=done, labels={"run": "1"})
+
+    batch, _ = in_threads(Echo(), ["a"], checkpoint=done, labels={"run": "2"})
+
+    assert batch.resumed == 1
+
+
+def test_call_that_ends_while_the_batch_is_left_has_its_line(done):
+    asked = threading.Event()
+
+    class Slow(Echo):
+        async def generate(self, request):
+            if request.messages[-1].text == "b":
+                asked.set()
+                left.wait(10.0)
+            return await super().generate(request)
+
+    left = threading.Event()
+    with ir.Client(Slow()) as client, client.batch(["a", "b"], checkpoint=done, concurrency=2) as batch:
+        assert next(batch).text == "<a>"
+        assert asked.wait(10.0)
+        threading.Timer(0.05, left.set).start()
+
+    assert {row["text"] for row in lines(done)[1:]} == {"<a>", "<b>"}
 
 
 def test_checkpoint_is_written_by_one_batch_at_a_time(done):

@@ -356,6 +356,8 @@ def test_batch_runs_once():
         pytest.param([], {"prompt": "text"}, id="prompt"),
         pytest.param([], {"fsync": -1}, id="fsync"),
         pytest.param([], {"to": "out.csv"}, id="to"),
+        pytest.param([], {"to": 5}, id="to-no-path"),
+        pytest.param([], {"to": "out.jsonl", "checkpoint": "out.jsonl"}, id="same-file"),
     ],
 )
 def test_wrong_arguments_are_told_before_anything_is_sent(items, options):

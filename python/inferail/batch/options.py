@@ -89,7 +89,9 @@ class Settings:
             raise ConfigError("prompt must be a function of a row, for example lambda row: row['review']")
         if fsync is not None and not (isinstance(fsync, int | float) and 0 <= fsync < math.inf):
             raise ConfigError(f"fsync must be a number of seconds, 0 or more, or None, not {fsync!r}")
-        to = None if own.get("to") is None else Path(own["to"])
+        to, checkpoint = _path("to", own.get("to")), _path("checkpoint", own.get("checkpoint"))
+        if to is not None and to == checkpoint:
+            raise ConfigError("to and checkpoint are two files: what comes out, and what is done until then")
         if to is not None and to.suffix.lower() not in _KINDS:
             raise ConfigError(f"the file for what comes out ends in {', '.join(_KINDS)}, not {to.suffix!r}")
         return cls(
@@ -98,7 +100,7 @@ class Settings:
             bool(own.get("ordered", True)),
             prompt,
             to,
-            None if own.get("checkpoint") is None else Path(own["checkpoint"]),
+            checkpoint,
             bool(own.get("resume", False)),
             bool(own.get("retry_failed", False)),
             budget,
@@ -106,6 +108,15 @@ class Settings:
             fsync,
             ahead,
         )
+
+
+def _path(name: str, value: Any) -> Path | None:
+    if value is None:
+        return None
+    try:
+        return Path(value)
+    except TypeError:
+        raise ConfigError(f"{name} is the path of a file, not {type(value).__name__}") from None
 
 
 def _count(name: str, value: object) -> int:

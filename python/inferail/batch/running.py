@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Generic, Self
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from inferail.batch.estimate import Call, Estimate, estimated
 from inferail.batch.files import finished
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from inferail.types.response import Response
 
 __all__ = ["AsyncBatch", "BaseBatch", "Batch"]
+
+ResultT = TypeVar("ResultT")
 
 _LOGGER: Final = logging.getLogger("inferail.batch")
 
@@ -132,7 +136,7 @@ class BaseBatch(Generic[OutputT]):
         """Waits until something is ready; False at the end."""
         while not self._ready:
             if self._race is None or not self._working:
-                self._finish()
+                await self._finish()
                 return False
             happening = await self._race.next()
             if happening is not None:
@@ -140,14 +144,16 @@ class BaseBatch(Generic[OutputT]):
         return True
 
     async def _end(self) -> None:
-        intake, running, journal, progress = self._intake, self._race, self._journal, self._progress
-        self._race = self._journal = self._progress = None
-        if intake is not None:
-            intake.end()
+        running, progress = self._race, self._progress
+        self._race = self._progress = None
+        if self._intake is not None:
+            self._intake.end()
         try:
             if running is not None:
                 await running.close()
         finally:
+            # Not before: a call that ends meanwhile has its line, though nobody is given its item.
+            journal, self._journal = self._journal, None
             if journal is not None:
                 journal.close()
             if progress is not None:
@@ -277,7 +283,7 @@ class BaseBatch(Generic[OutputT]):
         if self._progress is not None:
             self._progress.show(self.done, self.failed, self._cost)
 
-    def _finish(self) -> None:
+    async def _finish(self) -> None:
         intake, journal, to = self._intake, self._journal, self._settings.to
         if intake is not None and (failure := intake.failure) is not None:
             intake.failure = None
@@ -286,9 +292,19 @@ class BaseBatch(Generic[OutputT]):
             return
         self.finished = True
         if to is not None and journal is not None:
-            finished.write(to, journal)
+            await self._aside(lambda: finished.write(to, journal))
             if self._settings.checkpoint is None:
                 journal.path.unlink(missing_ok=True)
+
+    async def _aside(self, work: Callable[[], ResultT]) -> ResultT:
+        """What `work` returns: reading and writing whole files must not hold up an event loop."""
+        if self._blocking:
+            return work()
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the documented one raises instead of answering
+            return await asyncio.to_thread(work)
+        import trio
+
+        return await trio.to_thread.run_sync(work)
 
     # Checkpoint
 
@@ -301,8 +317,11 @@ class BaseBatch(Generic[OutputT]):
         if path is None:
             assert to is not None  # noqa: S101 - one of the two is there
             path = finished.partial_of(to)
-            self._check_to(to, path, identity)
-        journal = Journal(path, identity, self._model.name, fsync=settings.fsync, failed_again=settings.retry_failed)
+            await self._aside(partial(self._check_to, to, path, identity))
+        name = self._model.name
+        journal = await self._aside(
+            lambda: Journal(path, identity, name, fsync=settings.fsync, failed_again=settings.retry_failed)
+        )
         self.cut = journal.cut
         if journal.cut:
             _LOGGER.warning(
@@ -326,7 +345,7 @@ class BaseBatch(Generic[OutputT]):
     async def _identity(self) -> bytes:
         """Of everything that is the same for all rows; finds out whether the options are right, too."""
         request = await request_for(self._complete, "…", self._model, self._output, self._settings.call)
-        return digest([self._model.name, request])
+        return digest([self._model.name, replace(request, labels={})])
 
     def _recalled(self, known: Known) -> Item[Any]:
         """The item of a row that was done in an earlier run; its line is read when somebody looks."""
