@@ -112,6 +112,11 @@ class Intake:
                     break
             return done or None
 
+    @property
+    def holds(self) -> bool:
+        """Whether a row was taken that nobody has got yet."""
+        return self._held is not None
+
     def end(self) -> None:
         """Nothing is taken any more."""
         self.over = True

@@ -99,14 +99,18 @@ class BaseBatch(Generic[OutputT]):
         self._ending = _Ending(outer.cancellation)
         self._scope = outer.but(cancellation=self._ending, budget=settings.budget or outer.budget, path="batch")
         self._journal = await self._open_journal()
-        self._intake = Intake(self._source, settings.prompt, self._journal)
-        self._progress = Progress.wanted(settings.progress, self.total)
-        self._race = race(blocking=self._blocking)
-        # No more tasks or threads than there are rows.
-        self._working = min(settings.concurrency, max(1, self.total or settings.concurrency))
-        with self._scope.enter():
-            for _ in range(self._working):
-                self._race.start(self._work, stop=self._stop)
+        try:
+            self._intake = Intake(self._source, settings.prompt, self._journal)
+            self._progress = Progress.wanted(settings.progress, self.total)
+            self._race = race(blocking=self._blocking)
+            # No more tasks or threads than there are rows.
+            self._working = min(settings.concurrency, max(1, self.total or settings.concurrency))
+            with self._scope.enter():
+                for _ in range(self._working):
+                    self._race.start(self._work, stop=self._stop)
+        except BaseException:
+            await self._end()
+            raise
 
     async def _next(self) -> Item[OutputT] | None:
         """The next item, or None at the end."""
@@ -169,7 +173,7 @@ class BaseBatch(Generic[OutputT]):
             if room <= 0:
                 await self._wait_for_room(intake)
                 continue
-            if intake.over or (self._halt is not None and not self._source.ends):
+            if intake.over or (self._halt is not None and not self._source.ends and not intake.holds):
                 return
             taken = await intake.take(self._scope, room)
             if taken is None:
