@@ -40,7 +40,7 @@ def test_batch_gives_what_a_loop_gives(rows, concurrency, ahead, ordered, lazy):
 
     batch, items = run_virtual(work())
 
-    given_out = {item.index: f"ServerError {item.error.message}" if item.error else item.text for item in items}
+    given_out = {item.index: f"ServerError {item.error}" if item.error else item.text for item in items}
     assert [given_out[number] for number in range(len(rows))] == twin
     assert Counter(model.asked) == Counter(texts)
     assert model.most <= min(concurrency, max(1, len(rows)))
