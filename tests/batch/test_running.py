@@ -334,6 +334,11 @@ def test_model_that_needs_a_loop_is_told_of():
         in_threads(Suspends(), ["a"])
 
 
+def test_batch_that_was_not_entered_says_how():
+    with ir.Client(Echo()) as client, pytest.raises(ir.ConfigError, match="with block"):
+        list(client.batch(["a"]))
+
+
 def test_batch_runs_once():
     with ir.Client(Echo()) as client:
         batch = client.batch(["a"]).run()

@@ -165,6 +165,20 @@ def test_file_is_not_written_over(tmp_path):
     assert out.read_text() == "precious\n"
 
 
+def test_file_is_not_written_over_by_a_new_checkpoint_and_is_by_its_own(tmp_path):
+    out, done = tmp_path / "out.jsonl", tmp_path / "done.jsonl"
+    out.write_text("precious\n")
+    with ir.Client(Echo()) as client:
+        with pytest.raises(ir.ConfigError, match="there already"):
+            client.batch(["a"], to=out, checkpoint=done).run()
+        out.unlink()
+        client.batch(["a"], to=out, checkpoint=done).run()
+
+        client.batch(["a", "b"], to=out, checkpoint=done).run()
+
+    assert [row["text"] for row in lines(out)] == ["<a>", "<b>"]
+
+
 def test_batch_that_was_ended_leaves_a_partial_file_and_goes_on_when_asked(tmp_path):
     """Serves R118."""
     out = tmp_path / "out.jsonl"

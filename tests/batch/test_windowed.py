@@ -349,14 +349,18 @@ def test_nothing_is_left_when_nobody_asks():
     assert model._groups == {}
 
 
-def test_closed_window_says_so():
-    async def work():
-        model = Windowed(Echo())
-        await model.aclose()
-        with pytest.raises(ir.ConfigError, match="closed"):
-            await model.generate(asking("Hello"))
+def test_window_serves_several_clients_and_closing_one_ends_nothing_for_the_others():
+    inner = Echo(seconds=1.0)
+    model = Windowed(inner)
 
-    asyncio.run(work())
+    async def work():
+        first, second = (ir.AsyncClient(model, transport=virtual()) for _ in range(2))
+        waiting = asyncio.create_task(second.complete("b"))
+        async with first:
+            assert (await first.complete("a")).text == "<a>"
+        return (await waiting).text, (await second.complete("c")).text
+
+    assert run_virtual(work()) == ("<b>", "<c>")
 
 
 def test_streams_pass_through_and_explain_names_the_window():

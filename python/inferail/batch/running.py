@@ -138,6 +138,8 @@ class BaseBatch(Generic[OutputT]):
 
     async def _more(self) -> bool:
         """Waits until something is ready; False at the end."""
+        if self._intake is None:
+            raise ConfigError("a batch is read in a with block: with client.batch(…) as batch, then for item in batch")
         while not self._ready:
             if self._race is None or not self._working:
                 await self._finish()
@@ -294,11 +296,11 @@ class BaseBatch(Generic[OutputT]):
             raise failure
         if self.finished or self._race is None or self.not_run or self._halt is not None:
             return
-        self.finished = True
         if to is not None and journal is not None:
             await self._aside(lambda: finished.write(to, journal))
             if self._settings.checkpoint is None:
                 journal.path.unlink(missing_ok=True)
+        self.finished = True
 
     async def _aside(self, work: Callable[[], ResultT]) -> ResultT:
         """What `work` returns: reading and writing whole files must not hold up an event loop."""
@@ -322,6 +324,10 @@ class BaseBatch(Generic[OutputT]):
             assert to is not None  # noqa: S101 - one of the two is there
             path = finished.partial_of(to)
             await self._aside(partial(self._check_to, to, path, identity))
+        elif to is not None and to.exists() and not path.exists():
+            raise ConfigError(
+                f"{to} is there already, and not from this checkpoint: move it away, or pass another name"
+            )
         name = self._model.name
         journal = await self._aside(
             lambda: Journal(path, identity, name, fsync=settings.fsync, failed_again=settings.retry_failed)

@@ -69,6 +69,7 @@ class Windowed(Around):
         self.max_size = max_size
         self._lock = threading.Lock()
         self._groups: dict[tuple[Any, ...], _Group] = {}
+        # Never closed: a client that is closed has no callers left, and those of other clients of this model still wait.
         self._background = Background("a window")
 
     @property
@@ -112,17 +113,6 @@ class Windowed(Around):
         inner = explain(request, stream=stream) if explain else f"# {self.model.name}: cannot be explained"
         return f"# {self.name}: identical requests are sent once\n\n{inner}"
 
-    async def aclose(self) -> None:
-        """Ends what is on its way, and closes what the model opened for itself."""
-        with self._lock:
-            calls = [call for group in self._groups.values() for call in group.calls.values()]
-        for call in calls:
-            call.cancellation.cancel()
-        await self._background.aclose(current_scope())
-        for call in calls:
-            call.fail(CancelledError("the window was closed before the answer came"))
-        await super().aclose()
-
     def _join(self, request: Request, scope: Scope) -> tuple[_Call, bool]:
         """The call that brings the answer, and whether this caller is its first."""
         key = digest([request, dict(scope.labels)])
@@ -139,8 +129,8 @@ class Windowed(Around):
             call = group.calls[key] = _Call(group, key, request, scope)
             group.collected.append(call)
             begin = self._begin(group, call)
-        if begin is not None and not self._background.start(begin, scope):
-            raise ConfigError("this window is closed: make another one")
+        if begin is not None:
+            self._background.start(begin, scope)
         return call, True
 
     def _begin(self, group: _Group, call: _Call) -> Any:
