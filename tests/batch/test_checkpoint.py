@@ -1,5 +1,6 @@
 """What is done is on the disk before it is given out, and is never asked for again."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -187,6 +188,29 @@ def test_labels_may_change_from_run_to_run(done):
     batch, _ = in_threads(Echo(), ["a"], checkpoint=done, labels={"run": "2"})
 
     assert batch.resumed == 1
+
+
+@pytest.mark.parametrize("way", ["threads", "asyncio"])
+def test_call_that_leaving_cut_off_is_asked_again(way, done):
+    slow = Echo(seconds=lambda text: 0.0 if text == "a" else 60.0)
+    again = Echo()
+    if way == "threads":
+        with ir.Client(slow) as client, client.batch(["a", "b", "c"], checkpoint=done, concurrency=2) as batch:
+            assert next(batch).text == "<a>"
+    else:
+
+        async def work():
+            client = ir.AsyncClient(slow)
+            async with client.batch(["a", "b", "c"], checkpoint=done, concurrency=2) as batch:
+                assert (await anext(batch)).text == "<a>"
+                await asyncio.sleep(0)
+
+        asyncio.run(work())
+
+    _, items = in_threads(again, ["a", "b", "c"], checkpoint=done)
+
+    assert sorted(again.asked) == ["b", "c"]
+    assert [item.text for item in items] == ["<a>", "<b>", "<c>"]
 
 
 def test_call_that_ends_while_the_batch_is_left_has_its_line(done):

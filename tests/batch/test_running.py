@@ -269,6 +269,21 @@ def test_deadline_keeps_what_is_done_and_what_was_cut_is_not_run():
     assert len(items) == 10
 
 
+def test_deadline_of_the_batch_inside_a_fallback_counts_as_not_run():
+    def late(_):
+        return ir.DeadlineError("late", phase="total") if LoopClock().now() > 2.5 else None
+
+    model = ir.Fallback(Echo(seconds=lambda _: 1.0, fails=late), Echo(seconds=lambda _: 1.0, fails=late))
+
+    async def work():
+        client = ir.AsyncClient(model, transport=virtual())
+        with ir.Scope(deadline=2.5, transport=virtual()).enter():
+            async with client.batch(["a", "b", "c"], concurrency=1) as batch:
+                return [(item.ran, bool(item.error)) async for item in batch]
+
+    assert run_virtual(work()) == [(True, False), (True, False), (False, True)]
+
+
 def test_leaving_early_ends_the_calls_that_run():
     model = Echo(seconds=lambda text: 0.0 if text == "0" else 1000.0)
 

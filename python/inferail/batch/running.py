@@ -21,7 +21,7 @@ from inferail.batch.options import Settings
 from inferail.batch.probes import Complete, answered, request_for
 from inferail.batch.progress import Progress
 from inferail.concurrency import race
-from inferail.errors import BudgetError, CancelledError, ConfigError, DeadlineError, InferailError
+from inferail.errors import ConfigError, DeadlineError, InferailError, OutputError, ProviderError
 from inferail.transport.clock import time_left
 from inferail.types.response import OutputT
 from inferail.types.scope import Cancellation, current_scope
@@ -209,11 +209,11 @@ class BaseBatch(Generic[OutputT]):
         output = asked.output if asked.output is not None else self._output
         try:
             response: Response[OutputT] = await self._complete(asked.prompt, output=output, **options)
-        except (BudgetError, DeadlineError, CancelledError) as error:
-            self._look_at_scope()
-            return Item(row.index, row.id, row.key, row.given, error=error, ran=self._halt is None)
         except Exception as error:  # noqa: BLE001 - a failure is an item
-            return Item(row.index, row.id, row.key, row.given, error=error)
+            self._look_at_scope()
+            # What the end of the batch cut off has not run; what a provider or a validator refused has, whatever ended meanwhile.
+            cut = self._stopped or (self._halt is not None and not isinstance(error, ProviderError | OutputError))
+            return Item(row.index, row.id, row.key, row.given, error=error, ran=not cut)
         return Item(row.index, row.id, row.key, row.given, response)
 
     def _look_at_scope(self) -> None:
