@@ -385,6 +385,15 @@ def test_wrong_arguments_are_told_before_anything_is_sent(items, options):
         client.batch(items, **options)
 
 
+@pytest.mark.parametrize("options", [{"temperature": 0.5}, {"concurency": 4}, {"tools": ["none"]}])
+def test_wrong_option_of_the_calls_is_told_before_any_is_made(options):
+    model = Echo()
+    with ir.Client(model) as client, pytest.raises(ir.ConfigError):
+        client.batch(["a"], **options).run()
+
+    assert model.asked == []
+
+
 def test_asynchronous_iterator_needs_the_asynchronous_client():
     async def rows():
         yield "a"

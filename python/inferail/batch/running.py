@@ -98,7 +98,7 @@ class BaseBatch(Generic[OutputT]):
         outer, settings = current_scope(), self._settings
         self._ending = _Ending(outer.cancellation)
         self._scope = outer.but(cancellation=self._ending, budget=settings.budget or outer.budget, path="batch")
-        self._journal = await self._open_journal()
+        self._journal = await self._open_journal((await self._identity()).hex())
         try:
             self._intake = Intake(self._source, settings.prompt, self._journal)
             self._progress = Progress.wanted(settings.progress, self.total)
@@ -314,12 +314,11 @@ class BaseBatch(Generic[OutputT]):
 
     # Checkpoint
 
-    async def _open_journal(self) -> Journal | None:
+    async def _open_journal(self, identity: str) -> Journal | None:
         settings = self._settings
         path, to = settings.checkpoint, settings.to
         if path is None and to is None:
             return None
-        identity = (await self._identity()).hex()
         if path is None:
             assert to is not None  # noqa: S101 - one of the two is there
             path = finished.partial_of(to)
