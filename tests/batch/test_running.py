@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from tests.batch.running_twins import WAYS, Echo, in_asyncio, in_threads
 
 import inferail as ir
+from inferail.batch import Windowed
 from inferail.testing import LoopClock, ScriptedModel, ScriptedTransport, run_virtual
 
 BAD = ir.ServerError("down", status_code=500)
@@ -424,6 +425,51 @@ def test_records_say_that_a_batch_asked():
             client.batch(["a", "b"], labels={"task": "reviews"}).run()
 
             assert [(record.path, record.labels["task"]) for record in client.records] == [("batch", "reviews")] * 2
+
+
+class Fact(BaseModel):
+    topic: str
+
+
+def test_summaries_and_extraction_run_as_batches():
+    """Serves R121."""
+    from inferail.testing import recipes
+    from inferail.testing.sandbox import Sandbox
+
+    documents = ["A Scope has a deadline and a budget.", "A Record is one line of the ledger.", "A Store keeps bytes."]
+
+    async def work(sandbox):
+        async with ir.AsyncClient(recipes.sandbox_model(sandbox)) as client:
+            summaries = client.batch(documents, prompt=lambda text: f"Summarise in one sentence: {text}")
+            facts = client.batch(documents, prompt=lambda text: f"Extract the topic: {text}", output=Fact)
+            async with summaries, facts:
+                return [item.text async for item in summaries], [item.output async for item in facts]
+
+    with Sandbox() as sandbox:
+        texts, found = asyncio.run(work(sandbox))
+
+    assert all(texts)
+    assert [type(each) for each in found] == [Fact] * 3
+
+
+def test_batch_through_a_window_asks_for_many_at_once():
+    """Serves R118."""
+    together = []
+
+    class Many(Echo):
+        async def generate_many(self, requests):
+            together.append(len(requests))
+            await asyncio.sleep(1.0)
+            return [await self.generate(request) for request in requests]
+
+    async def work():
+        client = ir.AsyncClient(Windowed(Many(), max_size=16), transport=virtual())
+        async with client.batch([f"row {number}" for number in range(64)], concurrency=32) as batch:
+            return [item.text async for item in batch]
+
+    assert run_virtual(work()) == [f"<row {number}>" for number in range(64)]
+    assert sum(together) == 64
+    assert len(together) <= 6
 
 
 def test_ten_thousand_rows_wait_for_nothing_when_they_are_handed_over():
