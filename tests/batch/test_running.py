@@ -254,6 +254,27 @@ def test_cancellation_from_outside_keeps_what_is_done(way):
     assert (batch.done, batch.not_run) == (20, 14)
 
 
+@pytest.mark.parametrize("run", [asyncio.run, lambda coroutine: trio.run(lambda: coroutine)])
+def test_cancellation_ends_the_wait_for_rows_that_never_come(run):
+    cancellation = ir.Cancellation()
+
+    async def rows():
+        yield "a"
+        yield "b"
+        threading.Timer(0.02, cancellation.cancel).start()
+        if asyncio._get_running_loop():
+            await asyncio.Event().wait()
+        else:
+            await trio.sleep_forever()
+
+    async def work():
+        with ir.scope(cancellation=cancellation):
+            async with ir.AsyncClient(Echo()).batch(rows(), concurrency=3) as batch:
+                return [item.text async for item in batch], batch.finished
+
+    assert run(work()) == (["<a>", "<b>"], False)
+
+
 def test_deadline_keeps_what_is_done_and_what_was_cut_is_not_run():
     model = Echo(seconds=lambda _: 1.0)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from inferail.batch.files.seen import Occurrences, mixed
 from inferail.batch.identity import digest, digest_of_data
 from inferail.batch.items import Broken, Prepared, prepared
-from inferail.errors import ConfigError, InferailError
+from inferail.errors import CancelledError, ConfigError, InferailError
 from inferail.frozen import quick
+from inferail.transport.cancellation import Watch
 from inferail.waiting.latch import Latch
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ class Intake:
         self.taken = 0
         self.over = False
         self.failure: BaseException | None = None
-        self._rows = source.begin()
+        rows = source.begin()
+        self._later = rows if isinstance(rows, AsyncIterator) else None
+        self._now: Iterator[Any] = iter(()) if isinstance(rows, AsyncIterator) else rows
         self._prompt = prompt
         self._journal = journal
         self._occurrences = None if journal is None else Occurrences()
@@ -82,10 +85,10 @@ class Intake:
         """The next row that is to be asked for, or up to `most` rows of an earlier run, or None at the end.
 
         Raises:
-            CancelledError: The Scope was cancelled while somebody else was reading an asynchronous input.
+            CancelledError: The Scope was cancelled while an asynchronous input was read.
         """
-        if isinstance(self._rows, AsyncIterator):
-            return await self._take_later(self._rows, scope)
+        if self._later is not None:
+            return await self._take_later(self._later, scope)
         with self._lock:
             held, self._held = self._held, None
             if held is not None:
@@ -94,7 +97,7 @@ class Intake:
             most = min(most, _SPAN)
             while not self.over:
                 try:
-                    row = next(self._rows)
+                    row = next(self._now)
                 except StopIteration:
                     self.over = True
                     break
@@ -138,10 +141,13 @@ class Intake:
         try:
             if self.over:
                 return None
-            row = await anext(rows)
+            with Watch(scope.cancellation, blocking=False):
+                row = await anext(rows)
         except StopAsyncIteration:
             self.over = True
             return None
+        except CancelledError:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(error)
             return None

@@ -21,7 +21,7 @@ from inferail.batch.options import Settings
 from inferail.batch.probes import Complete, answered, request_for
 from inferail.batch.progress import Progress
 from inferail.concurrency import race
-from inferail.errors import ConfigError, DeadlineError, InferailError, OutputError, ProviderError
+from inferail.errors import CancelledError, ConfigError, DeadlineError, InferailError, OutputError, ProviderError
 from inferail.transport.clock import time_left
 from inferail.types.response import OutputT
 from inferail.types.scope import Cancellation, current_scope
@@ -177,7 +177,11 @@ class BaseBatch(Generic[OutputT]):
                 continue
             if intake.over or (self._halt is not None and not self._source.ends and not intake.holds):
                 return
-            taken = await intake.take(self._scope, room)
+            try:
+                taken = await intake.take(self._scope, room)
+            except CancelledError:  # while it waited for a row: there may never be another one
+                self._look_at_scope()
+                return
             if taken is None:
                 return
             if isinstance(taken, list):
