@@ -12,6 +12,7 @@ import inferail as ir
 from inferail.batch import Windowed
 from inferail.testing import LoopClock, ScriptedModel, ScriptedTransport, run_virtual
 from inferail.types.response import Response, text_message
+from inferail.types.scope import current_scope
 from inferail.types.usage import Usage
 
 
@@ -226,14 +227,54 @@ def test_deadline_of_one_caller_is_not_that_of_another():
     assert len(inner.asked) == 1
 
 
-def test_caller_asks_anew_when_the_first_ones_time_ended_the_call():
-    inner = ScriptedModel([ir.DeadlineError("no time", phase="total"), "in time"], delay=0.5)
+def test_caller_who_came_later_and_has_more_time_asks_anew():
+    class Punctual(Echo):
+        async def generate(self, request):
+            deadline = current_scope().deadline
+            await super().generate(request)
+            if deadline is not None and LoopClock().now() >= deadline:
+                raise ir.DeadlineError("no time", phase="total")
+            return echoed("in time")
+
+    inner, shared = Punctual(seconds=1.0), virtual()
     model = Windowed(inner)
 
-    first, second = run_virtual(ask(model, "same", "same"))
+    async def asked(after, deadline):
+        await asyncio.sleep(after)
+        with ir.Scope(deadline=deadline, transport=shared).enter():
+            return (await model.generate(asking("same"))).text
+
+    async def work():
+        ended: Any = await asyncio.gather(asked(0.0, 1.0), asked(0.5, 5.0), return_exceptions=True)
+        return ended
+
+    first, second = run_virtual(work())
 
     assert isinstance(first, ir.DeadlineError)
-    assert second.text == "in time"
+    assert second == "<in time>"
+    assert len(inner.asked) == 2
+
+
+def test_time_of_the_model_itself_is_over_for_everybody():
+    inner = ScriptedModel([ir.DeadlineError("no time", phase="first_token")], delay=0.5)
+
+    ended = run_virtual(ask(Windowed(inner), "same", "same", "same"))
+
+    assert all(isinstance(each, ir.DeadlineError) for each in ended)
+    assert len(inner.requests) == 1
+
+
+def test_cost_is_somebodys_where_the_first_caller_has_left():
+    model = Windowed(Echo(seconds=1.0))
+
+    async def work():
+        callers = [asyncio.create_task(model.generate(asking("same"))) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        callers[0].cancel()
+        ended: Any = await asyncio.gather(*callers, return_exceptions=True)
+        return ended[1:]
+
+    assert sorted(response.usage.cost_usd for response in run_virtual(work())) == [0.0, 0.001]
 
 
 def test_errors_fan_out_as_they_are():

@@ -7,11 +7,11 @@ import copy
 import math
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from inferail.batch.identity import digest
 from inferail.concurrency import surrounding
-from inferail.errors import BudgetError, CancelledError, ConfigError, DeadlineError, InferailError, RequestError
+from inferail.errors import CancelledError, ConfigError, DeadlineError, InferailError, RequestError
 from inferail.transport.clock import clock_of
 from inferail.types.model import Around
 from inferail.types.registry import resolve
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Windowed"]
 
-_OF_THE_CALLER: Final = (CancelledError, DeadlineError, BudgetError)
-
 
 class Windowed(Around):
     """Collects requests that come within a short time and asks for them together; identical ones are asked for once.
@@ -41,8 +39,8 @@ class Windowed(Around):
     go to `generate_many` where the model has it, else to `generate`, side by side. A caller who asks the same as another
     one, with the same labels, waits for that answer, also of a call that is on its way.
 
-    The attempts and their cost are the first caller's: the others get the same tokens at a cost of 0 and no attempts, and
-    there is one Record for each attempt. Each keeps its own deadline and cancellation, and a call ends early only when nobody
+    The attempts and their cost are one caller's: the others get the same tokens at a cost of 0 and no attempts, and there is
+    one Record for each attempt. Each keeps its own deadline and cancellation, and a call ends early only when nobody
     waits for it any more. Callers with different budgets, transports, recorders or policies are not put together.
 
     Streams pass through: they begin when they are entered, and are not collected.
@@ -90,17 +88,19 @@ class Windowed(Around):
         """
         scope = current_scope()
         while True:
-            call, first = self._join(request, scope)
+            call = self._join(request, scope)
             try:
                 await _arrival(call, scope)
             finally:
                 self._leave(call)
+            with self._lock:
+                paid, call.paid = not call.paid, True
             if call.error is None:
                 assert call.response is not None  # noqa: S101 - it has landed
-                return call.response if first else _shared(call.response)
-            if first or not isinstance(call.error, _OF_THE_CALLER):
-                raise call.error if first else _own(call.error)
-            # It was about who asked first: their time or their money. This caller has its own, and asks anew.
+                return call.response if paid else _shared(call.response)
+            if not isinstance(call.error, DeadlineError) or _end(scope) <= call.until:
+                raise call.error if paid else _own(call.error)
+            # Its time was that of those who asked before this caller came, who has more: it asks anew.
             _check_time(scope)
 
     def stream(self, request: Request) -> DeltaStream:
@@ -113,8 +113,8 @@ class Windowed(Around):
         inner = explain(request, stream=stream) if explain else f"# {self.model.name}: cannot be explained"
         return f"# {self.name}: identical requests are sent once\n\n{inner}"
 
-    def _join(self, request: Request, scope: Scope) -> tuple[_Call, bool]:
-        """The call that brings the answer, and whether this caller is its first."""
+    def _join(self, request: Request, scope: Scope) -> _Call:
+        """The call that brings the answer: one that is there, or a new one."""
         key = digest([request, dict(scope.labels)])
         where = _where(scope)
         with self._lock:
@@ -125,13 +125,13 @@ class Windowed(Around):
             if known is not None and not known.landed.is_open:
                 known.callers += 1
                 known.ends = max(known.ends, _end(scope))
-                return known, False
+                return known
             call = group.calls[key] = _Call(group, key, request, scope)
             group.collected.append(call)
             begin = self._begin(group, call)
         if begin is not None:
             self._background.start(begin, scope)
-        return call, True
+        return call
 
     def _begin(self, group: _Group, call: _Call) -> Any:
         """What has to be started for a call that has just been collected; with the lock held."""
@@ -193,10 +193,12 @@ class Windowed(Around):
                 raise
 
     async def _ask_together(self, calls: Sequence[_Call], many: Any) -> None:
-        cancellation = _WhenAll([call.cancellation for call in calls])
         ends = max(call.ends for call in calls)
+        for call in calls:
+            call.ends = ends
+        scopes = [call.asking() for call in calls]
         try:
-            with calls[0].asking().but(cancellation=cancellation, deadline=_moment(ends)).enter():
+            with scopes[0].but(cancellation=_WhenAll([call.cancellation for call in calls])).enter():
                 answers = await many([call.request for call in calls])
             if len(answers) != len(calls):
                 told = f"{self.model.name} was asked for {len(calls)} answers at once and gave {len(answers)}"
@@ -259,9 +261,11 @@ class _Call:
         "group",
         "key",
         "landed",
+        "paid",
         "request",
         "response",
         "scope",
+        "until",
     )
 
     def __init__(self, group: _Group, key: bytes, request: Request, scope: Scope) -> None:
@@ -269,8 +273,9 @@ class _Call:
         self.key = key
         self.request = request
         self.scope = scope
-        self.ends = _end(scope)
+        self.ends = self.until = _end(scope)
         self.callers = 1
+        self.paid = False  # whether somebody has got the attempts and their cost
         self.cancellation = Cancellation()
         self.landed = Latch()
         self.response: Response[Any] | None = None
@@ -278,6 +283,7 @@ class _Call:
 
     def asking(self) -> Scope:
         """The Scope of the call: the first caller's, with the time of whoever has most, ended by nobody alone."""
+        self.until = self.ends
         return self.scope.but(cancellation=self.cancellation, deadline=_moment(self.ends))
 
     def hurried(self, window: float) -> bool:
@@ -364,7 +370,7 @@ def _moment(ends: float) -> float | None:
 
 
 def _shared(response: Response[Any]) -> Response[Any]:
-    """The answer for one who did not ask first: nothing was spent for it a second time."""
+    """The answer for one who does not pay: nothing was spent for it a second time."""
     return Response(
         response.message,
         response.finish_reason,
