@@ -51,6 +51,7 @@ from inferail.errors import (
 if TYPE_CHECKING:
     from inferail._sync import Client, Embedder
     from inferail._sync import Stream as Stream
+    from inferail.batch.windowed import Windowed as Windowed
     from inferail.cache.cached import Cached
     from inferail.cache.exact import ExactCache
     from inferail.cache.semantic.cache import SemanticCache
@@ -151,6 +152,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "inferail.one_line": ("acomplete", "complete"),
     "inferail._sync": ("Client", "Embedder", "Stream"),
+    "inferail.batch.windowed": ("Windowed",),
     "inferail.cache.cached": ("Cached",),
     "inferail.cache.exact": ("ExactCache",),
     "inferail.cache.semantic.cache": ("SemanticCache",),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from inferail.batch import Batch, Items
+    from inferail.client import RunOptions
     from inferail.core import Delta
     from inferail.structured.output import Output
     from inferail.types.embedding import Embeddings
@@ -80,6 +82,14 @@ class Client(BaseClient):
     ) -> Stream[Any]:
         """The answer while it arrives; takes what `AsyncClient.stream` does. Use it in a `with` block."""
         return Stream(self._stream(prompt, output=output, **options))
+
+    def batch(
+        self, items: Items, *, output: type[OutputT] | Schema | None = None, **options: Unpack[RunOptions]
+    ) -> Batch[OutputT]:
+        """Many rows, some at a time, in threads; takes and raises what `AsyncClient.batch` does."""
+        from inferail.batch.running import Batch
+
+        return Batch(self._complete, self._model(options), items, output, options)
 
     def models(self, *, limit: int = 1000) -> list[ModelInfo]:
         """The models of the provider, as `AsyncClient.models` gives them."""

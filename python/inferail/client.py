@@ -27,6 +27,7 @@ from inferail.types.scope import Recorder, Scope, agreed, check_labels, current_
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from inferail.batch import AsyncBatch, BatchOptions, Items
     from inferail.core import Delta
     from inferail.telemetry.records import Record
     from inferail.types.model import DeltaStream, Model, ModelInfo
@@ -78,6 +79,12 @@ class CallOptions(TypedDict, total=False):
     provider_options: Mapping[str, Mapping[str, Any]]
     labels: Mapping[str, str]
     timeout: float | Timeouts
+
+
+if TYPE_CHECKING:
+
+    class RunOptions(CallOptions, BatchOptions, total=False):
+        """What a batch may set: `BatchOptions`, and `CallOptions` for all of its calls."""
 
 
 class BaseClient:
@@ -299,6 +306,26 @@ class AsyncClient(BaseClient):
     ) -> ResponseStream[Any]:
         """The answer while it arrives; use it in an `async with` block. Takes what `complete` takes."""
         return self._stream(prompt, output=output, **options)
+
+    def batch(
+        self, items: Items, *, output: type[OutputT] | Schema | None = None, **options: Unpack[RunOptions]
+    ) -> AsyncBatch[OutputT]:
+        """Many rows, some at a time: `async with client.batch(rows) as batch`, then `async for item in batch`.
+
+        Items come in the order of the rows. A row that fails is an item with an `error`, never an exception.
+
+        Args:
+            items: Texts, messages, Requests or mappings (`{"id": "a", "prompt": "…"}`): a list, an iterator of either kind,
+                the path of a `.jsonl` or `.parquet` file, or a table of pyarrow. Iterators are read no faster than needed.
+            output: As for `complete`, for every row.
+            options: See `BatchOptions` and `CallOptions`; `to="out.jsonl"` writes a file, `checkpoint=` keeps what is done.
+
+        Raises:
+            ConfigError: `items` or an option is wrong.
+        """
+        from inferail.batch.running import AsyncBatch
+
+        return AsyncBatch(self._complete, self._model(options), items, output, options)
 
     async def models(self, *, limit: int = 1000) -> list[ModelInfo]:
         """The models that the provider of this client's model has now, with context windows and prices where known.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from inferail.cache.identity import identity_of
 from inferail.cache.policy import CacheHit, CacheStats, Found
-from inferail.cache.sharing.background import Background
 from inferail.cache.sharing.turns import Turn, Turns
 from inferail.cache.streams import CachedStream
 from inferail.errors import ConfigError
@@ -19,6 +18,7 @@ from inferail.types.registry import resolve
 from inferail.types.response import Response, Timing
 from inferail.types.scope import current_scope
 from inferail.types.usage import Usage
+from inferail.waiting.background import Background
 
 if TYPE_CHECKING:
     from inferail.cache.policy import CachePolicy
@@ -58,7 +58,7 @@ class Cached(Around):
         self.model: Model = resolve(model, **target)
         self.policy = policy
         self._turns = Turns(policy, self.identity)
-        self._background = Background()
+        self._background = Background("a cache")
 
     @property
     def name(self) -> str:

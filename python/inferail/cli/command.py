@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 
 import click
 
+from inferail.cli.batch import batch
 from inferail.cli.cache import cache
 from inferail.cli.chat import chat
 from inferail.cli.demo import demo
@@ -111,6 +112,7 @@ def main(context: click.Context, /, *, version: bool) -> None:
 
 # These modules load click alone; what a command needs is loaded when it runs.
 _COMMANDS: Final = (
+    batch,
     cache,
     chat,
     demo,

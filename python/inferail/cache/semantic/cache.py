@@ -24,13 +24,13 @@ from inferail.cache.semantic.library import Library, MakeIndex, make_index
 from inferail.cache.semantic.stats import SemanticStats, false_hits, keep_totals
 from inferail.cache.semantic.thresholds import Label, check_error_bound
 from inferail.cache.semantic.verify import verifier_of
-from inferail.cache.sharing.background import Background
 from inferail.cache.veto.features import features
 from inferail.errors import ConfigError
 from inferail.governance.gate import carried
 from inferail.store.protocol import check_bounds, check_ttl, wall_clock
 from inferail.types.response import Response
 from inferail.types.scope import current_scope
+from inferail.waiting.background import Background
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,7 +179,7 @@ class SemanticCache:
         self._tally = Tally()
         self._counts: Counter[str] = Counter()
         self._vetoed: Counter[str] = Counter()
-        self._background = Background()
+        self._background = Background("a cache")
 
     def _exact_cache(self, now: Callable[[], float]) -> ExactCache:
         if self._path is not None:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from inferail.cache.sharing.latch import Latch
 from inferail.errors import BudgetError, CancelledError, DeadlineError, InferailError, RequestError, RouteError
 from inferail.transport.clock import time_left
+from inferail.waiting.latch import Latch
 
 if TYPE_CHECKING:
     from inferail.types.response import Response

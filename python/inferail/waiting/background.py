@@ -1,4 +1,4 @@
-"""Work that nobody waits for: refreshing what is stale, checking what was found. Under asyncio, trio, or in a thread."""
+"""Work that nobody waits for: refreshing what is stale, asking for several at once. Under asyncio, trio, or in a thread."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from inferail.cache.sharing.latch import Latch
 from inferail.concurrency import surrounding
 from inferail.errors import CancelledError
 from inferail.types.scope import Cancellation, Scope
+from inferail.waiting.latch import Latch
 
 if TYPE_CHECKING:
     import trio
 
 __all__ = ["Background"]
 
-_LOGGER = logging.getLogger("inferail.cache")
+_LOGGER = logging.getLogger("inferail.background")
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -30,8 +30,10 @@ class Background:
         failures: How many pieces of work failed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, whose: str) -> None:
+        """Nothing runs yet; `whose` work it is, for the log: `a cache`."""
         self.failures = 0
+        self._whose = whose
         self._cancellation = Cancellation()
         self._running: dict[Latch, asyncio.Task[None] | threading.Thread | trio.CancelScope | None] = {}
 
@@ -56,7 +58,7 @@ class Background:
         else:
             run = copy_context().run
             thread = threading.Thread(
-                target=run, args=(self._drive, work, own, ended), name="inferail-cache", daemon=True
+                target=run, args=(self._drive, work, own, ended), name="inferail-background", daemon=True
             )
             self._running[ended] = thread
             thread.start()
@@ -109,6 +111,7 @@ class Background:
         self.failures += 1
         if self.failures == 1:
             _LOGGER.warning(
-                "work of a cache in the background failed (%s); this is said once, failures are counted",
+                "work of %s in the background failed (%s); this is said once, failures are counted",
+                self._whose,
                 type(error).__name__,
             )

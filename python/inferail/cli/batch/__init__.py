@@ -1,0 +1,5 @@
+"""`inferail batch`."""
+
+from inferail.cli.batch.command import batch
+
+__all__ = ["batch"]
