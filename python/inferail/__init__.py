@@ -57,35 +57,18 @@ if TYPE_CHECKING:
     from inferail.cache.semantic.cache import SemanticCache
     from inferail.client import AsyncClient
     from inferail.client import ResponseStream as ResponseStream
-    from inferail.core import Delta
+    from inferail.core import Delta as Delta
     from inferail.embedding import AsyncEmbedder
     from inferail.limits.limited import Limited
     from inferail.limits.limits import Limits
     from inferail.one_line import acomplete, complete
+    from inferail.pipelines import guards as guards
+    from inferail.pipelines.agent.agent import Agent
+    from inferail.pipelines.agent.agent import AsyncAgent as AsyncAgent
     from inferail.pipelines.conversation.conversation import AsyncConversation as AsyncConversation
-    from inferail.pipelines.conversation.conversation import Conversation as Conversation
+    from inferail.pipelines.conversation.conversation import Conversation
     from inferail.pipelines.conversation.memory import Summary as Summary
     from inferail.pipelines.conversation.window import Window as Window
-    from inferail.pipelines.prompts.caching.prefixed import Prefixed as Prefixed
-    from inferail.pipelines.prompts.caching.watch import CacheWatch as CacheWatch
-    from inferail.pipelines.prompts.library import PromptLibrary as PromptLibrary
-    from inferail.pipelines.prompts.template import PromptTemplate as PromptTemplate
-    from inferail.pipelines.agent.agent import Agent as Agent
-    from inferail.pipelines.agent.agent import AsyncAgent as AsyncAgent
-    from inferail.pipelines.tools.function import tool as tool
-    from inferail.pipelines.tools.protocol import ToolOutcome as ToolOutcome
-    from inferail.pipelines.tools.protocol import ToolRun as ToolRun
-    from inferail.pipelines.tools.rules import ToolRequest as ToolRequest
-    from inferail.pipelines.tools.toolbox import AsyncToolbox as AsyncToolbox
-    from inferail.pipelines.tools.toolbox import Toolbox as Toolbox
-    from inferail.pipelines.mcp.client.blocking import MCPClient as MCPClient
-    from inferail.pipelines.mcp.client.client import AsyncMCPClient as AsyncMCPClient
-    from inferail.pipelines.mcp.server.server import MCPServer as MCPServer
-    from inferail.pipelines.rag.ask import RAG as RAG
-    from inferail.pipelines.rag.ask import AsyncRAG as AsyncRAG
-    from inferail.pipelines.rag.corpus import AsyncCorpus as AsyncCorpus
-    from inferail.pipelines.rag.corpus import Corpus as Corpus
-    from inferail.pipelines import guards as guards
     from inferail.pipelines.flows.chains import achain as achain
     from inferail.pipelines.flows.chains import chain as chain
     from inferail.pipelines.flows.failing import StepError as StepError
@@ -98,7 +81,24 @@ if TYPE_CHECKING:
     from inferail.pipelines.flows.steps import step as step
     from inferail.pipelines.flows.switches import aswitch as aswitch
     from inferail.pipelines.flows.switches import switch as switch
-    from inferail.pipelines.guards.guarded import Guarded as Guarded
+    from inferail.pipelines.guards.guarded import Guarded
+    from inferail.pipelines.mcp.client.blocking import MCPClient as MCPClient
+    from inferail.pipelines.mcp.client.client import AsyncMCPClient as AsyncMCPClient
+    from inferail.pipelines.mcp.server.server import MCPServer as MCPServer
+    from inferail.pipelines.prompts.caching.prefixed import Prefixed as Prefixed
+    from inferail.pipelines.prompts.caching.watch import CacheWatch as CacheWatch
+    from inferail.pipelines.prompts.library import PromptLibrary as PromptLibrary
+    from inferail.pipelines.prompts.template import PromptTemplate as PromptTemplate
+    from inferail.pipelines.rag.ask import RAG
+    from inferail.pipelines.rag.ask import AsyncRAG as AsyncRAG
+    from inferail.pipelines.rag.corpus import AsyncCorpus as AsyncCorpus
+    from inferail.pipelines.rag.corpus import Corpus
+    from inferail.pipelines.tools.function import tool
+    from inferail.pipelines.tools.protocol import ToolOutcome as ToolOutcome
+    from inferail.pipelines.tools.protocol import ToolRun as ToolRun
+    from inferail.pipelines.tools.rules import ToolRequest as ToolRequest
+    from inferail.pipelines.tools.toolbox import AsyncToolbox as AsyncToolbox
+    from inferail.pipelines.tools.toolbox import Toolbox as Toolbox
     from inferail.providers.target import Target
     from inferail.routing.fallback import Fallback
     from inferail.routing.hedged import Hedged
@@ -110,7 +110,8 @@ if TYPE_CHECKING:
     from inferail.telemetry.prices import Price as Price
     from inferail.telemetry.prices import PriceTable
     from inferail.telemetry.records import Record
-    from inferail.telemetry.sinks import JsonlSink, MemorySink
+    from inferail.telemetry.sinks import JsonlSink as JsonlSink
+    from inferail.telemetry.sinks import MemorySink as MemorySink
     from inferail.transport.deadlines import Timeouts
     from inferail.transport.retries import RetryPolicy
     from inferail.types.message import (
@@ -225,6 +226,8 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "RAG",
+    "Agent",
     "AsyncClient",
     "AsyncEmbedder",
     "Audio",
@@ -241,8 +244,9 @@ __all__ = [
     "ConnectError",
     "ContentFilteredError",
     "ContextLengthError",
+    "Conversation",
+    "Corpus",
     "DeadlineError",
-    "Delta",
     "DeviceError",
     "Embedder",
     "EngineError",
@@ -252,15 +256,14 @@ __all__ = [
     "FormatError",
     "Gated",
     "GrammarError",
+    "Guarded",
     "GuardrailError",
     "Hedged",
     "Image",
     "InferailError",
     "InvalidRequestError",
-    "JsonlSink",
     "Limited",
     "Limits",
-    "MemorySink",
     "Message",
     "Model",
     "NotFoundError",
@@ -300,6 +303,7 @@ __all__ = [
     "resolve",
     "scope",
     "system",
+    "tool",
     "tool_result",
     "user",
     "wrap",

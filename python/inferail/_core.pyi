@@ -89,9 +89,12 @@ _Grammar: TypeAlias = Literal[
 ]
 
 __all__ = [
+    "BM25",
     "BUILD_INFO",
     "Accumulator",
     "AdaptiveConcurrency",
+    "Chunk",
+    "Chunker",
     "Delta",
     "Encoder",
     "Encoding",

@@ -75,7 +75,11 @@ def test_objects_raise_with_the_text_when_it_is_not_json():
     """Serves R93, R189."""
     answering = model(["[1, ", "CANARY", "]"])
 
-    with ir.Client(answering) as client, client.stream("Go") as stream, pytest.raises(ir.OutputValidationError) as caught:
+    with (
+        ir.Client(answering) as client,
+        client.stream("Go") as stream,
+        pytest.raises(ir.OutputValidationError) as caught,
+    ):
         list(stream.objects())
 
     assert caught.value.text == "[1, CANARY"

@@ -128,7 +128,12 @@ class Chunker:
     """
 
     def __new__(
-        cls, size: SupportsIndex, *, overlap: SupportsIndex = 0, tokenizer: Tokenizer | None = None, markdown: bool = True
+        cls,
+        size: SupportsIndex,
+        *,
+        overlap: SupportsIndex = 0,
+        tokenizer: Tokenizer | None = None,
+        markdown: bool = True,
     ) -> Self:
         """Sets it up.
 
