@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -84,10 +85,19 @@ def test_a_tokenizer_that_rewrites_the_text_counts_exactly(tmp_path):
     """Its tokens are not the bytes of the text: letters are made small and blanks are dropped."""
     file = tmp_path / "tokenizer.json"
     words = ["[UNK]", "a", "b", "rail", "##s", "route", ".", "e"]
-    model = {"type": "WordPiece", "vocab": {word: number for number, word in enumerate(words)}, "unk_token": "[UNK]"}
+    model: dict[str, Any] = {
+        "type": "WordPiece",
+        "vocab": {word: number for number, word in enumerate(words)},
+        "unk_token": "[UNK]",
+    }
     model |= {"continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
     normalizer = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": True}
-    made = {"version": "1.0", "added_tokens": [], "normalizer": normalizer | {"lowercase": True}, "model": model}
+    made: dict[str, Any] = {
+        "version": "1.0",
+        "added_tokens": [],
+        "normalizer": normalizer | {"lowercase": True},
+        "model": model,
+    }
     made |= {"pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": None, "decoder": None}
     file.write_text(json.dumps(made | {"truncation": None, "padding": None}))
     tokenizer = Tokenizer.from_file(file)

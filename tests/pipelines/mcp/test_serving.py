@@ -13,12 +13,12 @@ from inferail.core import SSEParser
 from inferail.errors import ConfigError, ToolError
 from inferail.pipelines.mcp import (
     AsyncMCPClient,
-    FunctionTool,
     MCPClient,
     MCPContent,
     MCPContext,
     MCPLimits,
     MCPServer,
+    ServedFunction,
 )
 from inferail.server.run import running
 
@@ -149,7 +149,7 @@ def test_marked_argument_must_stand_in_its_header():
         return region
 
     schema = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
-    with running(MCPServer("routed", tools=[FunctionTool(route, schema=schema)]).app()) as base:
+    with running(MCPServer("routed", tools=[ServedFunction(route, schema=schema)]).app()) as base:
         body = alone("tools/call", name="route", arguments={"region": "eu"})
 
         def post(**changes):
@@ -412,7 +412,7 @@ def test_tool_error_of_a_function_is_told_and_others_are_not():
         """Fails."""
         raise ToolError("told", tool="fail") if how == "told" else RuntimeError("a secret")
 
-    tool = FunctionTool(fail)
+    tool = ServedFunction(fail)
     run = ToolRun("call", "key")
 
     assert asyncio.run(tool.run({"how": "told"}, run)).content == "told"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from typing import Any, cast
 
 import pytest
 from tests.pipelines.rag.rag_worlds import HANDBOOK, corpus, rag, sources
@@ -208,7 +209,7 @@ def test_lookup_alone_is_enough_for_an_answer():
 
     assert asked.ask("What is the price?").cited[0].text == "19.90 EUR"
     with pytest.raises(ConfigError, match="must give Documents; item 0 is str"):
-        ir.RAG(ir.Client(model), corpus([]), lookup=lambda _: ["19.90"]).ask("What?")
+        ir.RAG(ir.Client(model), corpus([]), lookup=lambda _: cast("Any", ["19.90"])).ask("What?")
 
 
 def test_asynchronous_twin_gives_the_same():
@@ -245,7 +246,7 @@ def test_wrong_arguments_are_refused_before_anything_is_sent():
     with pytest.raises(ConfigError, match=r"needs an ir\.AsyncClient"):
         ir.AsyncRAG(ir.AsyncClient(ScriptedModel([])), corpus())
     with pytest.raises(ConfigError, match="corpus must be"):
-        ir.RAG(ir.Client(ScriptedModel([])), object())
+        ir.RAG(ir.Client(ScriptedModel([])), cast("Any", object()))
     with pytest.raises(ConfigError, match="k must be"):
         ir.RAG(ir.Client(ScriptedModel([])), corpus(), k=0)
     with pytest.raises(ConfigError, match="question is empty"):

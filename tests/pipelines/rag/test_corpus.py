@@ -289,6 +289,7 @@ def test_corpus_is_whole_after_an_end_at_any_write(tmp_path_factory, data):
             }[change],
         )
         assert texts in (before, after)
+        assert again._shelf.vectors is not None
         assert len(again._shelf.vectors) == len(again)
         again.add(Document("Later words.", id="later"))
         assert found(again, "later words", k=1) == ["later"]

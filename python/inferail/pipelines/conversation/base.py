@@ -476,6 +476,7 @@ def _schema(output: Any) -> Mapping[str, Any] | None:
     """The JSON Schema that an output type is sent as."""
     if output is None:
         return None
-    from inferail.types.output import OutputType
+    from inferail.structured.output import OutputType
 
-    return OutputType.of(output).schema.schema
+    schema = OutputType.of(output).schema
+    return None if schema is None else schema.schema

@@ -12,7 +12,7 @@ from inferail.pipelines.mcp.oauth.browser import Browser
 from inferail.pipelines.mcp.oauth.challenge import Authorizer, Challenge
 from inferail.pipelines.mcp.oauth.flow import ClientCredentials, IdentityAssertion, OAuth
 from inferail.pipelines.mcp.server.context import MCPContext
-from inferail.pipelines.mcp.server.functions import FunctionTool
+from inferail.pipelines.mcp.server.functions import ServedFunction
 from inferail.pipelines.mcp.server.server import MCPServer
 from inferail.pipelines.mcp.wire.content import MCPContent, MCPPrompt, MCPPromptMessage, MCPResource, MCPResult
 from inferail.pipelines.mcp.wire.messages import MCPLimits, RpcError
@@ -23,7 +23,6 @@ __all__ = [
     "Browser",
     "Challenge",
     "ClientCredentials",
-    "FunctionTool",
     "IdentityAssertion",
     "MCPClient",
     "MCPContent",
@@ -38,5 +37,6 @@ __all__ = [
     "MCPTool",
     "OAuth",
     "RpcError",
+    "ServedFunction",
     "ServerFacts",
 ]

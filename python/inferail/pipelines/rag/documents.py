@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from inferail.errors import ConfigError
 
@@ -103,9 +103,11 @@ def matches(metadata: Metadata, where: Where | None) -> bool:
 
 def _has(value: Any, wanted: Any) -> bool:
     if isinstance(value, list):
-        return value == wanted or any(_has(item, wanted) for item in cast("list[Any]", value))
+        items: list[Any] = value
+        return value == wanted or any(_has(item, wanted) for item in items)
     if isinstance(wanted, Sequence | set | frozenset) and not isinstance(wanted, str | bytes):
-        return any(_same(value, one) for one in cast("Iterable[Any]", wanted))
+        several: Iterable[Any] = wanted
+        return any(_same(value, one) for one in several)
     return _same(value, wanted)
 
 

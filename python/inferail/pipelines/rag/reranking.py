@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from inferail._sync import drive
 from inferail.errors import OutputValidationError
@@ -75,7 +75,8 @@ class ModelReranker:
 
 
 def _order(output: Any, count: int) -> list[int] | None:
-    named = cast("dict[str, Any]", output).get("order") if isinstance(output, dict) else None
-    order = cast("list[Any]", named) if isinstance(named, list) else []
+    fields: dict[str, Any] = output if isinstance(output, dict) else {}
+    named = fields.get("order")
+    order: list[Any] = named if isinstance(named, list) else []
     right = all(isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= count for number in order)
     return order if order and right and len(set(order)) == len(order) else None

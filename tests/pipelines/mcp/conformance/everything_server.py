@@ -9,11 +9,11 @@ import sys
 
 from inferail.errors import ToolError
 from inferail.pipelines.mcp import (
-    FunctionTool,
     MCPContent,
     MCPContext,
     MCPPromptMessage,
     MCPServer,
+    ServedFunction,
 )
 
 PNG = base64.b64decode(
@@ -160,7 +160,7 @@ def _address(name: str = "", address: dict[str, str] | None = None) -> str:
 
 
 server.add_tool(
-    FunctionTool(
+    ServedFunction(
         _address,
         name="json_schema_2020_12_tool",
         schema={

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inferail.errors import FormatError, InferailError, ToolError
 from inferail.pipelines.mcp.server.caller import InputRequired, RequestState
 from inferail.pipelines.mcp.server.context import MCPContext
-from inferail.pipelines.mcp.server.functions import FunctionTool, result_of
+from inferail.pipelines.mcp.server.functions import ServedFunction, result_of
 from inferail.pipelines.mcp.server.offer import Offer, as_list
 from inferail.pipelines.mcp.wire import protocol
 from inferail.pipelines.mcp.wire.content import MCPResource, MCPResult, content_to, resource_to
@@ -149,7 +149,7 @@ class Dispatcher:
         run = ToolRun(call_id=asked.number, idempotency_key=context.idempotency_key)
         try:
             async with asyncio.timeout(tool.timeout):
-                if isinstance(tool, FunctionTool):
+                if isinstance(tool, ServedFunction):
                     outcome = await tool.run(arguments, run, context)
                 else:
                     outcome = await tool.run(arguments, run)

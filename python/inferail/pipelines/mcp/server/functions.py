@@ -20,7 +20,7 @@ from inferail.types.tools import Tool
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["Function", "FunctionTool", "result_of"]
+__all__ = ["Function", "ServedFunction", "result_of"]
 
 # Errors of pydantic that a model is told of for one call; more would not help it.
 _TOLD = 20
@@ -62,7 +62,7 @@ class Function:
         return await returned if inspect.isawaitable(returned) else returned
 
 
-class FunctionTool:
+class ServedFunction:
     """A plain typed function as a tool of an `MCPServer`."""
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from inferail.errors import ConfigError
-from inferail.pipelines.mcp.server.functions import Function, FunctionTool
+from inferail.pipelines.mcp.server.functions import Function, ServedFunction
 from inferail.pipelines.mcp.wire.content import MCPContent, MCPPrompt, MCPPromptMessage, MCPResource
 from inferail.pipelines.tools.protocol import RunnableTool
 
@@ -80,7 +80,7 @@ class Offer:
         Raises:
             ConfigError: There is one of that name, or it is neither.
         """
-        ready = tool if isinstance(tool, RunnableTool) else FunctionTool(tool)
+        ready = tool if isinstance(tool, RunnableTool) else ServedFunction(tool)
         name = ready.definition.name
         if name in self.tools:
             raise ConfigError(f"there is a tool {name} already")

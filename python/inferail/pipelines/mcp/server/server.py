@@ -11,7 +11,7 @@ from inferail._sync import drive
 from inferail.errors import ConfigError
 from inferail.pipelines import calls
 from inferail.pipelines.mcp.server.dispatch import Dispatcher
-from inferail.pipelines.mcp.server.functions import Function, FunctionTool
+from inferail.pipelines.mcp.server.functions import Function, ServedFunction
 from inferail.pipelines.mcp.server.listeners import Listeners
 from inferail.pipelines.mcp.server.offer import Offer
 from inferail.pipelines.mcp.wire.content import MCPResource
@@ -110,13 +110,13 @@ class MCPServer:
             def ask(prompt: str) -> str:
                 return drive(calls.complete(client, prompt, **options)).text
 
-            self.add_tool(FunctionTool(ask, name=name, description=description, permission="read"))
+            self.add_tool(ServedFunction(ask, name=name, description=description, permission="read"))
         else:
 
             async def ask_async(prompt: str) -> str:
                 return (await calls.complete(client, prompt, **options)).text
 
-            self.add_tool(FunctionTool(ask_async, name=name, description=description, permission="read"))
+            self.add_tool(ServedFunction(ask_async, name=name, description=description, permission="read"))
 
     def remove_tool(self, name: str) -> None:
         """Takes a tool away; clients that listen are told.
@@ -147,7 +147,7 @@ class MCPServer:
 
         def add(function: FunctionT) -> FunctionT:
             self.add_tool(
-                FunctionTool(function, name=name, description=description, permission=permission, timeout=timeout)
+                ServedFunction(function, name=name, description=description, permission=permission, timeout=timeout)
             )
             return function
 
