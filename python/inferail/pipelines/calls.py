@@ -28,11 +28,11 @@ async def complete(
     client: BaseClient, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
 ) -> Response[Any]:
     """What `client.complete` gives and raises, for a client of either kind."""
-    return await client._complete(prompt, output=output, **options)  # noqa: SLF001 - the one door to it
+    return await client._complete(prompt, output=output, **options)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def stream(
     client: BaseClient, prompt: Prompt, *, output: type[Any] | Schema | None = None, **options: Unpack[CallOptions]
 ) -> ResponseStream[Any]:
     """What `client.stream` gives and raises, for a client of either kind."""
-    return client._stream(prompt, output=output, **options)  # noqa: SLF001 - the one door to it
+    return client._stream(prompt, output=output, **options)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

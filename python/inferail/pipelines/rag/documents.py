@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from inferail.errors import ConfigError
 
@@ -102,13 +102,17 @@ def matches(metadata: Metadata, where: Where | None) -> bool:
 
 
 def _has(value: Any, wanted: Any) -> bool:
-    if isinstance(value, list):
-        items: list[Any] = value
-        return value == wanted or any(_has(item, wanted) for item in items)
-    if isinstance(wanted, Sequence | set | frozenset) and not isinstance(wanted, str | bytes):
-        several: Iterable[Any] = wanted
-        return any(_same(value, one) for one in several)
-    return _same(value, wanted)
+    if _is_list(value):
+        return value == wanted or any(_has(item, wanted) for item in value)
+    return any(_same(value, one) for one in wanted) if _is_several(wanted) else _same(value, wanted)
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _is_several(value: Any) -> TypeGuard[Iterable[Any]]:
+    return isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes)
 
 
 def _same(value: Any, wanted: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from inferail._sync import drive
 from inferail.errors import OutputValidationError
 from inferail.pipelines.calls import complete, is_blocking
+from inferail.providers import reading
 from inferail.types.message import system, user
 
 if TYPE_CHECKING:
@@ -75,8 +76,6 @@ class ModelReranker:
 
 
 def _order(output: Any, count: int) -> list[int] | None:
-    fields: dict[str, Any] = output if isinstance(output, dict) else {}
-    named = fields.get("order")
-    order: list[Any] = named if isinstance(named, list) else []
+    order = reading.entries(reading.mapping(output).get("order"))
     right = all(isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= count for number in order)
     return order if order and right and len(set(order)) == len(order) else None
