@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from inferail.pipelines.tools.protocol import Permission, RunnableTool
     from inferail.pipelines.tools.rules import Approve
     from inferail.store.protocol import Store
+    from inferail.structured.output import Output
     from inferail.types.model import Model
     from inferail.types.request import Sampling
     from inferail.types.scope import Budget
@@ -222,7 +223,12 @@ class Agent(BaseAgent):
 
     @overload
     def run(
-        self, prompt: Prompt, *, output: type[OutputT], journal: Store | None = None, id: str | None = None
+        self,
+        prompt: Prompt,
+        *,
+        output: type[OutputT] | Output[OutputT],
+        journal: Store | None = None,
+        id: str | None = None,
     ) -> Run[OutputT]: ...
     @overload
     def run(
@@ -252,7 +258,9 @@ class Agent(BaseAgent):
         return drive(self.loop(prompt, output=output, journal=journal, run_id=id).finished())
 
     @overload
-    def resume(self, id: str, *, output: type[OutputT], journal: Store | None = None) -> Run[OutputT]: ...
+    def resume(
+        self, id: str, *, output: type[OutputT] | Output[OutputT], journal: Store | None = None
+    ) -> Run[OutputT]: ...
     @overload
     def resume(self, id: str, *, output: Schema | None = None, journal: Store | None = None) -> Run[Any]: ...
     def resume(
@@ -296,7 +304,12 @@ class AsyncAgent(BaseAgent):
 
     @overload
     async def run(
-        self, prompt: Prompt, *, output: type[OutputT], journal: Store | None = None, id: str | None = None
+        self,
+        prompt: Prompt,
+        *,
+        output: type[OutputT] | Output[OutputT],
+        journal: Store | None = None,
+        id: str | None = None,
     ) -> Run[OutputT]: ...
     @overload
     async def run(
@@ -314,7 +327,9 @@ class AsyncAgent(BaseAgent):
         return await self.loop(prompt, output=output, journal=journal, run_id=id).finished()
 
     @overload
-    async def resume(self, id: str, *, output: type[OutputT], journal: Store | None = None) -> Run[OutputT]: ...
+    async def resume(
+        self, id: str, *, output: type[OutputT] | Output[OutputT], journal: Store | None = None
+    ) -> Run[OutputT]: ...
     @overload
     async def resume(self, id: str, *, output: Schema | None = None, journal: Store | None = None) -> Run[Any]: ...
     async def resume(

@@ -16,6 +16,7 @@ from inferail.types.response import OutputT, Response
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from inferail.structured.output import Output
     from inferail.types.message import Message
 
 __all__ = ["AsyncConversation", "Conversation"]
@@ -48,7 +49,9 @@ class Conversation(BaseConversation):
         self.close()
 
     @overload
-    def say(self, *content: Content, output: type[OutputT], **options: Unpack[CallOptions]) -> Response[OutputT]: ...
+    def say(
+        self, *content: Content, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
+    ) -> Response[OutputT]: ...
     @overload
     def say(self, *content: Content, output: Schema | None = None, **options: Unpack[CallOptions]) -> Response[Any]: ...
     def say(
@@ -58,7 +61,9 @@ class Conversation(BaseConversation):
         return drive(self._say(content, options, output))
 
     @overload
-    def stream(self, *content: Content, output: type[OutputT], **options: Unpack[CallOptions]) -> Stream[OutputT]: ...
+    def stream(
+        self, *content: Content, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
+    ) -> Stream[OutputT]: ...
     @overload
     def stream(
         self, *content: Content, output: Schema | None = None, **options: Unpack[CallOptions]
@@ -130,7 +135,7 @@ class AsyncConversation(BaseConversation):
 
     @overload
     async def say(
-        self, *content: Content, output: type[OutputT], **options: Unpack[CallOptions]
+        self, *content: Content, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
     ) -> Response[OutputT]: ...
     @overload
     async def say(
@@ -161,7 +166,7 @@ class AsyncConversation(BaseConversation):
 
     @overload
     def stream(
-        self, *content: Content, output: type[OutputT], **options: Unpack[CallOptions]
+        self, *content: Content, output: type[OutputT] | Output[OutputT], **options: Unpack[CallOptions]
     ) -> ResponseStream[OutputT]: ...
     @overload
     def stream(
