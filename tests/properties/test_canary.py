@@ -84,12 +84,12 @@ def test_errors_print_no_canary_whatever_a_server_answers(provider, status, body
         pytest.param(lambda: ir.Client("openai:m", api_key=f"a\n{TOKEN}").complete(TOKEN), id="key-with-a-line-break"),
         pytest.param(lambda: ir.Client("openai:m", api_key=f"\u20ac{TOKEN}").complete(TOKEN), id="key-not-latin"),
         pytest.param(lambda: ir.Client("openai:m", api_key="k").complete(f"\ud800{TOKEN}"), id="lone-surrogate"),
-        pytest.param(lambda: ir.Client(ScriptedModel([TOKEN])).complete("x", output=Answer), id="output-not-json"),
+        pytest.param(lambda: ir.Client(ScriptedModel([TOKEN] * 2)).complete("x", output=Answer), id="output-not-json"),
         pytest.param(
-            lambda: ir.Client(ScriptedModel([f'{{"number": "{TOKEN}"}}'])).complete("x", output=Answer), id="output"
+            lambda: ir.Client(ScriptedModel(2 * [f'{{"number": "{TOKEN}"}}'])).complete("x", output=Answer), id="output"
         ),
         pytest.param(
-            lambda: ir.Client(ScriptedModel([TOKEN])).complete("x", output={"type": "object"}), id="output-schema"
+            lambda: ir.Client(ScriptedModel([TOKEN] * 2)).complete("x", output={"type": "object"}), id="output-schema"
         ),
         pytest.param(
             lambda: ir.Client("openai:m", api_key="k").complete([ir.user("a"), ir.tool_result("id", TOKEN)]),

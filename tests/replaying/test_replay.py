@@ -91,7 +91,7 @@ def test_failed_call_succeeds_at_another_server(sandbox, recorder, provider, str
     assert outcome.finish_reason == "stop"
     assert outcome.output_tokens > 0
     assert (outcome.first_token is not None) is stream
-    assert "Fallback" in (outcome.text or "")
+    assert "Sources: " in (outcome.text or "")
     assert other.rescued == (f"{provider}:docs",)
 
 

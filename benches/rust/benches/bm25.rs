@@ -58,7 +58,7 @@ fn bench_bm25(criterion: &mut Criterion) {
         ("rare", "w9000 w15000"),
     ] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| index.search(black_box(query), 10))
+            bencher.iter(|| index.search(black_box(query), 10));
         });
     }
     group.finish();
