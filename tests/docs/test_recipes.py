@@ -53,6 +53,7 @@ def _main(path):
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipe_sends_what_explain_says(path, tmp_path, monkeypatch):
+    """Serves R143."""
     monkeypatch.chdir(tmp_path)
     with Sandbox() as sandbox:
         model = Explaining(recipes.sandbox_model(sandbox))
