@@ -74,7 +74,7 @@ impl PyChunker {
 
     /// The chunks of `text`.
     #[pyo3(signature = (text, /))]
-    fn chunks<'py>(&self, text: &Bound<'py, PyString>) -> PyResult<Vec<PyChunk>> {
+    fn chunks(&self, text: &Bound<'_, PyString>) -> PyResult<Vec<PyChunk>> {
         let py = text.py();
         let text = to_text(text)?;
         let made = run_sized(py, text.len(), || self.inner.chunks(&text));
@@ -86,6 +86,7 @@ impl PyChunker {
 
     /// The chunks of each text.
     #[pyo3(signature = (texts, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "Python's argument")]
     fn chunks_batch(
         &self,
         py: Python<'_>,
