@@ -1,7 +1,8 @@
 """What of JSON Schema each provider can enforce, and which of its models can be held to a schema at all.
 
-Source: the providers' own pages about structured outputs. Where a page is silent the schema is sent as it is: a server that
-refuses it says so. Everything left out here is enforced by the check of the answer.
+What is known of the providers' pages about structured outputs as of November 2026: Gemini's rules for references and Groq's list of
+models were looked up, the others come from memory, and none was tried on a provider. What is not known is sent as it is: a
+server that refuses it says so. Everything left out here is enforced by the check of the answer.
 """
 
 from __future__ import annotations
