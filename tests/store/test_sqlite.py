@@ -51,6 +51,16 @@ def test_sqlite_loses_nothing_acknowledged_when_its_process_is_killed(tmp_path, 
     assert drive(store.delete_tagged("cache", "all")) >= last + 1
 
 
+def test_sqlite_in_memory_makes_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    store = SQLiteStore(":memory:")
+
+    assert drive(store.put("n", "key", b"value"))
+    assert not list(tmp_path.iterdir())
+    drive(store.aclose())
+
+
 def test_sqlite_refuses_a_file_that_is_none(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_bytes(b"These are notes, and no database at all. " * 100)

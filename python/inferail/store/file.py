@@ -14,6 +14,8 @@ from inferail.forks import renew_after_fork
 
 __all__ = ["SQLiteFile"]
 
+_IN_MEMORY = ":memory:"  # SQLite's name for a database without a file
+
 
 class SQLiteFile:
     """A connection to a file of one kind and version, for the threads of a process.
@@ -124,9 +126,10 @@ class SQLiteFile:
         """A connection to the file, whose tables are there and ours."""
         try:
             with self._named():
-                # SQLite itself would let everybody read a new file.
-                with suppress(OSError):
-                    os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+                if str(self.path) != _IN_MEMORY:
+                    # SQLite itself would let everybody read a new file.
+                    with suppress(OSError):
+                        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
                 connection = sqlite3.connect(
                     self.path, timeout=self._busy, isolation_level=None, check_same_thread=False
                 )
