@@ -84,7 +84,11 @@ class Client(BaseClient):
         return Stream(self._stream(prompt, output=output, **options))
 
     def batch(
-        self, items: Items, *, output: type[OutputT] | Schema | None = None, **options: Unpack[RunOptions]
+        self,
+        items: Items,
+        *,
+        output: type[OutputT] | Output[OutputT] | Schema | None = None,
+        **options: Unpack[RunOptions],
     ) -> Batch[OutputT]:
         """Many rows, some at a time, in threads; takes and raises what `AsyncClient.batch` does."""
         from inferail.batch.running import Batch

@@ -308,7 +308,11 @@ class AsyncClient(BaseClient):
         return self._stream(prompt, output=output, **options)
 
     def batch(
-        self, items: Items, *, output: type[OutputT] | Schema | None = None, **options: Unpack[RunOptions]
+        self,
+        items: Items,
+        *,
+        output: type[OutputT] | Output[OutputT] | Schema | None = None,
+        **options: Unpack[RunOptions],
     ) -> AsyncBatch[OutputT]:
         """Many rows, some at a time: `async with client.batch(rows) as batch`, then `async for item in batch`.
 
