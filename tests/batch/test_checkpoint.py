@@ -279,7 +279,7 @@ def worker(*arguments):
     return subprocess.run(
         [sys.executable, script, *map(str, arguments)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path])},

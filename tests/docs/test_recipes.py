@@ -69,7 +69,9 @@ def test_recipe_sends_what_explain_says(path, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipe_runs_from_a_clone_without_a_key(path, tmp_path):
-    ran = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(
+        [sys.executable, path], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
 
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert ran.stdout.strip()

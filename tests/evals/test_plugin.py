@@ -40,7 +40,7 @@ def suite(tmp_path):
         environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "inferail.evals.plugin", *options]
         return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=False
         )
 
     return run
@@ -193,7 +193,7 @@ def test_loading_the_plugin_loads_nothing_heavy():
         "print('\\n'.join(sorted(set(sys.modules) - before)))"
     )
 
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, timeout=60)
 
     loaded = ran.stdout.split()
     assert {name for name in loaded if name.startswith("inferail")} == {

@@ -35,6 +35,6 @@ def test_type_checkers_infer_the_output(checker):
     """Serves R148."""
     command = [sys.executable, "-m", *checker, "tests/structured/typed_outputs.py"]
 
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300, check=False)
 
     assert ran.returncode == 0, ran.stdout

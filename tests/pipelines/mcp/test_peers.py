@@ -93,7 +93,7 @@ def test_client_of_the_official_sdk_talks_to_a_server_of_ours(peer, endpoint, py
         [peer, str(HERE / "peer_client.py"), mode, *target],
         env={**os.environ, **python_path},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )

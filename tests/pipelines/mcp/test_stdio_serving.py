@@ -114,7 +114,13 @@ def test_version_that_nobody_knows_gets_our_latest():
 @pytest.mark.slow
 def test_server_ends_with_its_input(command, python_path):
     ran = subprocess.run(
-        command, input=json.dumps(BEGIN) + "\n", capture_output=True, text=True, timeout=20, env=python_path, check=True
+        command,
+        input=json.dumps(BEGIN) + "\n",
+        capture_output=True,
+        encoding="utf-8",
+        timeout=20,
+        env=python_path,
+        check=True,
     )
 
     assert ran.stderr == ""

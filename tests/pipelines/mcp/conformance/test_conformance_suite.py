@@ -96,7 +96,7 @@ def suite():
             [node, program, *arguments],
             env={**os.environ, "PYTHONPATH": paths},
             capture_output=True,
-            text=True,
+            encoding="utf-8",  # whatever the locale is: the suite prints ✓
             timeout=120,
             check=False,
         )
