@@ -155,7 +155,7 @@ def test_file_of_something_else_is_left_alone(done):
     with pytest.raises(ir.FormatError, match="no checkpoint"):
         in_threads(Echo(), ["a"], checkpoint=done)
 
-    assert done.read_text() == "my notes\n"
+    assert done.read_text(encoding="utf-8") == "my notes\n"
 
 
 class Other(Echo):
@@ -303,7 +303,7 @@ def test_kill_anywhere_loses_nothing_and_asks_for_nothing_twice(where, way, tmp_
         killed = worker("run", out, calls, where, number, way)
         assert killed.returncode in (-9, 0), killed.stderr
         partial = out.with_name("out.jsonl.partial")
-        before = Counter(calls.read_text().splitlines()) if calls.exists() else Counter()
+        before = Counter(calls.read_text(encoding="utf-8").splitlines()) if calls.exists() else Counter()
         acknowledged = {row["text"][1:-1] for path in (partial, out) for row in whole_lines(path) if "text" in row}
         assert {f"row {row}" for row in killed.stdout.split()} <= acknowledged
 
@@ -311,7 +311,7 @@ def test_kill_anywhere_loses_nothing_and_asks_for_nothing_twice(where, way, tmp_
 
         assert ended.returncode == 0, ended.stderr
         assert [(row["index"], row["text"]) for row in lines(out)] == [(each, f"<row {each}>") for each in range(8)]
-        after = Counter(calls.read_text().splitlines())
+        after = Counter(calls.read_text(encoding="utf-8").splitlines())
         # What was on its way or half written when the process ended is asked for once more, and nothing else.
         assert all(after[row] == before[row] == 1 for row in acknowledged)
         assert all(after[row] == before[row] + 1 for row in set(after) - acknowledged)

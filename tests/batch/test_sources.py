@@ -162,7 +162,7 @@ def test_file_is_not_written_over(tmp_path):
     with ir.Client(Echo()) as client, pytest.raises(ir.ConfigError, match="there already"):
         client.batch(["a"], to=out).run()
 
-    assert out.read_text() == "precious\n"
+    assert out.read_text(encoding="utf-8") == "precious\n"
 
 
 def test_file_is_not_written_over_by_a_new_checkpoint_and_is_by_its_own(tmp_path):
@@ -229,7 +229,7 @@ def test_file_of_something_else_is_not_gone_on_from(tmp_path):
     with ir.Client(Echo()) as client, pytest.raises(ir.FormatError, match="line 1"):
         client.batch(["a"], to=out, resume=True).run()
 
-    assert out.read_text() == '{"mine": 1}\n'
+    assert out.read_text(encoding="utf-8") == '{"mine": 1}\n'
 
 
 def test_own_checkpoint_stays_beside_the_file(tmp_path):

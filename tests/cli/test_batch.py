@@ -23,7 +23,7 @@ def rows(tmp_path):
 
 
 def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_batch_writes_a_row_for_each_row(run, sandbox, rows, tmp_path):

@@ -54,7 +54,7 @@ def test_answers(inferail_eval):
 
 def calls(tmp_path):
     path = tmp_path / "calls.txt"
-    return path.read_text().split("\n")[:-1] if path.exists() else []
+    return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
 
 
 def test_evaluations_are_skipped_unless_they_are_asked_for(suite, tmp_path):
@@ -75,7 +75,7 @@ def test_evaluations_pass_and_are_summed_up(suite, tmp_path):
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1.0000  test_models.py::test_answers  scripted, 2 cases, 2 trials, 0 remembered" in ran.stdout
-    assert "| scripted | 1.0000 |" in (tmp_path / "eval.md").read_text()
+    assert "| scripted | 1.0000 |" in (tmp_path / "eval.md").read_text(encoding="utf-8")
     properties = {each.get("name"): each.get("value") for each in ET.parse(tmp_path / "junit.xml").iter("property")}
     assert properties["inferail_eval_score"] == "1.000000"
 
@@ -206,6 +206,6 @@ def test_loading_the_plugin_loads_nothing_heavy():
 
 
 def test_entry_point_names_the_plugin():
-    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]["pytest11"]
 
     assert points == {"inferail": "inferail.evals.plugin"}

@@ -105,7 +105,7 @@ def test_save_is_for_the_owner_only_and_whole_or_not_at_all(path):
     with pytest.raises(ConfigError, match="'y' is not JSON"):
         save([Case("a", id="x"), Case(object(), id="y")], path)
 
-    assert json.loads(path.read_text()) == {"id": "x", "input": "a", "expected": "b"}
+    assert json.loads(path.read_text(encoding="utf-8")) == {"id": "x", "input": "a", "expected": "b"}
     assert list(path.parent.iterdir()) == [path]
     with pytest.raises(ConfigError, match="broken line"):
         save([Case(None, id="line 3", problem="line 3: it is not JSON")], path)

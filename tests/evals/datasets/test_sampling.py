@@ -55,7 +55,7 @@ def test_sample_of_kept_requests_is_a_redacted_dataset(tmp_path):
     assert (first.id, first.tags) == (identity, ("RateLimitError", "mail"))
     assert [row["role"] for row in second.input] == ["system", "user", "assistant", "user"]
     assert second.input[-1]["content"] == "I am <EMAIL>"
-    assert MAIL not in (tmp_path / "week.jsonl").read_text()
+    assert MAIL not in (tmp_path / "week.jsonl").read_text(encoding="utf-8")
     assert MAIL not in repr(sample)
     assert (sample.seen, sample.skipped) == (2, {})
 

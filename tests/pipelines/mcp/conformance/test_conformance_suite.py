@@ -106,7 +106,9 @@ def suite():
 
 def verdicts(folder):
     """What the suite found, by kind: it counts warnings as failures, and so do we."""
-    checks = [each for path in Path(folder).rglob("checks.json") for each in json.loads(path.read_text())]
+    checks = [
+        each for path in Path(folder).rglob("checks.json") for each in json.loads(path.read_text(encoding="utf-8"))
+    ]
     return {kind: [each for each in checks if each["status"] == kind] for kind in ("SUCCESS", "FAILURE", "WARNING")}
 
 
