@@ -101,3 +101,13 @@ def test_no_bar_where_standard_error_is_no_terminal(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
 
     assert Progress.wanted(None, 5) is None
+
+
+def test_estimate_counts_pictures_too():
+    """No tokenizer does: they are counted flat, as everywhere."""
+    picture = [ir.user("What is this?", ir.Image(url="https://example.com/a.png"))]
+
+    with ir.Client(target()) as client:
+        estimate = client.batch([picture]).estimate()
+
+    assert estimate.usage.input_tokens > 1_000

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from inferail.batch.items import Broken, Prepared, prepared
 from inferail.batch.probes import Complete, request_for
-from inferail.core import Tokenizer
 from inferail.errors import ConfigError, InferailError
-from inferail.telemetry.estimate import estimate_usage
+from inferail.telemetry.counting import leaves, prompt_tokens
 from inferail.telemetry.prices import PriceTable
 from inferail.types.registry import resolve
 from inferail.types.usage import Usage
@@ -124,38 +122,9 @@ def _of(request: Request, model: Model, output_tokens: int) -> tuple[int, int, f
     """Tokens of the prompt and of the answer, and what they cost; of several models the dearest."""
     answer = request.sampling.max_tokens or output_tokens
     found: list[tuple[int, float | None]] = []
-    for provider, name, prices in _leaves(model):
-        prompt = _prompt_tokens(request, name)
+    for provider, name, prices in leaves(model):
+        prompt = prompt_tokens(request, name)
         price = (prices or PriceTable.bundled()).find(provider, name)
         found.append((prompt, None if price is None else price.cost_usd(Usage(prompt, answer))))
     costs = [cost for _, cost in found if cost is not None]
     return max(prompt for prompt, _ in found), answer, max(costs) if len(costs) == len(found) else None
-
-
-def _leaves(model: Any) -> list[tuple[str, str, Any]]:
-    """The providers' models behind a Model, with prices of their own."""
-    provider, name = getattr(model, "provider", None), getattr(model, "model", None)
-    if isinstance(provider, str) and isinstance(name, str):
-        return [(provider, name, getattr(model, "prices", None))]
-    leaves = [leaf for one in getattr(model, "models", ()) for leaf in _leaves(one)]
-    return leaves or [(model.name, model.name, None)]
-
-
-@cache
-def _tokenizer(model: str) -> Tokenizer | None:
-    """The model's own, or None: one that stands in for it is no better than counting bytes."""
-    try:
-        found = Tokenizer.for_model(model)
-    except ConfigError:
-        return None
-    return None if found.estimate is not None else found
-
-
-def _prompt_tokens(request: Request, model: str) -> int:
-    tokenizer = _tokenizer(model)
-    if tokenizer is not None:
-        try:
-            return tokenizer.count_messages(request.messages, model=model, tools=request.tools or None).tokens
-        except ConfigError:  # pictures and the like
-            pass
-    return estimate_usage(request, 0).input_tokens

@@ -5,25 +5,23 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from inferail.errors import ConfigError
 from inferail.evals.asking import prompt_of
 from inferail.evals.case import Case, Score, Scorer, Scoring, as_scorer
 from inferail.types.message import Message
-from inferail.types.model import Around
+from inferail.types.model import Around, AroundStream
 from inferail.types.registry import resolve
 from inferail.types.scope import current_scope
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from inferail.core import Delta
     from inferail.types.model import DeltaStream, Model
     from inferail.types.request import Request
-    from inferail.types.response import Attempt, Partial, Response
+    from inferail.types.response import Response
     from inferail.types.scope import Scope
 
 __all__ = ["EVENT", "LiveScore", "Watched"]
@@ -166,24 +164,12 @@ class Watched(Around):
             return self._random.random() < self._share
 
 
-class _Stream:
+class _Stream(AroundStream):
     """A stream that is scored once, when it has come to its end."""
 
     def __init__(self, watched: Watched, request: Request, stream: DeltaStream, scope: Scope) -> None:
         self._watched, self._request, self._stream, self._scope = watched, request, stream, scope
         self._scored = False
-
-    async def __aenter__(self) -> Self:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._stream.__aexit__(kind, error, traceback)
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> list[Delta]:
         try:
@@ -198,14 +184,6 @@ class _Stream:
             self._scored = True
             await self._watched.score(self._request, response, self._scope)
         return response
-
-    @property
-    def partial(self) -> Partial:
-        return self._stream.partial
-
-    @property
-    def attempts(self) -> Sequence[Attempt]:
-        return self._stream.attempts
 
 
 def _asked(request: Request) -> Any:

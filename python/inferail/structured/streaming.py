@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from inferail.core import Delta, PartialJSON
 from inferail.errors import (
@@ -18,11 +18,10 @@ from inferail.errors import (
 from inferail.structured.answering import checked, corrected, uncorrected
 from inferail.structured.modes import answer_in, as_text, plan
 from inferail.structured.output import OutputType, Unfit
+from inferail.types.model import AroundStream
 from inferail.types.scope import current_scope
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from inferail.types.model import DeltaStream, Model
     from inferail.types.request import Request
     from inferail.types.response import Attempt, Partial, Response
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Growing", "StructuredStream", "ToolTextStream", "text_stream"]
 
 
-class StructuredStream:
+class StructuredStream(AroundStream):
     """An answer while it arrives, checked at its end; see `inferail.types.model.DeltaStream`.
 
     Where the whole answer is not what was asked for, a corrective call follows in the same stream, after a `restart` delta,
@@ -47,18 +46,6 @@ class StructuredStream:
         self._responses: list[Response[Any]] = []
         self._unfit: Unfit | None = None
         self._outcome: Response[Any] | OutputValidationError | None = None
-
-    async def __aenter__(self) -> Self:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._stream.__aexit__(kind, error, traceback)
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> list[Delta]:
         failure: Exception | None = None
@@ -133,7 +120,7 @@ class StructuredStream:
         return [Delta("restart", name=self._model.name)]
 
 
-class ToolTextStream:
+class ToolTextStream(AroundStream):
     """A stream of tool mode as one of text: the arguments of the tool that takes the answer are the text."""
 
     def __init__(self, stream: DeltaStream, tool: str) -> None:
@@ -141,18 +128,6 @@ class ToolTextStream:
         self._tool = tool
         self._block: tuple[int, int] | None = None
         self._said = False
-
-    async def __aenter__(self) -> Self:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._stream.__aexit__(kind, error, traceback)
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> list[Delta]:
         while True:
@@ -170,11 +145,6 @@ class ToolTextStream:
         partial = self._stream.partial
         message = answer_in(partial.message, self._tool)
         return partial if message is None else replace(partial, message=message)
-
-    @property
-    def attempts(self) -> Sequence[Attempt]:
-        """The attempts that have ended."""
-        return self._stream.attempts
 
     def _as_text(self, delta: Delta) -> Delta | None:
         kind, place = delta.kind, (delta.index, delta.block)

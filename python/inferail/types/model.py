@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from inferail.types.request import Request
     from inferail.types.response import Attempt, Partial, Response
 
-__all__ = ["Among", "Around", "DeltaStream", "Explained", "Model", "ModelInfo", "explained"]
+__all__ = ["Among", "Around", "AroundStream", "DeltaStream", "Explained", "Model", "ModelInfo", "explained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,34 @@ class Around(Among):
         if not hasattr(self.model, "list_models"):
             raise ConfigError(f"{self.model.name} has no list of models: ask a client of a provider's model")
         return await super().list_models(limit)
+
+
+class AroundStream:
+    """What a DeltaStream around another one, `self._stream`, passes on to it: all but the deltas and the answer."""
+
+    _stream: DeltaStream
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stream.__aexit__(kind, error, traceback)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    @property
+    def partial(self) -> Partial:
+        """What has arrived so far."""
+        return self._stream.partial
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """The attempts made so far."""
+        return self._stream.attempts
 
 
 def explained(headline: str, models: Sequence[Model], request: Request, *, stream: bool) -> str:

@@ -66,7 +66,7 @@ class Outcome(Generic[T]):
         """
         if self.error is not None:
             raise self.error
-        return self.value  # type: ignore[return-value]  # a job may give None
+        return cast("T", self.value)  # which may be None: a job may give that
 
 
 class Gathered(Sequence[Outcome[T]]):

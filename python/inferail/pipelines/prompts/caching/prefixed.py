@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from inferail.errors import ConfigError
 from inferail.pipelines.prompts.caching.layout import CacheLayout, lay_out
 from inferail.pipelines.prompts.caching.watch import CacheForecast, CacheWatch
-from inferail.types.model import Around
+from inferail.types.model import Around, AroundStream
 from inferail.types.registry import resolve
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from inferail.core import Delta
     from inferail.types.model import DeltaStream, Model
     from inferail.types.request import Request
-    from inferail.types.response import Attempt, Partial, Response
+    from inferail.types.response import Response
 
 __all__ = ["Prefixed"]
 
@@ -101,7 +98,7 @@ class Prefixed(Around):
         )
 
 
-class _Noted:
+class _Noted(AroundStream):
     """The stream of a Prefixed: notes when it has ended that it was sent."""
 
     def __init__(self, stream: DeltaStream, prefixed: Prefixed, layout: CacheLayout, forecast: CacheForecast) -> None:
@@ -110,18 +107,6 @@ class _Noted:
         self._layout = layout
         self._forecast = forecast
         self._is_noted = False
-
-    async def __aenter__(self) -> Self:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._stream.__aexit__(kind, error, traceback)
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> list[Delta]:
         deltas = await self._stream.__anext__()
@@ -137,16 +122,6 @@ class _Noted:
             self._is_noted = True
             self._prefixed.watch.sent(self._layout.request, self._prefixed.model, self._layout.blocks)
         return _warned(response, self._forecast)
-
-    @property
-    def partial(self) -> Partial:
-        """What has arrived so far."""
-        return self._stream.partial
-
-    @property
-    def attempts(self) -> Sequence[Attempt]:
-        """The attempts made so far."""
-        return self._stream.attempts
 
 
 def _warned(response: Response[Any], forecast: CacheForecast) -> Response[Any]:
